@@ -1,0 +1,28 @@
+/*
+ * Whole files: read with a size limit, replace atomically (write aside, fsync, rename, fsync the folder).
+ */
+#ifndef DDNS53_BASE_FILE_H
+#define DDNS53_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+
+/* -EFBIG past `limit_bytes`, -EISDIR and -EINVAL for what is not a regular file, else errno of open and read.
+ * `ret_stat` may be NULL. Appends to `buffer`. */
+int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat);
+
+/* Readers see the old content or the new, never a part. Negative errno, the old file untouched. */
+int file_replace(const char *path, const void *bytes, size_t length, mode_t mode);
+
+/* `relative` as seen from the folder that holds `file` (absolute stays). Returns owned, NULL: no memory. */
+char *path_beside(const char *file, const char *relative);
+char *path_join(const char *folder, const char *name);
+
+/* mkdir -p of the last components that are missing. */
+int folder_make(const char *path, mode_t mode);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * The program's log: one line per event to standard error, key=value, with a `<N>` syslog priority in
+ * front when standard error is the journal's (JOURNAL_STREAM names it). A line is one write(2), so that
+ * lines of several threads never mix. Control characters in a value are escaped, a value with a space,
+ * a quote or an equals sign is quoted. A function either logs or returns an error, never both.
+ * Never pass a secret, a token, an Authorization header or a query string.
+ */
+#ifndef DDNS53_BASE_LOG_H
+#define DDNS53_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_NOTICE = 5, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+
+/* Call once at start, before any thread; looks at JOURNAL_STREAM. Before it lines go out without priority. */
+void log_init(enum log_level maximum);
+
+/* Tests: lines go to this function instead (NULL: standard error again). `line` has no newline. */
+typedef void (*log_sink)(enum log_level level, const char *line, void *userdata);
+void log_set_sink(log_sink sink, void *userdata);
+
+/* A sentence: `event=EVENT message="..."`. */
+void log_message(enum log_level level, const char *event, const char *format, ...) _printf_(3, 4);
+
+#define log_error(event, ...) log_message(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+#define log_warning(event, ...) log_message(LOG_LEVEL_WARNING, event, __VA_ARGS__)
+#define log_notice(event, ...) log_message(LOG_LEVEL_NOTICE, event, __VA_ARGS__)
+#define log_info(event, ...) log_message(LOG_LEVEL_INFO, event, __VA_ARGS__)
+#define log_debug(event, ...) log_message(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
+
+/* Pairs in order: log_event(level, "listening", "address", text, "tls", "yes", NULL). A pair whose value is
+ * NULL is left out. */
+void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+#endif

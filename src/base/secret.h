@@ -1,0 +1,50 @@
+/*
+ * A secret that cannot be logged by accident, is wiped when it is freed, and is compared in constant time.
+ * The bytes come out only through secret_bytes, so that every use can be found by grep.
+ * A reference count (atomic) lets snapshots share one; secret_new is for one owner.
+ */
+#ifndef DDNS53_BASE_SECRET_H
+#define DDNS53_BASE_SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+#define SHA256_SIZE 32
+
+struct secret;
+
+/* Copies; returns owned, NULL when memory runs out. */
+struct secret *secret_new(const void *bytes, size_t length);
+void secret_free(struct secret *secret);
+DEFINE_CLEANUP(struct secret *, secret_free)
+
+const uint8_t *secret_bytes(const struct secret *secret);
+size_t secret_length(const struct secret *secret);
+
+/* Constant time in the length of `bytes`. */
+bool secret_equals(const struct secret *secret, const void *bytes, size_t length);
+
+/* First line of a file, without its newline. -EFBIG past 4096 bytes, -EINVAL when empty or with a NUL. */
+int secret_read_file(const char *path, struct secret **ret_secret);
+
+/* Hashing with libsodium; call crypto_init once at start (0 or -EIO). */
+int crypto_init(void);
+
+struct bytes {
+    const void *data;
+    size_t length;
+};
+/* SHA-256 of the parts one after the other. */
+void sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_SIZE]);
+void hmac_sha256(const void *key, size_t key_length, const struct bytes *parts, size_t count,
+                 uint8_t ret_digest[SHA256_SIZE]);
+/* Both of `length` bytes; constant time. */
+bool constant_time_equal(const void *a, const void *b, size_t length);
+void wipe(void *bytes, size_t length);
+uint32_t random_uniform(uint32_t upper_bound); /* 0 <= value < upper_bound */
+void random_bytes(void *ret_bytes, size_t length);
+
+#endif

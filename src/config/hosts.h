@@ -1,0 +1,85 @@
+/*
+ * hosts.yaml as an immutable table with a reference count: who may set which record, and how they prove it.
+ * A reload builds a new table and swaps it (config/current.h). Everything that a host points to lives as long
+ * as its table. Sized for a million hosts: a look-up costs a hash, texts that repeat are stored once.
+ */
+#ifndef DDNS53_CONFIG_HOSTS_H
+#define DDNS53_CONFIG_HOSTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/settings.h"
+
+enum record_type { RECORD_A = 0, RECORD_AAAA = 1 };
+#define RECORD_TYPE_COUNT 2
+
+static inline enum record_type record_type_of(const struct address *address)
+{
+    return address->family == ADDRESS_IPV6 ? RECORD_AAAA : RECORD_A;
+}
+
+static inline const char *record_type_text(enum record_type type)
+{
+    return type == RECORD_AAAA ? "AAAA" : "A";
+}
+
+/* What proves a host: the secret itself, or only its SHA-256 (then `secret` is NULL). */
+struct host_secret {
+    const struct secret *secret;
+    uint8_t sha256[SHA256_SIZE]; /* of the secret; also the key of the group of hosts that share it */
+    int64_t valid_until_s;       /* Unix time; INT64_MAX: for ever (the current secret) */
+    bool is_set;
+};
+
+struct host {
+    const char *hostname;      /* normalised, final dot */
+    const char *mac_address;   /* as written, NULL: none */
+    const struct host *next_same_name; /* another row for the same name with other record types, file order */
+    const struct host *follows;        /* prefix fan-out: the router; NULL: none */
+    const struct host *const *followers; /* hosts that follow this one, file order */
+    struct host_secret secret;
+    struct host_secret previous; /* while devices are changed over */
+    uint64_t subnet_id;
+    uint32_t follower_count;
+    uint32_t ttl_s;
+    uint32_t zone; /* index into settings->zones */
+    uint32_t line; /* of hosts.yaml */
+    uint8_t interface_id[8];
+    uint8_t record_types; /* bit 1 << enum record_type */
+    uint8_t auth;         /* set of enum auth_scheme */
+    bool allow_internal;
+    bool lock_record;
+    bool read_privilege;
+};
+
+static inline bool host_has_type(const struct host *host, enum record_type type)
+{
+    return (host->record_types & (1U << type)) != 0;
+}
+
+struct hosts;
+
+/* Every error of the file in `problems`; -EINVAL then, nothing returned. Zones, their default TTL and
+ * update.default_auth come from `settings` (only read during the call). */
+int hosts_load(const char *path, const struct settings *settings, struct problems *problems, struct hosts **ret_hosts);
+int hosts_load_text(const char *text, size_t length, const char *path, const struct settings *settings,
+                    struct problems *problems, struct hosts **ret_hosts);
+struct hosts *hosts_ref(struct hosts *hosts);
+void hosts_unref(struct hosts *hosts);
+DEFINE_CLEANUP(struct hosts *, hosts_unref)
+
+size_t hosts_count(const struct hosts *hosts);
+const struct host *hosts_at(const struct hosts *hosts, size_t index); /* file order */
+size_t hosts_record_count(const struct hosts *hosts);                 /* (hostname, type) pairs */
+
+/* First row for that name (follow next_same_name for others), NULL: none. `hostname` normalised. */
+const struct host *hosts_find(const struct hosts *hosts, const char *hostname);
+/* The row that has the record, NULL: none. */
+const struct host *hosts_find_record(const struct hosts *hosts, const char *hostname, enum record_type type);
+
+/* The rows whose current or previous secret has that SHA-256, file order; `ret_count` 0 and NULL: none. */
+const struct host *const *hosts_by_secret(const struct hosts *hosts, const uint8_t sha256[SHA256_SIZE], size_t *ret_count);
+
+#endif

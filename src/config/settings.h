@@ -1,0 +1,109 @@
+/*
+ * ddns53d.yaml as a typed, immutable snapshot with a reference count. One table row per key feeds the loader,
+ * the unknown-key error, --dump-config and the tests that the man page and the sample file have every key.
+ * settings_load builds a new one; nobody changes one after that, so reading needs no lock.
+ */
+#ifndef DDNS53_CONFIG_SETTINGS_H
+#define DDNS53_CONFIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/name.h"
+#include "base/secret.h"
+#include "base/yaml.h"
+
+/* How a client may prove itself; bits of a set. */
+enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC = 8 };
+
+enum provider_kind { PROVIDER_ROUTE53, PROVIDER_ZONEFILE };
+
+/* A place to listen at: an address and a port (0: any free one), or a unix socket. */
+struct endpoint {
+    struct address address; /* family NONE: unix */
+    uint16_t port;
+    char *unix_path;
+    char *text; /* as written */
+};
+
+struct zone_settings {
+    struct name name;
+    enum provider_kind provider;
+    char *zone_id; /* NULL: to be looked up; without a leading "/hostedzone/" */
+    bool is_private;
+    uint32_t default_ttl_s;
+};
+
+struct settings {
+    /* server */
+    struct endpoint *listen;
+    size_t listen_count;
+    char *certificate; /* absolute path, NULL: self-signed */
+    char *private_key;
+    bool tls;
+    uint32_t threads; /* 0: one per core */
+    char *public_url; /* "" : derived */
+    struct prefix *trusted_proxies;
+    size_t trusted_proxy_count;
+    struct secret **api_keys;
+    size_t api_key_count;
+    /* admin */
+    struct endpoint *admin_listen; /* NULL: off */
+    char *hosts_file;              /* absolute */
+    char *state_dir;               /* absolute */
+    /* update */
+    uint32_t update_timeout_s;
+    uint32_t reconcile_s;
+    unsigned default_auth; /* set of enum auth_scheme */
+    /* limits */
+    uint32_t connections;
+    uint32_t connections_per_address;
+    uint32_t request_s;
+    uint32_t reads_per_minute;
+    uint32_t auth_failures_per_minute;
+    uint32_t queued_changes;
+    /* zones */
+    struct zone_settings *zones;
+    size_t zone_count;
+    /* route53 */
+    char *route53_endpoint; /* "": the environment's, else AWS's own */
+    char *route53_region;
+    char *route53_profile; /* "": AWS_PROFILE, else "default" */
+    uint32_t route53_requests_per_second;
+    /* zonefile */
+    char *zonefile_directory; /* absolute */
+};
+
+/* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. */
+int settings_load(const char *path, struct problems *problems, struct settings **ret_settings);
+int settings_load_text(const char *text, size_t length, const char *path, struct problems *problems,
+                       struct settings **ret_settings);
+struct settings *settings_ref(struct settings *settings);
+void settings_unref(struct settings *settings);
+DEFINE_CLEANUP(struct settings *, settings_unref)
+
+/* The effective settings as YAML that settings_load reads again; secrets as "***". */
+void settings_dump(const struct settings *settings, struct buffer *buffer);
+
+/* The keys, comma separated, that differ and take effect only at the next start; nothing when there are none. */
+void settings_restart_needed(const struct settings *running, const struct settings *loaded, struct buffer *buffer);
+
+/* For tests and documentation: the dotted names of all keys, help and default text; NULL past the end. */
+const char *settings_key_name(size_t index);
+const char *settings_key_help(size_t index);
+
+/* `[::]:443`, `127.0.0.1:80`, `unix:/run/x.sock`. -EINVAL otherwise. Contents owned by the struct. */
+int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
+void endpoint_done(struct endpoint *endpoint);
+
+/* Index of the zone with the longest name that `hostname` (normalised) is within; -ENOENT: none. */
+int settings_zone_of(const struct settings *settings, const char *hostname);
+
+/* "hash" and so on -> one bit of enum auth_scheme; 0: no such scheme. */
+unsigned auth_scheme_parse(const char *text);
+
+#endif

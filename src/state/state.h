@@ -1,0 +1,59 @@
+/*
+ * What each record was last set to, by whom and when, and the history of changes: SQLite in WAL mode in
+ * state_dir/state.db. A commit is on disk when it returns. Used by the I/O thread only (state_open and
+ * state_each_record by main before that thread starts). A file from a newer version or a corrupt one is
+ * refused with what to do; it is never recreated silently.
+ */
+#ifndef DDNS53_STATE_STATE_H
+#define DDNS53_STATE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/buffer.h"
+#include "config/hosts.h"
+
+struct state;
+
+/* `message`: a sentence for people when it fails (what is wrong, what to do). */
+int state_open(const char *folder, struct buffer *message, struct state **ret_state);
+void state_close(struct state *state);
+DEFINE_CLEANUP(struct state *, state_close)
+
+struct state_record {
+    const char *hostname; /* borrowed for the call */
+    enum record_type type;
+    struct address address;       /* last set; family NONE: never set by us */
+    uint32_t ttl_s;
+    int64_t last_updated_s;       /* Unix time; 0: never */
+    int64_t last_checked_s;       /* last set request that was authenticated, changed or not */
+    struct address last_accessed; /* its source address */
+};
+/* Stops and returns what `each` returns when that is not 0. */
+int state_each_record(struct state *state, int (*each)(const struct state_record *record, void *userdata), void *userdata);
+
+struct state_change {
+    const char *hostname;
+    enum record_type type;
+    struct address old_address; /* family NONE: there was none, or it was not known */
+    struct address new_address;
+    uint32_t ttl_s;
+    struct address source;
+    const char *dialect;
+    const char *change_id; /* "" where the provider has none */
+    int64_t time_s;
+};
+/* All in one transaction, synced; updates the records and adds a history row each. 0, -ENOSPC, -EIO. */
+int state_commit(struct state *state, const struct state_change *changes, size_t count);
+
+struct state_touch {
+    const char *hostname;
+    enum record_type type;
+    struct address source;
+    int64_t time_s;
+};
+int state_commit_touches(struct state *state, const struct state_touch *touches, size_t count);
+
+#endif
