@@ -1,0 +1,294 @@
+# ddns53's one Makefile; "make help" lists what it can do. It reads config.mk, which ./configure wrote.
+#
+#   make SANITIZE=address,undefined   builds into build/address-undefined (SANITIZE=thread: build/thread)
+#   make COVERAGE=1                   builds into build/coverage
+#   make CC=clang BUILD=build/clang   another compiler, another folder
+#   make WERROR=1                     warnings are errors
+#   make V=1                          shows the commands
+#
+# Everything is named relative to this folder, so its own path may contain spaces.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+.PHONY: all
+all:
+
+# ---- configuration -----------------------------------------------------------------------------------------------
+
+UNCONFIGURED_GOALS := help clean distclean dist format check-format check-layers check-man check-python check-shell check-units
+ifneq ($(wildcard config.mk),)
+include config.mk
+config.mk: config.status config.mk.in config.h.in
+	./config.status
+config.status: configure
+	./config.status --recheck
+configure: configure.ac
+	autoconf
+else ifneq ($(or $(if $(MAKECMDGOALS),,all),$(filter-out $(UNCONFIGURED_GOALS),$(MAKECMDGOALS))),)
+$(error not configured yet: run "autoconf && ./configure" first)
+endif
+
+VERSION ?= $(shell sed -n 's/^AC_INIT(\[ddns53\],\[\(.*\)\])$$/\1/p' configure.ac)
+
+# ---- flags -------------------------------------------------------------------------------------------------------
+
+# Commands are shown in short, with V=1 in full.
+say = @printf '  %-7s %s\n' $(1) '$(2)'
+quiet := @
+ifneq ($(V),)
+say = @:
+quiet :=
+endif
+
+empty :=
+comma := ,
+space := $(empty) $(empty)
+
+ifneq ($(SANITIZE),)
+BUILD ?= build/$(subst $(comma),-,$(SANITIZE))
+else ifneq ($(COVERAGE),)
+BUILD ?= build/coverage
+else
+BUILD ?= build
+endif
+ifneq ($(words $(BUILD)),1)
+$(error BUILD="$(BUILD)" must be one folder without spaces)
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+	-Wformat=2 -Wundef -Wvla -Wwrite-strings
+ifneq ($(WERROR),)
+WARNINGS += -Werror
+endif
+
+ifneq ($(SANITIZE),)
+# The sanitizers see to what hardening would, and fortified calls would hide bugs from them.
+MODE_CFLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -U_FORTIFY_SOURCE
+MODE_LDFLAGS := -fsanitize=$(SANITIZE)
+else ifneq ($(COVERAGE),)
+MODE_CFLAGS := --coverage -O0 -U_FORTIFY_SOURCE
+MODE_LDFLAGS := --coverage
+else
+MODE_CFLAGS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(HARDENING_CFLAGS)
+MODE_LDFLAGS := $(HARDENING_LDFLAGS)
+endif
+
+ALL_CPPFLAGS = -D_GNU_SOURCE -include config.h -Isrc $(LIBRARY_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 -pthread $(WARNINGS) $(CFLAGS) $(MODE_CFLAGS)
+ALL_LDFLAGS = -pthread $(CFLAGS) $(MODE_CFLAGS) $(MODE_LDFLAGS) $(LDFLAGS)
+
+# ---- the programs ------------------------------------------------------------------------------------------------
+
+LIBRARY_SOURCES := $(sort $(wildcard src/*/*.c))
+PROGRAM_SOURCES := $(sort $(wildcard src/*.c))
+UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+LIBRARY := $(BUILD)/libddns53.a
+LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/obj/%.o)
+PROGRAMS := $(PROGRAM_SOURCES:src/%.c=$(BUILD)/%)
+UNIT_TESTS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
+FUZZ_REPLAYS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+FUZZERS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/libfuzzer/%)
+
+ALL_SOURCES := $(LIBRARY_SOURCES) $(PROGRAM_SOURCES) $(UNIT_SOURCES) $(FUZZ_SOURCES) tests/fuzz/replay.c
+ALL_HEADERS := $(sort $(wildcard src/*/*.h tests/unit/*.h tests/fuzz/*.h))
+
+all: $(PROGRAMS) $(LIBRARY)
+
+# Both files change only when what they hold does: flags when anything is to be compiled anew, objects when
+# the archive's members are others (a file was removed, say).
+$(BUILD)/flags: FORCE
+	@mkdir -p '$(@D)'
+	@printf '%s\n' '$(subst ','\'',$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LIBRARY_LIBS))' >'$@.new'
+	@if cmp -s '$@.new' '$@'; then rm -f '$@.new'; else mv '$@.new' '$@'; fi
+$(BUILD)/objects: FORCE
+	@mkdir -p '$(@D)'
+	@printf '%s\n' $(LIBRARY_OBJECTS) >'$@.new'
+	@if cmp -s '$@.new' '$@'; then rm -f '$@.new'; else mv '$@.new' '$@'; fi
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags Makefile config.mk
+	@mkdir -p '$(@D)'
+	$(call say,CC,$<)
+	$(quiet)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(if $(filter tests/unit/%,$<),$(CMOCKA_CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(LIBRARY): $(LIBRARY_OBJECTS) $(BUILD)/objects
+	@rm -f '$@'
+	$(call say,AR,$@)
+	$(quiet)$(AR) rcs $@ $(LIBRARY_OBJECTS)
+
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/src/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+
+-include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(ALL_SOURCES)))
+
+# ---- tests -------------------------------------------------------------------------------------------------------
+
+$(UNIT_TESTS): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(LIBRARY) | need-cmocka
+	@mkdir -p '$(@D)'
+	$(call say,LINK,$@)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARY_LIBS) $(CMOCKA_LIBS)
+
+$(FUZZ_REPLAYS): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(LIBRARY)
+	@mkdir -p '$(@D)'
+	$(call say,LINK,$@)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
+
+.PHONY: need-cmocka
+need-cmocka:
+ifneq ($(HAVE_CMOCKA),yes)
+	@echo 'the unit tests need cmocka: install libcmocka-dev and run ./configure again' >&2
+	@exit 1
+endif
+
+# Every test program runs, also after one has failed; each writes BUILD/NAME.log.
+.PHONY: check unit fuzz-replay programs-for-check
+check: unit fuzz-replay check-layers
+unit: need-cmocka $(UNIT_TESTS)
+	tests/run-programs --logs $(BUILD)/log $(UNIT_TESTS)
+fuzz-replay: $(FUZZ_REPLAYS)
+	tests/run-programs --logs $(BUILD)/log --seeds tests/fuzz/seeds $(FUZZ_REPLAYS)
+programs-for-check: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
+
+# make fuzz TARGET=yaml [SECONDS=60]: libFuzzer, from the seeds on; what it learns is kept in build/fuzzing/corpus.
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz:
+	@test -f 'tests/fuzz/fuzz_$(TARGET).c' || { \
+	    echo 'make fuzz TARGET=NAME, where NAME is one of: $(FUZZ_SOURCES:tests/fuzz/fuzz_%.c=%)' >&2; exit 2; }
+	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzzing build/fuzzing/libfuzzer/fuzz_$(TARGET)
+	@mkdir -p build/fuzzing/corpus/$(TARGET)
+	cd build/fuzzing && ./libfuzzer/fuzz_$(TARGET) -max_total_time=$(SECONDS) -timeout=10 \
+	    corpus/$(TARGET) ../../tests/fuzz/seeds/$(TARGET)
+$(FUZZERS): $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBRARY)
+	@mkdir -p '$(@D)'
+	$(call say,LINK,$@)
+	$(quiet)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARY_LIBS)
+
+# Line coverage of src/ by the unit tests, and by whatever else was run from build/coverage before.
+.PHONY: coverage coverage-report
+coverage:
+	$(MAKE) COVERAGE=1 BUILD=build/coverage unit fuzz-replay
+	$(MAKE) coverage-report
+coverage-report:
+	gcovr --root . --filter src/ --object-directory build/coverage --sort-uncovered --print-summary \
+	    --html-details build/coverage/index.html build/coverage
+
+# ---- static checks -----------------------------------------------------------------------------------------------
+
+.PHONY: lint check-layers check-format format tidy cppcheck check-shell check-man check-python check-units
+lint: check-layers check-format tidy cppcheck check-shell check-man check-python check-units
+
+check-layers:
+	tests/check-layers --self-test
+	tests/check-layers
+
+format:
+	clang-format -i $(ALL_SOURCES) $(ALL_HEADERS)
+check-format:
+	clang-format --dry-run --Werror $(ALL_SOURCES) $(ALL_HEADERS)
+
+# A file's stamp is as new as its object, so that only what changed (or whose headers did) is looked at again.
+TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIBRARY_SOURCES) $(PROGRAM_SOURCES))
+tidy: $(TIDY_STAMPS)
+$(BUILD)/tidy/%.ok: %.c $(BUILD)/obj/%.o .clang-tidy
+	@mkdir -p '$(@D)'
+	$(call say,TIDY,$<)
+	@clang-tidy --quiet $< -- $(ALL_CPPFLAGS) -std=gnu11 >'$(@:.ok=.log)' 2>&1 || { cat '$(@:.ok=.log)'; exit 1; }
+	@touch '$@'
+
+cppcheck: config.mk
+	@mkdir -p '$(BUILD)/cppcheck'
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppressions-list=tests/cppcheck.suppressions --cppcheck-build-dir=$(BUILD)/cppcheck -j 2 \
+	    -D_GNU_SOURCE --include=config.h -Isrc src
+
+check-shell:
+	tests/list-files shell | xargs -0 -r shellcheck
+check-python:
+	tests/list-files python | xargs -0 -r pyflakes3
+MAN_PAGES := $(sort $(wildcard man/*.[1-9]))
+check-man:
+	$(if $(MAN_PAGES),mandoc -T lint -W warning $(MAN_PAGES))
+UNITS := $(sort $(wildcard systemd/*.service systemd/*.socket systemd/*.timer))
+check-units:
+	$(if $(UNITS),tests/check-units $(UNITS))
+
+# ---- installation ------------------------------------------------------------------------------------------------
+
+INSTALL ?= install
+SETTINGS := $(sort $(wildcard etc/*.yaml))
+# The daemon is for sbin, what people run (ddns53ctl) is for bin.
+DAEMONS := $(filter %d,$(PROGRAMS))
+COMMANDS := $(filter-out $(DAEMONS),$(PROGRAMS))
+
+.PHONY: install uninstall
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(sysconfdir)/ddns53'
+	$(INSTALL) -m 0755 $(DAEMONS) '$(DESTDIR)$(sbindir)'
+ifneq ($(COMMANDS),)
+	$(INSTALL) -d '$(DESTDIR)$(bindir)'
+	$(INSTALL) -m 0755 $(COMMANDS) '$(DESTDIR)$(bindir)'
+endif
+	@for file in $(notdir $(SETTINGS)); do \
+	    target='$(DESTDIR)$(sysconfdir)/ddns53'/$$file; \
+	    if [ -e "$$target" ]; then echo "kept $$target"; \
+	    else echo "new  $$target"; $(INSTALL) -m 0640 "etc/$$file" "$$target" || exit; fi; \
+	done
+	@for page in $(MAN_PAGES); do \
+	    $(INSTALL) -D -m 0644 "$$page" '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}" || exit; \
+	done
+ifneq ($(systemdsystemunitdir),no)
+	@for unit in $(UNITS); do \
+	    $(INSTALL) -d '$(DESTDIR)$(systemdsystemunitdir)' && \
+	    sed -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/etc/ddns53/|$(sysconfdir)/ddns53/|g' "$$unit" \
+	        >'$(DESTDIR)$(systemdsystemunitdir)'/"$${unit##*/}" || exit; \
+	done
+endif
+
+# Settings and state stay: they are not ours.
+uninstall:
+	rm -f $(patsubst %,'$(DESTDIR)$(sbindir)/%',$(notdir $(DAEMONS)))
+	rm -f $(patsubst %,'$(DESTDIR)$(bindir)/%',$(notdir $(COMMANDS)))
+	@for page in $(MAN_PAGES); do rm -f '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}"; done
+ifneq ($(systemdsystemunitdir),no)
+	rm -f $(patsubst %,'$(DESTDIR)$(systemdsystemunitdir)/%',$(notdir $(UNITS)))
+endif
+
+# ---- clean and dist ----------------------------------------------------------------------------------------------
+
+.PHONY: clean distclean dist
+clean:
+	rm -rf build $(if $(filter-out build build/%,$(BUILD)),'$(BUILD)')
+distclean: clean
+	rm -rf autom4te.cache config.h config.mk config.log config.status configure configure~ config.h.in~
+
+# The tracked files and a configure script, the same bytes whoever packs them.
+DIST := ddns53-$(VERSION)
+dist:
+	autoconf
+	@{ tests/list-files dist; printf 'configure\0'; } | sort -z | \
+	    tar --create --gzip --file '$(DIST).tar.gz' --no-recursion --null --files-from - \
+	        --transform 's|^|$(DIST)/|' --owner=0 --group=0 --numeric-owner --sort=name \
+	        --mtime="@$$(git log -1 --format=%ct 2>/dev/null || stat -c %Y configure.ac)" --mode=go-w
+	@echo '$(DIST).tar.gz'
+
+.PHONY: help
+help:
+	@printf '%s\n' \
+	    'make                    the programs, in build/' \
+	    'make check              unit tests, fuzz seeds, layers (make unit: only the unit tests)' \
+	    'make fuzz TARGET=NAME   fuzz with clang for SECONDS=60' \
+	    'make coverage           line coverage of src/ by the unit tests' \
+	    'make lint               clang-format, clang-tidy, cppcheck, shellcheck, man pages, Python, units' \
+	    'make format             apply clang-format' \
+	    'make install            with DESTDIR=DIR where wanted; make uninstall keeps settings' \
+	    'make dist               a source archive' \
+	    'make clean | distclean  remove build/ | also what configure wrote' \
+	    'tests/run               all of the tests'
