@@ -13,15 +13,15 @@
 #define _printf_(format, first) __attribute__((format(printf, format, first)))
 #define _nonnull_ __attribute__((nonnull))
 
-#define TAKE_PTR(pointer)                      \
-    ({                                         \
+#define TAKE_PTR(pointer)                       \
+    __extension__({                             \
         __typeof__(pointer) taken_ = (pointer); \
-        (pointer) = NULL;                      \
-        taken_;                                \
+        (pointer) = NULL;                       \
+        taken_;                                 \
     })
 
 #define TAKE_FD(fd)        \
-    ({                     \
+    __extension__({        \
         int taken_ = (fd); \
         (fd) = -1;         \
         taken_;            \
@@ -30,10 +30,10 @@
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Defines name##p, the clean-up function of a pointer that `function` frees (it must accept NULL). */
-#define DEFINE_CLEANUP(type, function)                  \
-    static inline void function##p(type *pointer)       \
-    {                                                   \
-        function(*pointer);                             \
+#define DEFINE_CLEANUP(type, function)            \
+    static inline void function##p(type *pointer) \
+    {                                             \
+        function(*pointer);                       \
     }
 
 static inline void freep(void *pointer)
