@@ -1,0 +1,80 @@
+/*
+ * What each record is now, as far as we know: one hash table with striped locks, keyed by (hostname, type),
+ * that survives a reload. Workers read views and count a record as busy when they submit a change; only the I/O
+ * thread (dns/changes) writes knowledge. A record lives as long as the table, so pointers to it stay good.
+ */
+#ifndef DDNS53_DNS_RECORDS_H
+#define DDNS53_DNS_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "config/hosts.h"
+#include "state/state.h"
+
+enum record_knowledge {
+    RECORD_UNKNOWN, /* nobody has looked yet */
+    RECORD_ABSENT,
+    RECORD_PLAIN,   /* one value, no routing policy: ours to overwrite */
+    RECORD_FOREIGN, /* must never be overwritten: see record_foreign */
+};
+enum record_foreign { FOREIGN_NONE, FOREIGN_ALIAS, FOREIGN_SEVERAL_VALUES, FOREIGN_ROUTING_POLICY };
+
+struct records;
+struct record;
+
+struct record_view {
+    enum record_knowledge knowledge;
+    enum record_foreign foreign;
+    struct address address; /* RECORD_PLAIN: what DNS holds */
+    uint32_t ttl_s;
+    int64_t looked_at_ms; /* monotonic; when the knowledge was last confirmed by a look or an accepted change */
+    bool busy;            /* a change is queued or under way: the knowledge is about to be out of date */
+    struct address last_set; /* what we last set, from the state; family NONE: nothing */
+    uint32_t last_set_ttl_s;
+};
+
+struct records *records_new(void);
+void records_free(struct records *records);
+DEFINE_CLEANUP(struct records *, records_free)
+
+/* Main thread at start and at a reload: makes the records of all hosts that may set something, marks those that
+ * left as not configured. -ENOMEM leaves the table usable. */
+int records_configure(struct records *records, const struct hosts *hosts);
+/* What state.db remembers; before the I/O thread starts. Only for records that are configured. */
+void records_remember(struct records *records, const struct state_record *remembered);
+
+/* Any thread. NULL: not one of ours. `hostname` normalised. */
+struct record *records_find(struct records *records, const char *hostname, enum record_type type);
+void record_view(const struct record *record, struct record_view *ret_view);
+const char *record_hostname(const struct record *record); /* borrowed for ever */
+enum record_type record_type(const struct record *record);
+uint32_t record_zone(const struct record *record); /* index into the settings' zones */
+bool record_is_configured(const struct record *record);
+
+/* Any thread: an authenticated set request came for it (written to the state in batches). */
+void record_touch(struct record *record, const struct address *source, int64_t now_s);
+
+/* Any thread: counts a change on its way. Returns true when it is the first one (the record was not busy). */
+bool record_begin(struct record *record);
+/* I/O thread: as many as were begun have ended. */
+void record_end(struct record *record, uint32_t count);
+
+/* I/O thread. */
+void record_know(struct record *record, enum record_knowledge knowledge, enum record_foreign foreign,
+                 const struct address *address, uint32_t ttl_s, int64_t now_ms);
+void record_set_last(struct record *record, const struct address *address, uint32_t ttl_s);
+/* A slot for dns/changes: what is queued for this record. I/O thread only. */
+void *record_slot(const struct record *record);
+void record_set_slot(struct record *record, void *slot);
+
+/* I/O thread: calls `each` for every configured record of a zone (for read-back); returns their number.
+ * `each` may be NULL. */
+size_t records_each(struct records *records, uint32_t zone, void (*each)(struct record *record, void *userdata), void *userdata);
+
+/* I/O thread: takes up to `count` touches out of the table (oldest first); the hostnames are borrowed for ever. */
+size_t records_take_touches(struct records *records, struct state_touch *ret_touches, size_t count);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * The Route 53 provider: turns provider.h's calls into ChangeResourceRecordSets, ListResourceRecordSets,
+ * ListHostedZonesByName and GetHostedZone (API 2013-04-01) and reads the answers. I/O thread only.
+ */
+#ifndef DDNS53_DNS_ROUTE53_H
+#define DDNS53_DNS_ROUTE53_H
+
+#include "aws/aws_call.h"
+#include "dns/provider.h"
+
+extern const struct provider_ops route53_ops;
+
+/* Borrows the service. `zone_id` NULL: looked up by name, among public or private zones. NULL: no memory. */
+struct provider_zone *route53_zone_new(struct aws_service *service, const char *name, const char *zone_id, bool is_private);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * The zonefile provider: one RFC 1035 master file per zone. Our records stand between two marker comments; all
+ * else is the owner's and is kept byte for byte, but for the SOA serial on the line that ends in `; serial`, which
+ * is raised at each change (YYYYMMDDnn, never going back, RFC 1982). Replaced atomically. I/O thread only.
+ */
+#ifndef DDNS53_DNS_ZONEFILE_H
+#define DDNS53_DNS_ZONEFILE_H
+
+#include "dns/provider.h"
+#include "io/loop.h"
+
+extern const struct provider_ops zonefile_ops;
+
+/* The file is FOLDER/ZONE.zone (no final dot); it is made with SOA and NS at the first use when it is missing.
+ * NULL: no memory. */
+struct provider_zone *zonefile_zone_new(struct loop *loop, const char *folder, const char *name, uint32_t default_ttl_s);
+
+#endif
