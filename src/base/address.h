@@ -12,6 +12,7 @@
 
 enum address_family { ADDRESS_NONE = 0, ADDRESS_IPV4 = 4, ADDRESS_IPV6 = 6 };
 
+/* An IPv4-mapped IPv6 address never occurs as a value: whatever makes one makes it IPv4. */
 struct address {
     uint8_t family;    /* enum address_family */
     uint8_t bytes[16]; /* network order; IPv4 uses the first four, the others are zero */
@@ -30,7 +31,7 @@ enum address_class {
 };
 
 #define ADDRESS_TEXT_SIZE 46 /* INET6_ADDRSTRLEN: the longest text and its NUL */
-#define PREFIX_TEXT_SIZE 50
+#define PREFIX_TEXT_SIZE 50  /* and `/128` */
 
 /* Strict dotted quad without leading zeros, or any RFC 4291 text without zone id; an IPv4-mapped IPv6 address
  * becomes IPv4. -EINVAL otherwise. */
@@ -41,7 +42,7 @@ bool address_equal(const struct address *a, const struct address *b);
 enum address_class address_classify(const struct address *address);
 
 /* `ADDRESS/LENGTH`; an address alone is a prefix of full length. Host bits that are set are cleared when
- * `clear_host_bits`, else -EINVAL. */
+ * `clear_host_bits`, else -EINVAL. A prefix of IPv4-mapped addresses (/96 and longer) becomes the IPv4 prefix. */
 int prefix_parse(const char *text, size_t length, bool clear_host_bits, struct prefix *ret_prefix);
 void prefix_print(const struct prefix *prefix, char ret_text[PREFIX_TEXT_SIZE]);
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
@@ -50,14 +51,15 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
 struct address address_limit_key(const struct address *address);
 
 /* prefix + subnet_id (the bits between its length and 64) + interface_id (the low 64 bits).
- * -ERANGE: longer than 64, or the subnet_id does not fit. RFC 4291 section 2.5.4. */
+ * -ERANGE: longer than 64, or the subnet_id does not fit; -EINVAL: not an IPv6 prefix, or the result would be
+ * an IPv4-mapped address. RFC 4291 section 2.5.4. */
 int prefix_make_address(const struct prefix *prefix, uint64_t subnet_id, const uint8_t interface_id[8],
                         struct address *ret_address);
 
 /* RFC 4291 appendix A: modified EUI-64 from a MAC address. */
 void eui64_from_mac(const uint8_t mac[6], uint8_t ret_interface_id[8]);
 
-/* `51:6B:00:A6:F5:77`, either case, also with '-'. */
+/* `51:6B:00:A6:F5:77`, either case, also with '-'. -EINVAL otherwise. */
 int mac_parse(const char *text, uint8_t ret_mac[6]);
 
 #endif

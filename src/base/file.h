@@ -4,7 +4,6 @@
 #ifndef DDNS53_BASE_FILE_H
 #define DDNS53_BASE_FILE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -12,17 +11,19 @@
 #include "base/buffer.h"
 
 /* -EFBIG past `limit_bytes`, -EISDIR and -EINVAL for what is not a regular file, else errno of open and read.
- * `ret_stat` may be NULL. Appends to `buffer`. */
+ * `ret_stat` may be NULL. Appends to `buffer`;
+ * after an error it holds what it held. Never blocks on a FIFO or a terminal. */
 int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat);
 
-/* Readers see the old content or the new, never a part. Negative errno, the old file untouched. */
+/* Readers see the old content or the new, never a part. Negative errno, the old file untouched. A symbolic link
+ * is followed; owner and group of an old file are kept as far as the process may. */
 int file_replace(const char *path, const void *bytes, size_t length, mode_t mode);
 
 /* `relative` as seen from the folder that holds `file` (absolute stays). Returns owned, NULL: no memory. */
 char *path_beside(const char *file, const char *relative);
 char *path_join(const char *folder, const char *name);
 
-/* mkdir -p of the last components that are missing. */
+/* mkdir -p of the last components that are missing. -ENOTDIR: something else has that name. */
 int folder_make(const char *path, mode_t mode);
 
 #endif

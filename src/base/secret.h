@@ -1,7 +1,7 @@
 /*
  * A secret that cannot be logged by accident, is wiped when it is freed, and is compared in constant time.
  * The bytes come out only through secret_bytes, so that every use can be found by grep.
- * A reference count (atomic) lets snapshots share one; secret_new is for one owner.
+ * A reference count (atomic) lets snapshots share one: secret_ref adds an owner, secret_free drops one.
  */
 #ifndef DDNS53_BASE_SECRET_H
 #define DDNS53_BASE_SECRET_H
@@ -18,6 +18,7 @@ struct secret;
 
 /* Copies; returns owned, NULL when memory runs out. */
 struct secret *secret_new(const void *bytes, size_t length);
+struct secret *secret_ref(struct secret *secret); /* returns owned, the same one; NULL stays NULL */
 void secret_free(struct secret *secret);
 DEFINE_CLEANUP(struct secret *, secret_free)
 
@@ -27,7 +28,8 @@ size_t secret_length(const struct secret *secret);
 /* Constant time in the length of `bytes`. */
 bool secret_equals(const struct secret *secret, const void *bytes, size_t length);
 
-/* First line of a file, without its newline. -EFBIG past 4096 bytes, -EINVAL when empty or with a NUL. */
+/* First line of a regular file, without its newline (LF or CR LF). -EFBIG: longer than 4096 bytes, -EINVAL: empty
+ * or with a NUL, -EISDIR, else errno of open and read. */
 int secret_read_file(const char *path, struct secret **ret_secret);
 
 /* Hashing with libsodium; call crypto_init once at start (0 or -EIO). */

@@ -1,0 +1,21 @@
+/*
+ * The admin listener's two pages: /healthz and /metrics.
+ */
+#ifndef DDNS53_WEB_ADMIN_H
+#define DDNS53_WEB_ADMIN_H
+
+#include "base/metrics.h"
+#include "web/request.h"
+
+struct admin {
+    struct metrics *metrics;
+    /* Appends one line per reason for being unhealthy; returns how many. Any thread. */
+    size_t (*trouble)(void *userdata, struct buffer *buffer);
+    void *userdata;
+};
+
+/* Borrowed for as long as the server runs; one per process. */
+void admin_init(const struct admin *admin);
+const struct route *admin_route_find(const struct request *request);
+
+#endif

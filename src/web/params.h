@@ -1,0 +1,27 @@
+/*
+ * Parameters out of a query string and a form-encoded body: percent-decoded, strict. A dialect names those that it
+ * knows; others are ignored, but a broken escape, a NUL or invalid UTF-8 anywhere is an error, and so is a known one
+ * that is given twice. Pure.
+ */
+#ifndef DDNS53_WEB_PARAMS_H
+#define DDNS53_WEB_PARAMS_H
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+#define PARAMS_MAX 32
+
+struct params {
+    const char *values[PARAMS_MAX]; /* by index of `names`; NULL: not given; terminated, no NUL inside */
+    char *storage;                  /* owned */
+    size_t storage_bytes;
+};
+
+/* `names` has `count` <= PARAMS_MAX entries. `form` NULL: no body. 0, -EINVAL with a static sentence in `ret_reason`,
+ * -ENOMEM. */
+int params_parse(const char *query, const char *form, size_t form_length, const char *const *names, size_t count,
+                 struct params *ret_params, const char **ret_reason);
+void params_done(struct params *params); /* wipes: values may be secrets */
+
+#endif

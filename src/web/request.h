@@ -1,0 +1,95 @@
+/*
+ * A request as a dialect sees it, and the one way to answer. The server fills it and owns it; a dialect answers
+ * exactly once, inside its handler or later from any thread, and must not touch the request after that. While it
+ * is not answered the connection is suspended and costs no thread.
+ */
+#ifndef DDNS53_WEB_REQUEST_H
+#define DDNS53_WEB_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/buffer.h"
+#include "base/metrics.h"
+#include "config/current.h"
+
+struct answer;
+struct updater;
+struct replay;
+struct ratelimit;
+
+/* What the handlers work with; made once by main, lives longer than the server. */
+struct service {
+    struct current *current;
+    const struct updater *updater;
+    struct replay *replay;        /* nonces of signed requests */
+    struct ratelimit *reads;      /* limits.reads_per_minute */
+    struct ratelimit *failures;   /* limits.auth_failures_per_minute */
+    const struct clock *clock;
+    struct metric *requests;        /* ddns53_requests_total{dialect,result}; NULL in tests */
+    struct metric *request_seconds; /* ddns53_request_seconds{dialect} */
+};
+
+enum request_method { REQUEST_GET, REQUEST_POST };
+
+struct request {
+    const struct service *service;
+    enum request_method method;
+    const char *path;  /* as sent, before '?' */
+    const char *query; /* as sent, after '?'; "" when there is none */
+    const char *body;  /* NUL-terminated, "" when there is none; may hold NULs */
+    size_t body_length;
+    struct address source; /* trusted proxies peeled off; family NONE: a unix socket without a proxy's header */
+    int64_t started_ms;    /* monotonic */
+    void *dialect_data;    /* the dialect's own; `dialect_free` is called with it when the request ends */
+    void (*dialect_free)(void *data);
+
+    /* the server's */
+    const char *(*header)(const struct request *request, const char *name);
+    void (*answer)(struct request *request, struct answer *answer);
+};
+
+struct answer_header {
+    const char *name;
+    const char *value;
+};
+#define ANSWER_HEADERS_MAX 4
+
+struct answer {
+    unsigned status;
+    const char *content_type;  /* static */
+    struct answer_header headers[ANSWER_HEADERS_MAX]; /* static texts; name NULL ends */
+    struct buffer body;        /* taken */
+    const char *dialect;       /* static; for the metrics */
+    const char *result;        /* static; for the metrics: "good", "badauth", ... */
+};
+
+/* The value of a header, NULL: none or sent more than once with different values. Borrowed, only inside the handler. */
+static inline const char *request_header(const struct request *request, const char *name)
+{
+    return request->header(request, name);
+}
+
+/* Takes the body of `answer`. Cache-Control: no-store and Content-Length are added. */
+static inline void request_answer(struct request *request, struct answer *answer)
+{
+    request->answer(request, answer);
+}
+
+/* One row per dialect and path. The first row whose path fits and whose `matches` (NULL: always) says so gets the
+ * request. Doubled slashes and a final one do not count. */
+struct route {
+    const char *path;
+    const char *dialect;
+    bool (*matches)(const struct request *request);
+    void (*handle)(struct request *request);
+};
+
+/* The table, ended by a NULL path; web/routes.c. */
+extern const struct route routes[];
+/* NULL: 404. */
+const struct route *route_find(const struct request *request);
+
+#endif

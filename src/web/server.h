@@ -1,0 +1,51 @@
+/*
+ * libmicrohttpd behind one door: listeners, TLS, limits, bytes -> struct request, suspended connections, answers.
+ * Only this file (with tls) knows the library. Handlers run on the workers; answers may come from any thread.
+ */
+#ifndef DDNS53_WEB_SERVER_H
+#define DDNS53_WEB_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "config/settings.h"
+#include "web/request.h"
+#include "web/tls.h"
+
+struct server;
+
+struct server_options {
+    const char *what; /* "api", "admin": for the log and for sockets from systemd (FileDescriptorName) */
+    const struct endpoint *listen;
+    size_t listen_count;
+    const int *sockets; /* already listening, from systemd; take the place of `listen`; taken */
+    size_t socket_count;
+    struct tls *tls; /* NULL: plain */
+    unsigned threads; /* 0: one per core */
+    uint32_t connections;
+    uint32_t connections_per_address; /* 0: no limit */
+    uint32_t request_ms; /* from accept to the last byte of the request */
+    const struct route *(*find)(const struct request *request); /* route_find, or admin's own */
+    bool check_api_keys; /* server.api_keys counts here */
+};
+
+/* Starts to listen; logs `event=listening what=... address=... tls=...` for each. Negative errno with a sentence in
+ * `message`; nothing is left open then. */
+int server_start(const struct service *service, const struct server_options *options, struct buffer *message,
+                 struct server **ret_server);
+
+/* Closes the listeners; connections go on. */
+void server_stop_accepting(struct server *server);
+/* Every request must have been answered. Waits for answers to go out, at most linger_ms, then closes all. NULL is fine. */
+void server_free(struct server *server, uint32_t linger_ms);
+
+/* Main's tick, about once a second: closes connections whose request has been under way for longer than request_ms. */
+void server_reap(struct server *server, int64_t now_ms);
+
+/* Requests that a handler has not answered yet. */
+size_t server_requests_pending(const struct server *server);
+size_t server_connections(const struct server *server);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * The server's certificate: from PEM files, or a self-signed P-256 pair made once in state_dir. A new one is put in
+ * place while connections go on; an old one lives until no handshake can still use it. Any thread may handshake;
+ * loading is main's.
+ */
+#ifndef DDNS53_WEB_TLS_H
+#define DDNS53_WEB_TLS_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "config/settings.h"
+
+struct tls;
+
+struct tls *tls_new(void);
+void tls_free(struct tls *tls);
+DEFINE_CLEANUP(struct tls *, tls_free)
+
+/* Loads server.certificate and private_key, or makes (once, mode 0600: state_dir/certificate.pem and private_key.pem)
+ * and loads the self-signed pair, whose SAN has the names and addresses of listen and public_url, localhost, and
+ * this machine's name. Checks that key and certificate belong together. On failure the one in force stays;
+ * `message` gets a sentence that says what is wrong and what to do. A self-signed pair that expires within 30 days
+ * is made anew. */
+int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message);
+
+/* Of the certificate in force. */
+int64_t tls_expires_s(const struct tls *tls);
+void tls_fingerprint(const struct tls *tls, char ret_text[65]); /* lower-case hex SHA-256 of the DER */
+bool tls_is_self_signed(const struct tls *tls);
+
+/* GnuTLS priority string: TLS 1.2 and 1.3 only. */
+extern const char tls_priorities[];
+
+/* The gnutls_certificate_retrieve_function2 that libmicrohttpd calls finds the tls through this (one per process). */
+struct gnutls_session_int;
+void *tls_retrieve_callback(struct tls *tls);
+
+#endif
