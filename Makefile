@@ -210,7 +210,7 @@ cppcheck: config.mk
 	    -D_GNU_SOURCE --include=config.h -Isrc src
 
 check-shell:
-	tests/list-files shell | xargs -0 -r shellcheck
+	tests/list-files shell | xargs -0 -r shellcheck -x
 check-python:
 	tests/list-files python | xargs -0 -r pyflakes3
 MAN_PAGES := $(sort $(wildcard man/*.[1-9]))
@@ -271,13 +271,14 @@ distclean: clean
 
 # The tracked files and a configure script, the same bytes whoever packs them.
 DIST := ddns53-$(VERSION)
+DIST_FOLDER ?= .
 dist:
 	autoconf
 	@{ tests/list-files dist; printf 'configure\0'; } | sort -z | \
-	    tar --create --gzip --file '$(DIST).tar.gz' --no-recursion --null --files-from - \
+	    tar --create --gzip --file '$(DIST_FOLDER)/$(DIST).tar.gz' --no-recursion --null --files-from - \
 	        --transform 's|^|$(DIST)/|' --owner=0 --group=0 --numeric-owner --sort=name \
 	        --mtime="@$$(git log -1 --format=%ct 2>/dev/null || stat -c %Y configure.ac)" --mode=go-w
-	@echo '$(DIST).tar.gz'
+	@echo '$(DIST_FOLDER)/$(DIST).tar.gz'
 
 .PHONY: help
 help:
