@@ -24,9 +24,9 @@ enum outcome {
     OUTCOME_PRIVATE,
     OUTCOME_NOT_SOURCE,
     OUTCOME_CONFLICT,
-    OUTCOME_REFUSED,    /* by the provider; see message */
+    OUTCOME_REFUSED, /* by the provider; see message */
     OUTCOME_NO_ZONE,
-    OUTCOME_TIMED_OUT,  /* it stays queued */
+    OUTCOME_TIMED_OUT, /* it stays queued */
     OUTCOME_QUEUE_FULL,
     OUTCOME_STOPPING,
 };

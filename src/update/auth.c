@@ -1,0 +1,187 @@
+#include "update/auth.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* A name has at most one row per record type; a secret and the one before it. All of these are always computed. */
+#define ROWS_MAX RECORD_TYPE_COUNT
+#define SECRETS_PER_ROW 2
+
+/* Stands in where there is no host, so that the work is the same. Its bytes never grant anything: `real` is false. */
+static const uint8_t dummy_secret[SHA256_SIZE] = {0x64, 0x64, 0x6e, 0x73, 0x35, 0x33};
+
+/* One secret that a proof is tried against. */
+struct candidate {
+    const uint8_t *bytes;
+    size_t length;
+    const uint8_t *sha256; /* of the secret */
+    bool real;             /* set, not expired, and its host allows the scheme */
+};
+
+static struct candidate candidate_of(const struct host *host, const struct host_secret *secret, enum auth_scheme scheme,
+                                     int64_t now_s)
+{
+    struct candidate candidate = {dummy_secret, sizeof(dummy_secret), dummy_secret, false};
+
+    if (!secret || !secret->is_set) {
+        return candidate;
+    }
+    if (secret->secret) {
+        candidate.bytes = secret_bytes(secret->secret);
+        candidate.length = secret_length(secret->secret);
+    }
+    candidate.sha256 = secret->sha256;
+    candidate.real = (host->auth & (unsigned)scheme) != 0 && now_s < secret->valid_until_s &&
+                     (secret->secret || scheme == AUTH_SECRET || scheme == AUTH_BASIC);
+    return candidate;
+}
+
+/* The spellings of the hostname that a client may have hashed: with its final dot, as sent, and both in lower case. */
+#define SPELLINGS 4
+
+struct spellings {
+    char text[SPELLINGS][2 * NAME_SIZE];
+    size_t length[SPELLINGS];
+};
+
+static void lower_case(char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] >= 'A' && text[i] <= 'Z') {
+            text[i] = (char)(text[i] - 'A' + 'a');
+        }
+    }
+}
+
+/* What is longer than any name is cut: it belongs to no host. */
+static void spell(const char *hostname, struct spellings *ret)
+{
+    size_t length = strnlen(hostname, 2 * NAME_SIZE - 2);
+    bool dotted = length > 0 && hostname[length - 1] == '.';
+
+    for (size_t i = 0; i < SPELLINGS; i++) {
+        memcpy(ret->text[i], hostname, length);
+        ret->length[i] = length;
+        if (!dotted && i % 2 == 0) {
+            ret->text[i][ret->length[i]++] = '.';
+        }
+        if (i >= 2) {
+            lower_case(ret->text[i], ret->length[i]);
+        }
+    }
+}
+
+static bool hash_fits(const struct proof *proof, const struct spellings *spellings, const char *source,
+                      const struct candidate *candidate)
+{
+    unsigned fits = 0;
+
+    for (size_t i = 0; i < SPELLINGS; i++) {
+        uint8_t digest[SHA256_SIZE];
+        const struct bytes parts[] = {
+            {source, strlen(source)},
+            {spellings->text[i], spellings->length[i]},
+            {candidate->bytes, candidate->length},
+        };
+        sha256(parts, ELEMENTS(parts), digest);
+        fits |= (unsigned)constant_time_equal(digest, proof->digest, sizeof(digest));
+    }
+    return fits != 0;
+}
+
+static bool signature_fits(const struct proof *proof, const char *source, const struct candidate *candidate)
+{
+    const char *address = proof->address_sent ? proof->address_sent : source;
+    const char *fields[] = {"ddns53-1", proof->mode, proof->hostname_sent, address, proof->time_sent, proof->nonce};
+    struct bytes parts[2 * ELEMENTS(fields)];
+    uint8_t digest[SHA256_SIZE];
+
+    for (size_t i = 0; i < ELEMENTS(fields); i++) {
+        parts[2 * i] = (struct bytes){fields[i], strlen(fields[i])};
+        parts[2 * i + 1] = (struct bytes){"\n", 1};
+    }
+    hmac_sha256(candidate->bytes, candidate->length, parts, ELEMENTS(parts), digest);
+    return constant_time_equal(digest, proof->digest, sizeof(digest));
+}
+
+/* What is the same for every candidate is computed once. */
+struct prepared_proof {
+    const struct proof *proof;
+    struct spellings spellings;
+    char source[ADDRESS_TEXT_SIZE];
+    uint8_t secret_sha256[SHA256_SIZE];
+};
+
+static void prepare(const struct proof *proof, struct prepared_proof *ret)
+{
+    ret->proof = proof;
+    ret->source[0] = '\0';
+    if (proof->source.family != ADDRESS_NONE) {
+        address_print(&proof->source, ret->source);
+    }
+    if (proof->scheme == AUTH_HASH) {
+        spell(proof->hostname_sent, &ret->spellings);
+    } else if (proof->scheme == AUTH_SECRET || proof->scheme == AUTH_BASIC) {
+        const struct bytes part = {proof->secret, proof->secret_length};
+        sha256(&part, 1, ret->secret_sha256);
+    }
+}
+
+static bool fits(const struct prepared_proof *prepared, const struct candidate *candidate)
+{
+    bool fitting = false;
+
+    switch (prepared->proof->scheme) {
+    case AUTH_HASH: fitting = hash_fits(prepared->proof, &prepared->spellings, prepared->source, candidate); break;
+    case AUTH_SIGNED: fitting = signature_fits(prepared->proof, prepared->source, candidate); break;
+    case AUTH_SECRET:
+    case AUTH_BASIC: fitting = constant_time_equal(prepared->secret_sha256, candidate->sha256, SHA256_SIZE); break;
+    }
+    return fitting & candidate->real;
+}
+
+const struct host *auth_host(const struct hosts *hosts, const struct proof *proof, const struct name *hostname,
+                             enum record_type type, int64_t now_s)
+{
+    const struct host *row = hosts_find(hosts, hostname->text);
+    const struct host *found = NULL;
+    struct prepared_proof prepared;
+
+    prepare(proof, &prepared);
+    for (size_t i = 0; i < ROWS_MAX; i++) {
+        const struct candidate current = candidate_of(row, row ? &row->secret : NULL, proof->scheme, now_s);
+        const struct candidate previous = candidate_of(row, row ? &row->previous : NULL, proof->scheme, now_s);
+        bool fitting = (unsigned)fits(&prepared, &current) | (unsigned)fits(&prepared, &previous);
+
+        if (fitting && (!found || (!host_has_type(found, type) && host_has_type(row, type)))) {
+            found = row;
+        }
+        row = row ? row->next_same_name : NULL;
+    }
+    return found;
+}
+
+size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
+                            const struct host **ret_hosts, size_t limit)
+{
+    struct prepared_proof prepared;
+    size_t group_count;
+    size_t count = 0;
+
+    prepare(proof, &prepared);
+    const struct host *const *group = hosts_by_secret(hosts, prepared.secret_sha256, &group_count);
+    for (size_t i = 0; i < group_count; i++) {
+        const struct candidate current = candidate_of(group[i], &group[i]->secret, proof->scheme, now_s);
+        const struct candidate previous = candidate_of(group[i], &group[i]->previous, proof->scheme, now_s);
+
+        if ((unsigned)fits(&prepared, &current) | (unsigned)fits(&prepared, &previous)) {
+            if (count < limit) {
+                ret_hosts[count] = group[i];
+            }
+            count++;
+        }
+    }
+    return count;
+}
