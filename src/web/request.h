@@ -24,9 +24,9 @@ struct ratelimit;
 struct service {
     struct current *current;
     const struct updater *updater;
-    struct replay *replay;        /* nonces of signed requests */
-    struct ratelimit *reads;      /* limits.reads_per_minute */
-    struct ratelimit *failures;   /* limits.auth_failures_per_minute */
+    struct replay *replay;      /* nonces of signed requests */
+    struct ratelimit *reads;    /* limits.reads_per_minute */
+    struct ratelimit *failures; /* limits.auth_failures_per_minute */
     const struct clock *clock;
     struct metric *requests;        /* ddns53_requests_total{dialect,result}; NULL in tests */
     struct metric *request_seconds; /* ddns53_request_seconds{dialect} */
@@ -59,11 +59,12 @@ struct answer_header {
 
 struct answer {
     unsigned status;
-    const char *content_type;  /* static */
+    const char *content_type;                         /* static */
     struct answer_header headers[ANSWER_HEADERS_MAX]; /* static texts; name NULL ends */
-    struct buffer body;        /* taken */
-    const char *dialect;       /* static; for the metrics */
-    const char *result;        /* static; for the metrics: "good", "badauth", ... */
+    uint32_t retry_after_s;                           /* 0: no Retry-After header */
+    struct buffer body;                               /* taken */
+    const char *dialect;                              /* static; for the metrics */
+    const char *result;                               /* static; for the metrics: "good", "badauth", ... */
 };
 
 /* The value of a header, NULL: none or sent more than once with different values. Borrowed, only inside the handler. */

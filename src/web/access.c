@@ -1,0 +1,31 @@
+#include "web/access.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "web/ratelimit.h"
+
+bool access_may_read(const struct request *request, uint32_t *ret_retry_after_s)
+{
+    const struct service *service = request->service;
+
+    return ratelimit_take(service->reads, &request->source, clock_monotonic_ms(service->clock), ret_retry_after_s);
+}
+
+bool access_may_try(const struct request *request, uint32_t *ret_retry_after_s)
+{
+    const struct service *service = request->service;
+
+    return ratelimit_allows(service->failures, &request->source, clock_monotonic_ms(service->clock), ret_retry_after_s);
+}
+
+void access_failed(const struct request *request, const char *dialect)
+{
+    const struct service *service = request->service;
+    char source[ADDRESS_TEXT_SIZE] = "local";
+
+    if (request->source.family != ADDRESS_NONE) {
+        address_print(&request->source, source);
+    }
+    (void)ratelimit_take(service->failures, &request->source, clock_monotonic_ms(service->clock), NULL);
+    log_event(LOG_LEVEL_NOTICE, "auth_failure", "dialect", dialect, "source", source, NULL);
+}

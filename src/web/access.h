@@ -1,0 +1,20 @@
+/*
+ * What every dialect asks before and after it looks at credentials: may this source try again, and count that it
+ * failed. Logs `event=auth_failure` for fail2ban. Any worker thread.
+ */
+#ifndef DDNS53_WEB_ACCESS_H
+#define DDNS53_WEB_ACCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "web/request.h"
+
+/* False: too many reads from this source in the last minute (limits.reads_per_minute). */
+bool access_may_read(const struct request *request, uint32_t *ret_retry_after_s);
+/* False: too many failed logins (limits.auth_failures_per_minute). Counts nothing. */
+bool access_may_try(const struct request *request, uint32_t *ret_retry_after_s);
+/* Credentials that fit no host. */
+void access_failed(const struct request *request, const char *dialect);
+
+#endif

@@ -1,0 +1,41 @@
+/* The query API's own form: `/?mode=...&hostname=...&hash=...`, the same names in a form-encoded body. */
+#include "web/api_query.h"
+
+#include <errno.h>
+
+#include "web/params.h"
+#include "web/query.h"
+
+#define DIALECT "query"
+
+enum { MODE, HOSTNAME, HASH, INTERNAL_IP };
+
+static const char *const names[] = {
+    [MODE] = "mode",
+    [HOSTNAME] = "hostname",
+    [HASH] = "hash",
+    [INTERNAL_IP] = "internalIp",
+};
+
+void api_query(struct request *request)
+{
+    _cleanup_(params_done) struct params params = {0};
+    const char *form = request->method == REQUEST_POST ? request->body : NULL;
+    const char *reason = "";
+    int status = params_parse(request->query, form, request->body_length, names, ELEMENTS(names), &params, &reason);
+
+    if (status < 0) {
+        query_refuse(request, DIALECT, status == -ENOMEM ? 503 : 400,
+                     status == -ENOMEM ? "out_of_memory" : "bad_request",
+                     status == -ENOMEM ? "the server is out of memory; try again later" : reason);
+        return;
+    }
+    query_run(request, &(struct query){
+                           .dialect = DIALECT,
+                           .mode = params.values[MODE],
+                           .hostname = params.values[HOSTNAME],
+                           .hash = params.values[HASH],
+                           .internal_ip = params.values[INTERNAL_IP],
+                           .status_when_changed = 200,
+                       });
+}

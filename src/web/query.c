@@ -1,0 +1,353 @@
+#include "web/query.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "update/auth.h"
+#include "update/update.h"
+#include "web/access.h"
+
+/* How long a client should wait before it asks again for a change that stays queued. */
+#define RETRY_AFTER_S 30
+
+/* Kept between query_run and the outcome. */
+struct pending_query {
+    struct request *request;
+    const char *dialect;
+    unsigned status_when_changed;
+};
+
+struct reply {
+    unsigned status;
+    const char *result; /* static, for the metrics */
+    bool success;
+    uint32_t retry_after_s;
+};
+
+/* Takes `message`. */
+static void answer_json(struct request *request, const char *dialect, const struct reply *reply, json_t *message)
+{
+    struct answer answer = {
+        .status = reply->status,
+        .content_type = "application/json",
+        .retry_after_s = reply->retry_after_s,
+        .dialect = dialect,
+        .result = reply->result,
+    };
+    json_t *object =
+        json_pack("{s:o, s:s}", "return_message", message, "return_status", reply->success ? "success" : "fail");
+    char *text = object ? json_dumps(object, 0) : NULL;
+
+    json_decref(object);
+    if (reply->status == 401) {
+        answer.headers[0] = (struct answer_header){"WWW-Authenticate", "DDNS-Hash"};
+    }
+    if (text) {
+        buffer_append_text(&answer.body, text);
+        free(text);
+    } else {
+        answer.status = 500;
+        buffer_append_text(&answer.body,
+                           "{\"return_message\": \"out of memory; try again\", \"return_status\": \"fail\"}");
+    }
+    request_answer(request, &answer);
+}
+
+static void answer_text(struct request *request, const char *dialect, const struct reply *reply, const char *message)
+{
+    answer_json(request, dialect, reply, json_string(message));
+}
+
+void query_refuse(struct request *request, const char *dialect, unsigned status, const char *result,
+                  const char *message)
+{
+    answer_text(request, dialect, &(struct reply){.status = status, .result = result}, message);
+}
+
+static void refuse_too_many(struct request *request, const char *dialect, uint32_t retry_after_s)
+{
+    char message[96];
+
+    (void)snprintf(message, sizeof(message), "too many requests from your address; try again in %u seconds",
+                   retry_after_s);
+    answer_text(request, dialect, &(struct reply){429, "too_many", false, retry_after_s}, message);
+}
+
+/* A unix socket behind a proxy that does not say who asks. */
+static bool has_source(struct request *request, const char *dialect)
+{
+    if (request->source.family != ADDRESS_NONE) {
+        return true;
+    }
+    query_refuse(request, dialect, 400, "bad_request",
+                 "your address is not known; the proxy in front of this server must send X-Forwarded-For");
+    return false;
+}
+
+static void run_get(struct request *request, const struct query *query)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    uint32_t retry_after_s;
+
+    if (!access_may_read(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return;
+    }
+    if (!has_source(request, query->dialect)) {
+        return;
+    }
+    address_print(&request->source, text);
+    answer_text(request, query->dialect, &(struct reply){200, "good", true, 0}, text);
+}
+
+/* The outcome in words; `status_when_changed` only where it was set just now. */
+static void outcome_reply(const struct update_item *item, unsigned status_when_changed, struct reply *ret,
+                          char *message, size_t size)
+{
+    const char *host = item->host->hostname;
+    const char *type = record_type_text(item->type);
+    char address[ADDRESS_TEXT_SIZE];
+
+    address_print(&item->address, address);
+    *ret = (struct reply){.status = 403, .result = outcome_word(item->outcome)};
+    switch (item->outcome) {
+    case OUTCOME_SET:
+        ret->status = status_when_changed;
+        ret->success = true;
+        (void)snprintf(message, size, "%s now has the address %s", host, address);
+        return;
+    case OUTCOME_UNCHANGED:
+        ret->status = 200;
+        ret->success = true;
+        (void)snprintf(message, size, "%s already has the address %s; nothing to do", host, address);
+        return;
+    case OUTCOME_NO_RECORD:
+        (void)snprintf(message, size, "%s has no %s record; add %s to its record_type in hosts.yaml", host, type, type);
+        return;
+    case OUTCOME_UNUSABLE:
+        ret->status = 400;
+        (void)snprintf(message, size, "%s can stand in no DNS record; send an address that others can reach", address);
+        return;
+    case OUTCOME_LOCKED:
+        (void)snprintf(message, size, "the %s record of %s is locked; remove lock_record from it in hosts.yaml", type,
+                       host);
+        return;
+    case OUTCOME_PRIVATE:
+        (void)snprintf(message, size, "%s is a private address; allow_internal in hosts.yaml lets %s set it", address,
+                       host);
+        return;
+    case OUTCOME_NOT_SOURCE:
+        (void)snprintf(message, size,
+                       "%s is not the address that you come from; allow_internal in hosts.yaml lets %s set it", address,
+                       host);
+        return;
+    case OUTCOME_CONFLICT:
+        ret->status = 409;
+        (void)snprintf(message, size, "the %s record of %s is %s, which is never overwritten; delete it in DNS first",
+                       type, host,
+                       item->foreign == FOREIGN_ALIAS            ? "an alias"
+                       : item->foreign == FOREIGN_ROUTING_POLICY ? "part of a routing policy"
+                                                                 : "one of several values or the zone's owner's");
+        return;
+    case OUTCOME_REFUSED:
+        (void)snprintf(message, size, "the DNS provider refused %s for %s: %s", address, host,
+                       item->message ? item->message : "it gave no reason");
+        return;
+    case OUTCOME_NO_ZONE:
+        ret->status = 503;
+        ret->retry_after_s = 2 * RETRY_AFTER_S;
+        (void)snprintf(message, size,
+                       "the DNS provider does not have the zone of %s; its operator must look at the log", host);
+        return;
+    case OUTCOME_TIMED_OUT:
+        ret->status = 503;
+        ret->retry_after_s = RETRY_AFTER_S;
+        (void)snprintf(message, size,
+                       "the DNS provider has not accepted %s for %s yet; it stays queued, ask again later", address,
+                       host);
+        return;
+    case OUTCOME_QUEUE_FULL:
+        ret->status = 503;
+        ret->retry_after_s = RETRY_AFTER_S;
+        (void)snprintf(message, size, "too many changes are queued; %s for %s was not taken, try again later", address,
+                       host);
+        return;
+    case OUTCOME_STOPPING:
+        ret->status = 503;
+        ret->retry_after_s = RETRY_AFTER_S;
+        (void)snprintf(message, size, "the server is stopping; send %s for %s again later", address, host);
+        return;
+    }
+}
+
+static void answer_outcome(struct update *update, void *userdata)
+{
+    struct pending_query *pending = userdata;
+    struct request *request = pending->request;
+    const char *dialect = pending->dialect;
+    char message[2048];
+    struct reply reply;
+
+    outcome_reply(update_item(update, 0), pending->status_when_changed, &reply, message, sizeof(message));
+    free(pending);
+    json_t *text = json_string(message);
+    if (!text) { /* the provider's words were cut inside a character */
+        text = json_string("the DNS provider refused the change; see the server's log");
+    }
+    update_free(update);
+    answer_json(request, dialect, &reply, text);
+}
+
+/* Takes `update`. */
+static void run_update(struct request *request, const struct query *query, const struct host *host,
+                       const struct address *address, struct update *update)
+{
+    struct pending_query *pending = malloc(sizeof(*pending));
+
+    if (!pending || !update || update_add(update, host, address, false) < 0) {
+        free(pending);
+        update_free(update);
+        answer_text(request, query->dialect, &(struct reply){503, "out_of_memory", false, RETRY_AFTER_S},
+                    "the server is out of memory; try again later");
+        return;
+    }
+    *pending = (struct pending_query){request, query->dialect, query->status_when_changed};
+    update_run(update, answer_outcome, pending);
+}
+
+/* The parameters that set and list_hosts share; false: answered. */
+static bool read_proof(struct request *request, const struct query *query, struct proof *ret_proof,
+                       struct name *ret_name)
+{
+    const char *reason;
+
+    if (!query->hostname || query->hostname[0] == '\0') {
+        query_refuse(request, query->dialect, 400, "bad_request", "the hostname is missing; send hostname=HOST");
+        return false;
+    }
+    *ret_proof = (struct proof){.scheme = AUTH_HASH, .hostname_sent = query->hostname, .source = request->source};
+    if (!query->hash || parse_hex(query->hash, strlen(query->hash), ret_proof->digest, sizeof(ret_proof->digest)) < 0) {
+        query_refuse(
+            request, query->dialect, 400, "bad_request",
+            "the hash is missing or not 64 hex digits; send the SHA-256 of your address, the hostname and the secret");
+        return false;
+    }
+    if (name_parse(query->hostname, strlen(query->hostname), ret_name, &reason) < 0) {
+        ret_name->text[0] = '\0'; /* no host has it: answered as any unknown one */
+    }
+    return has_source(request, query->dialect);
+}
+
+/* Authenticates; NULL: answered. The host belongs to `hosts`. */
+static const struct host *authenticate(struct request *request, const struct query *query, const struct hosts *hosts,
+                                       const struct proof *proof, const struct name *name, enum record_type type)
+{
+    uint32_t retry_after_s;
+
+    if (!access_may_try(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return NULL;
+    }
+    const struct host *host = auth_host(hosts, proof, name, type, clock_realtime_s(request->service->clock));
+    if (!host) {
+        access_failed(request, query->dialect);
+        query_refuse(
+            request, query->dialect, 401, "badauth",
+            "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
+    }
+    return host;
+}
+
+static void run_set(struct request *request, const struct query *query)
+{
+    struct address address = request->source;
+    struct proof proof;
+    struct name name;
+
+    if (!read_proof(request, query, &proof, &name)) {
+        return;
+    }
+    if (query->internal_ip && address_parse(query->internal_ip, strlen(query->internal_ip), &address) < 0) {
+        query_refuse(request, query->dialect, 400, "bad_request",
+                     "internalIp is not an address; send an IPv4 or IPv6 address without zone or prefix length");
+        return;
+    }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&address));
+    if (host) {
+        run_update(request, query, host, &address,
+                   update_new(request->service->updater, query->dialect, hosts, &request->source, proof.scheme));
+    }
+}
+
+/* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
+static json_t *list_group(const struct hosts *hosts, const struct host *asking)
+{
+    json_t *list = json_array();
+    size_t count;
+    const struct host *const *group = hosts_by_secret(hosts, asking->secret.sha256, &count);
+
+    for (size_t i = 0; list && i < count; i++) {
+        bool shares = constant_time_equal(group[i]->secret.sha256, asking->secret.sha256, SHA256_SIZE);
+        for (int type = 0; type < RECORD_TYPE_COUNT && shares && group[i]->read_privilege; type++) {
+            if (host_has_type(group[i], (enum record_type)type) &&
+                json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "record_type",
+                                                      record_type_text((enum record_type)type), "hostname",
+                                                      group[i]->hostname, "mac_address", group[i]->mac_address)) < 0) {
+                json_decref(list);
+                return NULL;
+            }
+        }
+    }
+    return list;
+}
+
+static void run_list_hosts(struct request *request, const struct query *query)
+{
+    struct proof proof;
+    struct name name;
+    uint32_t retry_after_s;
+
+    if (!access_may_read(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return;
+    }
+    if (!read_proof(request, query, &proof, &name)) {
+        return;
+    }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&request->source));
+    if (!host) {
+        return;
+    }
+    if (!host->read_privilege) {
+        query_refuse(request, query->dialect, 403, "no_read_privilege",
+                     "this host may not list others; set read_privilege for it in hosts.yaml");
+        return;
+    }
+    answer_json(request, query->dialect, &(struct reply){200, "good", true, 0}, list_group(hosts, host));
+}
+
+void query_run(struct request *request, const struct query *query)
+{
+    static const struct {
+        const char *mode;
+        void (*run)(struct request *request, const struct query *query);
+    } modes[] = {
+        {"get", run_get},
+        {"set", run_set},
+        {"list_hosts", run_list_hosts},
+    };
+
+    for (size_t i = 0; query->mode && i < ELEMENTS(modes); i++) {
+        if (strcmp(query->mode, modes[i].mode) == 0) {
+            modes[i].run(request, query);
+            return;
+        }
+    }
+    query_refuse(request, query->dialect, 400, "bad_request",
+                 "the mode is missing or unknown; send mode=get, set or list_hosts");
+}
