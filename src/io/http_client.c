@@ -1,0 +1,585 @@
+#include "io/http_client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/address.h"
+#include "base/buffer.h"
+
+/* All lines of a response's header together; what we talk to sends less than 2 KiB. */
+#define RESPONSE_HEADER_MAX_BYTES (64 * 1024)
+
+/* How long to stay away from a multi handle that cannot poll (no memory), so that the loop does not spin. */
+#define POLL_FAILED_MS 10
+
+/* Kept between uses; a stale one is noticed and replaced by curl. */
+#define IDLE_CONNECTIONS_MAX 8L
+
+struct http_client {
+    struct loop *loop;
+    CURLM *multi;
+    char *ca_file; /* NULL: the system's */
+    struct http_call *calls;
+};
+
+struct http_call {
+    struct http_client *client;
+    struct http_call *next;
+    struct http_call *previous;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *body;
+    struct buffer received;
+    size_t response_max_bytes;
+    size_t header_bytes;
+    bool is_too_big;
+    CURLcode setting; /* the first option that could not be set */
+    char reason[CURL_ERROR_SIZE];
+    struct http_response response;
+    http_done done;
+    void *userdata;
+};
+
+/* ---- the poller ---- */
+
+static void finish_calls(struct http_client *client);
+
+static void poller_wait(void *userdata, int timeout_ms)
+{
+    struct http_client *client = userdata;
+    int running = 0;
+
+    if (curl_multi_poll(client->multi, NULL, 0, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL) != CURLM_OK) {
+        (void)poll(NULL, 0, POLL_FAILED_MS);
+    }
+    (void)curl_multi_perform(client->multi, &running);
+    finish_calls(client);
+}
+
+static void poller_wake(void *userdata)
+{
+    const struct http_client *client = userdata;
+    curl_multi_wakeup(client->multi);
+}
+
+/* ---- the client ---- */
+
+static bool curl_is_ready;
+
+static void init_curl(void)
+{
+    curl_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+static const char *ca_file_of_environment(void)
+{
+    static const char *const names[] = {"AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"};
+
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+struct http_client *http_client_new(struct loop *loop)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_curl);
+    if (!curl_is_ready) {
+        return NULL;
+    }
+
+    _cleanup_(http_client_freep) struct http_client *client = calloc(1, sizeof(*client));
+    if (!client) {
+        return NULL;
+    }
+    client->multi = curl_multi_init();
+    if (!client->multi) {
+        return NULL;
+    }
+    const char *ca_file = ca_file_of_environment();
+    if (ca_file) {
+        client->ca_file = strdup(ca_file);
+        if (!client->ca_file) {
+            return NULL;
+        }
+    }
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+
+    client->loop = loop;
+    loop_set_poller(loop, &(struct loop_poller){.wait = poller_wait, .wake = poller_wake, .userdata = client});
+    return TAKE_PTR(client);
+}
+
+static void call_free(struct http_call *call)
+{
+    if (!call) {
+        return;
+    }
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    free(call->body);
+    buffer_wipe(&call->received); /* it may have been credentials */
+    free(call);
+}
+DEFINE_CLEANUP(struct http_call *, call_free)
+
+static void call_link(struct http_call *call)
+{
+    struct http_client *client = call->client;
+
+    call->next = client->calls;
+    if (call->next) {
+        call->next->previous = call;
+    }
+    client->calls = call;
+}
+
+static void call_unlink(struct http_call *call)
+{
+    if (call->previous) {
+        call->previous->next = call->next;
+    } else {
+        call->client->calls = call->next;
+    }
+    if (call->next) {
+        call->next->previous = call->previous;
+    }
+    curl_multi_remove_handle(call->client->multi, call->easy);
+}
+
+void http_client_free(struct http_client *client)
+{
+    if (!client) {
+        return;
+    }
+    if (client->loop) {
+        loop_set_poller(client->loop, NULL);
+    }
+    while (client->calls) {
+        http_call_cancel(client->calls);
+    }
+    curl_multi_cleanup(client->multi);
+    free(client->ca_file);
+    free(client);
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    if (!call) {
+        return;
+    }
+    call_unlink(call);
+    call_free(call);
+}
+
+/* ---- sending ---- */
+
+/* Link-local and loopback addresses, and AWS's own fd00:ec2::/32, are this machine's: no proxy can reach them for us. */
+static bool is_local(const char *host)
+{
+    static const char *const networks[] = {"127.0.0.0/8", "169.254.0.0/16", "::1/128", "fe80::/10", "fd00:ec2::/32"};
+    const size_t length = strlen(host);
+    struct address address;
+
+    if (strcasecmp(host, "localhost") == 0) {
+        return true;
+    }
+    const int r =
+        host[0] == '[' ? address_parse(host + 1, length - 2, &address) : address_parse(host, length, &address);
+    if (r < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < ELEMENTS(networks); i++) {
+        struct prefix prefix;
+        if (prefix_parse(networks[i], strlen(networks[i]), false, &prefix) == 0 && prefix_contains(&prefix, &address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void curl_urlp(CURLU **url)
+{
+    curl_url_cleanup(*url);
+}
+
+static void curl_textp(char **text)
+{
+    curl_free(*text);
+}
+
+/* -EINVAL: not an http or https URL with a host and without a user. */
+static int url_check(const char *text, bool *ret_is_local)
+{
+    _cleanup_(curl_urlp) CURLU *url = curl_url();
+    _cleanup_(curl_textp) char *scheme = NULL;
+    _cleanup_(curl_textp) char *host = NULL;
+
+    if (!url) {
+        return -ENOMEM;
+    }
+    if (curl_url_set(url, CURLUPART_URL, text, CURLU_PATH_AS_IS | CURLU_DISALLOW_USER) != CURLUE_OK ||
+        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+        return -EINVAL;
+    }
+    if (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0) {
+        return -EINVAL;
+    }
+    *ret_is_local = is_local(host);
+    return 0;
+}
+
+static int slist_add(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (!longer) {
+        return -ENOMEM;
+    }
+    *list = longer;
+    return 0;
+}
+
+static bool has_header(const char *const *headers, const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (size_t i = 0; headers && headers[i]; i++) {
+        if (strncasecmp(headers[i], name, length) == 0 && headers[i][length] == ':') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* To curl "Name:" means "without that header" and "Name;" is the one with an empty value. */
+static int add_header(struct curl_slist **list, const char *header)
+{
+    const char *colon = strchr(header, ':');
+    if (!colon || colon == header || strpbrk(header, "\r\n")) {
+        return -EINVAL;
+    }
+    if (colon[1 + strspn(colon + 1, " \t")]) {
+        return slist_add(list, header);
+    }
+    _cleanup_free_ char *empty = strndup(header, (size_t)(colon - header) + 1);
+    if (!empty) {
+        return -ENOMEM;
+    }
+    empty[colon - header] = ';';
+    return slist_add(list, empty);
+}
+
+/* The caller's headers and nothing of curl's own but Host and Content-Length. */
+static int add_headers(struct http_call *call, const char *const *headers)
+{
+    static const char *const curls_own[] = {"Accept", "Content-Type", "Expect"};
+    int r;
+
+    for (size_t i = 0; headers && headers[i]; i++) {
+        r = add_header(&call->headers, headers[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    for (size_t i = 0; i < ELEMENTS(curls_own); i++) {
+        if (has_header(headers, curls_own[i])) {
+            continue;
+        }
+        char line[32];
+        (void)snprintf(line, sizeof(line), "%s:", curls_own[i]);
+        r = slist_add(&call->headers, line);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *userdata)
+{
+    struct http_call *call = userdata;
+    const size_t length = size * count;
+
+    if (length > call->response_max_bytes - call->received.length) {
+        call->is_too_big = true;
+        return 0; /* other than length: curl ends the transfer */
+    }
+    buffer_append(&call->received, bytes, length);
+    return buffer_status(&call->received) == 0 ? length : 0;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *userdata)
+{
+    (void)bytes;
+    struct http_call *call = userdata;
+    const size_t length = size * count;
+
+    call->header_bytes += length;
+    if (call->header_bytes > RESPONSE_HEADER_MAX_BYTES) {
+        call->is_too_big = true;
+        return 0;
+    }
+    return length;
+}
+
+/* Like appending to a buffer: the first failure is kept, what follows does nothing. */
+static void set_long(struct http_call *call, CURLoption option, long value)
+{
+    if (call->setting == CURLE_OK) {
+        call->setting = curl_easy_setopt(call->easy, option, value);
+    }
+}
+
+static void set_pointer(struct http_call *call, CURLoption option, const void *value)
+{
+    if (call->setting == CURLE_OK) {
+        call->setting = curl_easy_setopt(call->easy, option, value);
+    }
+}
+
+static int setting_status(const struct http_call *call)
+{
+    if (call->setting == CURLE_OK) {
+        return 0;
+    }
+    return call->setting == CURLE_OUT_OF_MEMORY ? -ENOMEM : -EINVAL;
+}
+
+/* The same for every request. */
+static const struct {
+    CURLoption option;
+    long value;
+} transport[] = {
+    {CURLOPT_NOSIGNAL, 1},
+    {CURLOPT_QUICK_EXIT, 1}, /* a name look-up that hangs must not hold us when its call times out */
+    {CURLOPT_PATH_AS_IS, 1}, /* what was signed is what is sent */
+    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
+    {CURLOPT_FOLLOWLOCATION, 0},
+    {CURLOPT_TCP_KEEPALIVE, 1},
+    {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2}, /* or later */
+    {CURLOPT_SSL_VERIFYPEER, 1},
+    {CURLOPT_SSL_VERIFYHOST, 2},
+};
+
+static int set_transport(struct http_call *call, bool is_on_this_machine)
+{
+    for (size_t i = 0; i < ELEMENTS(transport); i++) {
+        set_long(call, transport[i].option, transport[i].value);
+    }
+    set_pointer(call, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (call->client->ca_file) {
+        set_pointer(call, CURLOPT_CAINFO, call->client->ca_file);
+    }
+    if (is_on_this_machine) {
+        set_pointer(call, CURLOPT_PROXY, ""); /* also none of the environment */
+    }
+    set_pointer(call, CURLOPT_PRIVATE, call);
+    set_pointer(call, CURLOPT_ERRORBUFFER, call->reason);
+    set_pointer(call, CURLOPT_WRITEDATA, call);
+    set_pointer(call, CURLOPT_HEADERDATA, call);
+    if (call->setting == CURLE_OK) {
+        call->setting = curl_easy_setopt(call->easy, CURLOPT_WRITEFUNCTION, on_body);
+    }
+    if (call->setting == CURLE_OK) {
+        call->setting = curl_easy_setopt(call->easy, CURLOPT_HEADERFUNCTION, on_header);
+    }
+    return setting_status(call);
+}
+
+static int set_body(struct http_call *call, const struct http_request *request)
+{
+    call->body = malloc(request->body_length + 1);
+    if (!call->body) {
+        return -ENOMEM;
+    }
+    if (request->body_length) {
+        memcpy(call->body, request->body, request->body_length);
+    }
+    set_long(call, CURLOPT_POST, 1);
+    set_pointer(call, CURLOPT_POSTFIELDS, call->body);
+    set_long(call, CURLOPT_POSTFIELDSIZE, (long)request->body_length);
+    set_pointer(call, CURLOPT_CUSTOMREQUEST, request->method);
+    return 0;
+}
+
+static int set_request(struct http_call *call, const struct http_request *request)
+{
+    const bool is_head = strcmp(request->method, "HEAD") == 0;
+    const bool is_get = strcmp(request->method, "GET") == 0;
+    int r;
+
+    if (request->body || (!is_head && !is_get)) {
+        r = set_body(call, request);
+        if (r < 0) {
+            return r;
+        }
+    } else {
+        set_long(call, is_head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1);
+    }
+    r = add_headers(call, request->headers);
+    if (r < 0) {
+        return r;
+    }
+    set_pointer(call, CURLOPT_URL, request->url);
+    set_pointer(call, CURLOPT_HTTPHEADER, call->headers);
+    set_long(call, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms);
+    set_long(call, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    return setting_status(call);
+}
+
+int http_client_send(struct http_client *client, const struct http_request *request, http_done done, void *userdata,
+                     struct http_call **ret_call)
+{
+    bool is_on_this_machine = false;
+    int r = url_check(request->url, &is_on_this_machine);
+    if (r < 0) {
+        return r;
+    }
+
+    _cleanup_(call_freep) struct http_call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        return -ENOMEM;
+    }
+    call->client = client;
+    call->done = done;
+    call->userdata = userdata;
+    call->response_max_bytes = request->response_max_bytes;
+    call->easy = curl_easy_init();
+    if (!call->easy) {
+        return -ENOMEM;
+    }
+    r = set_transport(call, is_on_this_machine);
+    if (r == 0) {
+        r = set_request(call, request);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (curl_multi_add_handle(client->multi, call->easy) != CURLM_OK) {
+        return -ENOMEM;
+    }
+    call_link(call);
+    if (ret_call) {
+        *ret_call = call;
+    }
+    (void)TAKE_PTR(call);
+    return 0;
+}
+
+/* ---- ending ---- */
+
+static int error_of_connect(CURL *easy)
+{
+    long os_error = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
+    return os_error == ETIMEDOUT ? -ETIMEDOUT : -ECONNREFUSED;
+}
+
+static int error_of(const struct http_call *call, CURLcode code)
+{
+    if (call->is_too_big) {
+        return -EFBIG;
+    }
+    if (buffer_status(&call->received) < 0) {
+        return buffer_status(&call->received);
+    }
+    switch (code) {
+    case CURLE_OK: return 0;
+    case CURLE_OPERATION_TIMEDOUT: return -ETIMEDOUT;
+    case CURLE_COULDNT_CONNECT: return error_of_connect(call->easy);
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY: return -ENOENT;
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR: return -ECONNRESET;
+    case CURLE_FILESIZE_EXCEEDED: return -EFBIG;
+    case CURLE_OUT_OF_MEMORY: return -ENOMEM;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_PROXY:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_INVALIDCERTSTATUS: return -EPROTO;
+    default: return -EIO;
+    }
+}
+
+static const char *reason_of(const struct http_call *call, CURLcode code)
+{
+    if (call->is_too_big) {
+        return "the response is larger than it may be";
+    }
+    if (code == CURLE_OK) {
+        return "";
+    }
+    return call->reason[0] ? call->reason : curl_easy_strerror(code);
+}
+
+static void finish_call(struct http_call *call, CURLcode code)
+{
+    struct http_response *response = &call->response;
+    curl_off_t duration_us = 0;
+    long status = 0;
+
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &duration_us);
+    call_unlink(call);
+
+    response->error = error_of(call, code);
+    response->reason = reason_of(call, code);
+    response->status = (unsigned)status;
+    response->body = response->error ? "" : buffer_text(&call->received); /* half a body is of no use to anyone */
+    response->length = response->error ? 0 : call->received.length;
+    response->duration_ms = (uint32_t)(duration_us / 1000);
+    call->done(response, call->userdata);
+    call_free(call);
+}
+
+static void finish_calls(struct http_client *client)
+{
+    const CURLMsg *message;
+    int left = 0;
+
+    while ((message = curl_multi_info_read(client->multi, &left))) {
+        void *call = NULL;
+        if (message->msg != CURLMSG_DONE) {
+            continue;
+        }
+        const CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
+        finish_call(call, code); /* may send and cancel others: `message` is gone */
+    }
+}
+
+const char *http_response_header(const struct http_response *response, const char *name)
+{
+    const struct http_call *call = CONTAINER_OF(response, struct http_call, response);
+    struct curl_header *header = NULL;
+
+    if (curl_easy_header(call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+        return NULL;
+    }
+    return header->value;
+}
