@@ -141,15 +141,9 @@ void address_print(const struct address *address, char ret_text[ADDRESS_TEXT_SIZ
     const uint8_t *b = address->bytes;
 
     switch (address->family) {
-    case ADDRESS_IPV4:
-        (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);
-        break;
-    case ADDRESS_IPV6:
-        print_ipv6(b, ret_text);
-        break;
-    default:
-        (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "none");
-        break;
+    case ADDRESS_IPV4: (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]); break;
+    case ADDRESS_IPV6: print_ipv6(b, ret_text); break;
+    default: (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "none"); break;
     }
 }
 
@@ -178,21 +172,21 @@ struct block {
 
 /* The first that fits counts; what fits none is public. */
 static const struct block blocks[] = {
-    {ADDRESS_IPV4, 8, ADDRESS_NEVER, {0}},               /* "this network", RFC 791 */
-    {ADDRESS_IPV4, 16, ADDRESS_NEVER, {169, 254}},       /* link-local, RFC 3927 */
-    {ADDRESS_IPV4, 4, ADDRESS_NEVER, {224}},             /* multicast, RFC 5771 */
-    {ADDRESS_IPV4, 4, ADDRESS_NEVER, {240}},             /* reserved and broadcast, RFC 1112 */
-    {ADDRESS_IPV4, 8, ADDRESS_PRIVATE, {10}},            /* RFC 1918 */
-    {ADDRESS_IPV4, 12, ADDRESS_PRIVATE, {172, 16}},      /* RFC 1918 */
-    {ADDRESS_IPV4, 16, ADDRESS_PRIVATE, {192, 168}},     /* RFC 1918 */
-    {ADDRESS_IPV4, 10, ADDRESS_PRIVATE, {100, 64}},      /* carrier NAT, RFC 6598 */
-    {ADDRESS_IPV4, 8, ADDRESS_PRIVATE, {127}},           /* loopback, RFC 1122 */
-    {ADDRESS_IPV6, 128, ADDRESS_NEVER, {0}},             /* unspecified, RFC 4291 */
-    {ADDRESS_IPV6, 10, ADDRESS_NEVER, {0xfe, 0x80}},     /* link-local, RFC 4291 */
-    {ADDRESS_IPV6, 8, ADDRESS_NEVER, {0xff}},            /* multicast, RFC 4291 */
-    {ADDRESS_IPV6, 128, ADDRESS_PRIVATE, {[15] = 1}},    /* loopback, RFC 4291 */
-    {ADDRESS_IPV6, 7, ADDRESS_PRIVATE, {0xfc}},          /* unique local, RFC 4193 */
-    {ADDRESS_IPV6, 10, ADDRESS_PRIVATE, {0xfe, 0xc0}},   /* site-local, RFC 3879 */
+    {ADDRESS_IPV4, 8, ADDRESS_NEVER, {0}},             /* "this network", RFC 791 */
+    {ADDRESS_IPV4, 16, ADDRESS_NEVER, {169, 254}},     /* link-local, RFC 3927 */
+    {ADDRESS_IPV4, 4, ADDRESS_NEVER, {224}},           /* multicast, RFC 5771 */
+    {ADDRESS_IPV4, 4, ADDRESS_NEVER, {240}},           /* reserved and broadcast, RFC 1112 */
+    {ADDRESS_IPV4, 8, ADDRESS_PRIVATE, {10}},          /* RFC 1918 */
+    {ADDRESS_IPV4, 12, ADDRESS_PRIVATE, {172, 16}},    /* RFC 1918 */
+    {ADDRESS_IPV4, 16, ADDRESS_PRIVATE, {192, 168}},   /* RFC 1918 */
+    {ADDRESS_IPV4, 10, ADDRESS_PRIVATE, {100, 64}},    /* carrier NAT, RFC 6598 */
+    {ADDRESS_IPV4, 8, ADDRESS_PRIVATE, {127}},         /* loopback, RFC 1122 */
+    {ADDRESS_IPV6, 128, ADDRESS_NEVER, {0}},           /* unspecified, RFC 4291 */
+    {ADDRESS_IPV6, 10, ADDRESS_NEVER, {0xfe, 0x80}},   /* link-local, RFC 4291 */
+    {ADDRESS_IPV6, 8, ADDRESS_NEVER, {0xff}},          /* multicast, RFC 4291 */
+    {ADDRESS_IPV6, 128, ADDRESS_PRIVATE, {[15] = 1}},  /* loopback, RFC 4291 */
+    {ADDRESS_IPV6, 7, ADDRESS_PRIVATE, {0xfc}},        /* unique local, RFC 4193 */
+    {ADDRESS_IPV6, 10, ADDRESS_PRIVATE, {0xfe, 0xc0}}, /* site-local, RFC 3879 */
 };
 
 enum address_class address_classify(const struct address *address)

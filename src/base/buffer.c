@@ -34,7 +34,8 @@ void buffer_reserve(struct buffer *buffer, size_t length)
     if (buffer->error != 0) {
         return;
     }
-    if (buffer->limit_bytes != 0 && (buffer->length > buffer->limit_bytes || length > buffer->limit_bytes - buffer->length)) {
+    if (buffer->limit_bytes != 0 &&
+        (buffer->length > buffer->limit_bytes || length > buffer->limit_bytes - buffer->length)) {
         buffer->error = -EFBIG;
         return;
     }

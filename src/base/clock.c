@@ -74,12 +74,8 @@ static struct date_time date_time_from_s(int64_t time_s)
     int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
     int64_t year = year_of_era + (era - 1) * 400 + (month <= 2 ? 1 : 0);
 
-    return (struct date_time){(unsigned)year,
-                              (unsigned)month,
-                              (unsigned)day,
-                              second_of_day / 3600,
-                              second_of_day / 60 % 60,
-                              second_of_day % 60};
+    return (struct date_time){(unsigned)year,       (unsigned)month,         (unsigned)day,
+                              second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60};
 }
 
 void clock_print_iso8601(int64_t time_s, char ret_text[21])

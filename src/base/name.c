@@ -35,7 +35,8 @@ static const char *check_label(const char *label, size_t length, bool first)
             return "'*' other than as the whole first label";
         }
         if (!is_label_character(label[i])) {
-            return "character other than letters, digits, '-' and '_' (write an international name as punycode, xn--...)";
+            return "character other than letters, digits, '-' and '_' (write an international name as punycode, "
+                   "xn--...)";
         }
     }
     return NULL;

@@ -267,8 +267,7 @@ static bool take_fraction(const char **text)
     if (!take_digits(text, 1, &digit)) {
         return false;
     }
-    while (take_digits(text, 1, &digit)) {
-    }
+    while (take_digits(text, 1, &digit)) {}
     return true;
 }
 

@@ -2,7 +2,7 @@
  * YAML as a tree of nodes that know where they stand, read through libyaml's events. A subset on purpose:
  * one document, mappings, sequences and scalars; aliases, anchors, tags and further documents are errors,
  * as are a key twice, a key that is no scalar, more than 16 levels and a file over the size limit.
- * The tree is owned by its document. Not thread-safe while it is built; read-only afterwards.
+ * The tree is owned by its document and wiped with it, since it may hold secrets. Read-only once it is built.
  */
 #ifndef DDNS53_BASE_YAML_H
 #define DDNS53_BASE_YAML_H
@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "base/problems.h"
 
 enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
@@ -18,10 +19,10 @@ struct yaml_node {
     enum yaml_kind kind;
     unsigned line;   /* from 1 */
     unsigned column; /* from 1 */
-    /* YAML_SCALAR: text with a NUL after it, no NUL in it; `plain` when it was not quoted */
+    bool plain;      /* YAML_SCALAR: was not quoted; a value that was left out is plain and "" */
+    /* YAML_SCALAR: text with a NUL after it, no NUL in it */
     char *text;
     size_t length;
-    bool plain;
     /* YAML_SEQUENCE: items; YAML_MAPPING: keys[i] -> items[i] */
     struct yaml_node **keys;
     struct yaml_node **items;
@@ -30,23 +31,11 @@ struct yaml_node {
 
 struct yaml_document;
 
-/* Problems of a file are collected, so that all are told in one go. */
-struct problems;
-struct problems *problems_new(const char *file); /* copies the name; NULL: no memory */
-void problems_free(struct problems *problems);
-DEFINE_CLEANUP(struct problems *, problems_free)
-/* `FILE:LINE:COLUMN: message`; line 0 leaves the position out. At most 100 are kept, the rest is counted. */
-void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
-void problems_warn(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
-size_t problems_count(const struct problems *problems);         /* errors */
-size_t problems_warning_count(const struct problems *problems);
-const char *problems_text(const struct problems *problems, size_t index);         /* one line, borrowed; NULL past the end */
-const char *problems_warning_text(const struct problems *problems, size_t index);
-
 /* 0, or -EINVAL with what is wrong added to `problems`, or -ENOMEM. An empty document is an empty mapping.
  * Reads of `path` are bounded by `limit_bytes`; a file that group or others may write is refused; one that is
  * not there is a problem too. */
-int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document);
+int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems,
+                   struct yaml_document **ret_document);
 int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document);
 void yaml_document_free(struct yaml_document *document);
 DEFINE_CLEANUP(struct yaml_document *, yaml_document_free)

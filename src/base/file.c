@@ -1,0 +1,267 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "base/secret.h"
+
+#define READ_CHUNK_BYTES 16384
+
+static int read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *buffer)
+{
+    size_t start = buffer->length;
+
+    /* One more than expected, so that the end is seen without growing. */
+    buffer_reserve(buffer, size_hint + 1);
+    for (;;) {
+        if (buffer->capacity - buffer->length < 2) {
+            buffer_reserve(buffer, READ_CHUNK_BYTES);
+        }
+        if (buffer_status(buffer) < 0) {
+            return buffer_status(buffer);
+        }
+        size_t room = buffer->capacity - buffer->length - 1;
+        ssize_t n = read(fd, buffer->data + buffer->length, room);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        if (n == 0) {
+            return 0;
+        }
+        buffer->length += (size_t)n;
+        buffer->data[buffer->length] = '\0';
+        if (buffer->length - start > limit_bytes) {
+            return -EFBIG;
+        }
+    }
+}
+
+int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct stat info;
+    if (fstat(fd, &info) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
+    }
+    if ((uintmax_t)info.st_size > limit_bytes) {
+        return -EFBIG;
+    }
+    /* Read aside: the caller's buffer may have a limit of its own, and keeps what it had when reading fails. */
+    struct buffer content = BUFFER_INIT;
+    int r = read_all(fd, limit_bytes, (size_t)info.st_size, &content);
+    if (r == 0 && buffer->length == 0 && buffer->limit_bytes == 0 && buffer_status(buffer) == 0) {
+        buffer_done(buffer);
+        *buffer = content;
+        content = (struct buffer)BUFFER_INIT;
+    } else if (r == 0) {
+        buffer_append(buffer, buffer_text(&content), content.length);
+        r = buffer_status(buffer);
+    }
+    buffer_wipe(&content);
+    if (r == 0 && ret_stat != NULL) {
+        *ret_stat = info;
+    }
+    return r;
+}
+
+static int write_all(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, bytes, length);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Splits at the last slash. `ret_folder` is owned, `ret_name` borrows from path. */
+static int split_path(const char *path, char **ret_folder, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        return -EINVAL;
+    }
+    char *folder = NULL;
+    if (slash == NULL) {
+        folder = strdup(".");
+    } else {
+        folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    }
+    if (folder == NULL) {
+        return -ENOMEM;
+    }
+    *ret_folder = folder;
+    *ret_name = name;
+    return 0;
+}
+
+#define TEMPORARY_NAME_SIZE 32
+
+/* A name that nobody else has; -EEXIST never comes back but after several draws of 64 random bits. */
+static int create_temporary(int folder_fd, char ret_name[TEMPORARY_NAME_SIZE], int *ret_fd)
+{
+    for (unsigned attempt = 0; attempt < 16; attempt++) {
+        uint8_t random[8];
+        char hex[2 * sizeof(random) + 1];
+        random_bytes(random, sizeof(random));
+        print_hex(random, sizeof(random), hex);
+        (void)snprintf(ret_name, TEMPORARY_NAME_SIZE, ".new-%s", hex);
+        int fd = openat(folder_fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0) {
+            *ret_fd = fd;
+            return 0;
+        }
+        if (errno != EEXIST) {
+            return -errno;
+        }
+    }
+    return -EEXIST;
+}
+
+static int fill_temporary(int fd, const void *bytes, size_t length, mode_t mode, const struct stat *old)
+{
+    int r = write_all(fd, bytes, length);
+    if (r < 0) {
+        return r;
+    }
+    /* Root edits a file that the daemon's group reads: it must stay readable. Who is not root may fail to. */
+    if (old != NULL && fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM) {
+        return -errno;
+    }
+    if (fchmod(fd, mode) < 0 || fsync(fd) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+static int replace_in_folder(int folder_fd, const char *name, const void *bytes, size_t length, mode_t mode)
+{
+    struct stat old;
+    bool exists = fstatat(folder_fd, name, &old, AT_SYMLINK_NOFOLLOW) == 0;
+    if (exists && !S_ISREG(old.st_mode)) {
+        return S_ISDIR(old.st_mode) ? -EISDIR : -EINVAL;
+    }
+    char temporary[TEMPORARY_NAME_SIZE];
+    _cleanup_close_ int fd = -1;
+    int r = create_temporary(folder_fd, temporary, &fd);
+    if (r < 0) {
+        return r;
+    }
+    r = fill_temporary(fd, bytes, length, mode, exists ? &old : NULL);
+    if (r == 0 && close(TAKE_FD(fd)) < 0 && errno != EINTR) {
+        r = -errno; /* NFS reports here what it could not store */
+    }
+    if (r == 0 && renameat(folder_fd, temporary, folder_fd, name) < 0) {
+        r = -errno;
+    }
+    if (r < 0) {
+        (void)unlinkat(folder_fd, temporary, 0);
+        return r;
+    }
+    /* Some file systems cannot sync a folder and say EINVAL; they have no more to give. */
+    return fsync(folder_fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+int file_replace(const char *path, const void *bytes, size_t length, mode_t mode)
+{
+    _cleanup_free_ char *target = NULL;
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        target = realpath(path, NULL);
+        if (target == NULL) {
+            return -errno;
+        }
+        path = target;
+    }
+    _cleanup_free_ char *folder = NULL;
+    const char *name = NULL;
+    int r = split_path(path, &folder, &name);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_close_ int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0) {
+        return -errno;
+    }
+    return replace_in_folder(folder_fd, name, bytes, length, mode);
+}
+
+char *path_join(const char *folder, const char *name)
+{
+    struct buffer buffer = BUFFER_INIT;
+    size_t length = strlen(folder);
+    buffer_append(&buffer, folder, length);
+    if (length > 0 && folder[length - 1] != '/') {
+        buffer_append_char(&buffer, '/');
+    }
+    buffer_append_text(&buffer, name);
+    char *path = buffer_take(&buffer);
+    buffer_done(&buffer);
+    return path;
+}
+
+char *path_beside(const char *file, const char *relative)
+{
+    const char *slash = strrchr(file, '/');
+    if (relative[0] == '/' || slash == NULL) {
+        return strdup(relative);
+    }
+    _cleanup_free_ char *folder = strndup(file, (size_t)(slash - file) + 1);
+    return folder != NULL ? path_join(folder, relative) : NULL;
+}
+
+static int make_one(const char *path, mode_t mode)
+{
+    struct stat info;
+    if (mkdir(path, mode) == 0) {
+        return 0;
+    }
+    int error = errno;
+    /* Looked at whatever mkdir said: on a read-only file system it says EROFS for one that exists too. */
+    if (stat(path, &info) < 0) {
+        return -error;
+    }
+    return S_ISDIR(info.st_mode) ? 0 : -ENOTDIR;
+}
+
+int folder_make(const char *path, mode_t mode)
+{
+    if (path[0] == '\0') {
+        return -EINVAL;
+    }
+    _cleanup_free_ char *copy = strdup(path);
+    if (copy == NULL) {
+        return -ENOMEM;
+    }
+    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int r = make_one(copy, mode);
+        if (r < 0) {
+            return r;
+        }
+        *slash = '/';
+    }
+    return make_one(copy, mode);
+}

@@ -1,0 +1,140 @@
+#include "base/problems.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/escape.h"
+
+#define KEPT_MAX 100
+#define MESSAGE_SIZE 1024
+
+struct problem_list {
+    char *lines[KEPT_MAX];
+    size_t kept;
+    size_t count;
+    char *more; /* told after the last one that is kept */
+};
+
+struct problems {
+    char *file;
+    struct problem_list errors;
+    struct problem_list warnings;
+};
+
+struct problems *problems_new(const char *file)
+{
+    struct problems *problems = calloc(1, sizeof(*problems));
+    if (problems == NULL) {
+        return NULL;
+    }
+    problems->file = strdup(file);
+    if (problems->file == NULL) {
+        problems_free(problems);
+        return NULL;
+    }
+    return problems;
+}
+
+static void list_done(struct problem_list *list)
+{
+    for (size_t i = 0; i < list->kept; i++) {
+        free(list->lines[i]);
+    }
+    free(list->more);
+}
+
+void problems_free(struct problems *problems)
+{
+    if (problems == NULL) {
+        return;
+    }
+    list_done(&problems->errors);
+    list_done(&problems->warnings);
+    free(problems->file);
+    free(problems);
+}
+
+/* Returns owned, NULL: no memory. */
+static char *make_line(const char *file, unsigned line, unsigned column, const char *message)
+{
+    struct buffer text = BUFFER_INIT;
+    buffer_append_text(&text, file);
+    if (line > 0) {
+        buffer_printf(&text, ":%u:%u", line, column);
+    }
+    buffer_append_text(&text, ": ");
+    buffer_append_escaped(&text, message, strlen(message));
+    char *result = buffer_take(&text);
+    buffer_done(&text);
+    return result;
+}
+
+static void list_add(struct problem_list *list, const char *file, unsigned line, unsigned column, const char *format,
+                     va_list arguments) _printf_(5, 0);
+
+static void list_add(struct problem_list *list, const char *file, unsigned line, unsigned column, const char *format,
+                     va_list arguments)
+{
+    char message[MESSAGE_SIZE];
+
+    list->count++;
+    if (list->kept < KEPT_MAX) {
+        if (vsnprintf(message, sizeof(message), format, arguments) < 0) {
+            message[0] = '\0';
+        }
+        char *text = make_line(file, line, column, message);
+        if (text != NULL) {
+            list->lines[list->kept++] = text;
+        }
+        return;
+    }
+    free(list->more);
+    (void)snprintf(message, sizeof(message), "and %zu more like these; mend them first", list->count - list->kept);
+    list->more = make_line(file, 0, 0, message);
+}
+
+void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    list_add(&problems->errors, problems->file, line, column, format, arguments);
+    va_end(arguments);
+}
+
+void problems_warn(struct problems *problems, unsigned line, unsigned column, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    list_add(&problems->warnings, problems->file, line, column, format, arguments);
+    va_end(arguments);
+}
+
+size_t problems_count(const struct problems *problems)
+{
+    return problems->errors.count;
+}
+
+size_t problems_warning_count(const struct problems *problems)
+{
+    return problems->warnings.count;
+}
+
+static const char *list_text(const struct problem_list *list, size_t index)
+{
+    if (index < list->kept) {
+        return list->lines[index];
+    }
+    return index == list->kept ? list->more : NULL;
+}
+
+const char *problems_text(const struct problems *problems, size_t index)
+{
+    return list_text(&problems->errors, index);
+}
+
+const char *problems_warning_text(const struct problems *problems, size_t index)
+{
+    return list_text(&problems->warnings, index);
+}

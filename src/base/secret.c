@@ -1,0 +1,190 @@
+#include "base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LINE_MAX_BYTES 4096
+
+/* Plain malloc: a guarded page each (sodium_malloc) would be too dear for a million hosts. */
+struct secret {
+    atomic_uint owners;
+    size_t length;
+    uint8_t bytes[]; /* and a NUL that does not count */
+};
+
+struct secret *secret_new(const void *bytes, size_t length)
+{
+    if (length > SIZE_MAX - sizeof(struct secret) - 1) {
+        return NULL;
+    }
+    struct secret *secret = malloc(sizeof(*secret) + length + 1);
+    if (secret == NULL) {
+        return NULL;
+    }
+    atomic_init(&secret->owners, 1);
+    secret->length = length;
+    if (length > 0) {
+        memcpy(secret->bytes, bytes, length);
+    }
+    secret->bytes[length] = 0;
+    return secret;
+}
+
+struct secret *secret_ref(struct secret *secret)
+{
+    if (secret != NULL) {
+        atomic_fetch_add_explicit(&secret->owners, 1, memory_order_relaxed);
+    }
+    return secret;
+}
+
+void secret_free(struct secret *secret)
+{
+    if (secret == NULL || atomic_fetch_sub_explicit(&secret->owners, 1, memory_order_acq_rel) > 1) {
+        return;
+    }
+    sodium_memzero(secret->bytes, secret->length);
+    free(secret);
+}
+
+const uint8_t *secret_bytes(const struct secret *secret)
+{
+    return secret->bytes;
+}
+
+size_t secret_length(const struct secret *secret)
+{
+    return secret->length;
+}
+
+bool secret_equals(const struct secret *secret, const void *bytes, size_t length)
+{
+    const volatile uint8_t *ours = secret->bytes;
+    const volatile uint8_t *theirs = bytes;
+    size_t difference = secret->length ^ length;
+    /* Walks what the client sent, whatever we hold: past the end of ours it looks at our first byte again,
+     * chosen by a mask and not by a branch, so that the time tells nothing about our length. */
+    for (size_t i = 0; i < length; i++) {
+        size_t within = (size_t)0 - (size_t)(i < secret->length);
+        difference |= (size_t)(ours[i & within] ^ theirs[i]);
+    }
+    return difference == 0;
+}
+
+/* Reads until the end of the file or the buffer. */
+static int read_up_to(int fd, char *bytes, size_t size, size_t *ret_length)
+{
+    size_t length = 0;
+    while (length < size) {
+        ssize_t n = read(fd, bytes + length, size - length);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        length += (size_t)n;
+    }
+    *ret_length = length;
+    return 0;
+}
+
+static int secret_from_text(const char *text, size_t length, struct secret **ret_secret)
+{
+    const char *newline = memchr(text, '\n', length);
+    size_t line = newline != NULL ? (size_t)(newline - text) : length;
+    if (newline != NULL && line > 0 && text[line - 1] == '\r') {
+        line--;
+    }
+    if (line > LINE_MAX_BYTES) {
+        return -EFBIG;
+    }
+    if (line == 0 || memchr(text, '\0', line) != NULL) {
+        return -EINVAL;
+    }
+    struct secret *secret = secret_new(text, line);
+    if (secret == NULL) {
+        return -ENOMEM;
+    }
+    *ret_secret = secret;
+    return 0;
+}
+
+int secret_read_file(const char *path, struct secret **ret_secret)
+{
+    /* Not blocking, so that a FIFO in its place is refused and not waited for. */
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct stat info;
+    if (fstat(fd, &info) < 0) {
+        return -errno;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
+    }
+    char text[LINE_MAX_BYTES + 2]; /* the longest line and CR LF */
+    size_t length = 0;
+    int r = read_up_to(fd, text, sizeof(text), &length);
+    if (r == 0) {
+        r = secret_from_text(text, length, ret_secret);
+    }
+    wipe(text, sizeof(text));
+    return r;
+}
+
+int crypto_init(void)
+{
+    return sodium_init() < 0 ? -EIO : 0;
+}
+
+void sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_SIZE])
+{
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < count; i++) {
+        crypto_hash_sha256_update(&state, parts[i].data, parts[i].length);
+    }
+    crypto_hash_sha256_final(&state, ret_digest);
+    wipe(&state, sizeof(state));
+}
+
+void hmac_sha256(const void *key, size_t key_length, const struct bytes *parts, size_t count,
+                 uint8_t ret_digest[SHA256_SIZE])
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, key, key_length);
+    for (size_t i = 0; i < count; i++) {
+        crypto_auth_hmacsha256_update(&state, parts[i].data, parts[i].length);
+    }
+    crypto_auth_hmacsha256_final(&state, ret_digest);
+    wipe(&state, sizeof(state));
+}
+
+bool constant_time_equal(const void *a, const void *b, size_t length)
+{
+    return sodium_memcmp(a, b, length) == 0;
+}
+
+void wipe(void *bytes, size_t length)
+{
+    sodium_memzero(bytes, length);
+}
+
+uint32_t random_uniform(uint32_t upper_bound)
+{
+    return randombytes_uniform(upper_bound);
+}
+
+void random_bytes(void *ret_bytes, size_t length)
+{
+    randombytes_buf(ret_bytes, length);
+}

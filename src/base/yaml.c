@@ -1,0 +1,459 @@
+#include "base/yaml.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/parse.h"
+#include "base/table.h"
+
+#define DEPTH_MAX 16
+#define FEW_KEYS 16 /* compared with each other; more go through a table */
+
+struct yaml_document {
+    struct arena arena;
+    struct yaml_node *root;
+};
+
+/* A mapping or sequence that is still open; what is in it so far lies in `pending` from `first` on. */
+struct open_node {
+    struct yaml_node *node;
+    size_t first;
+};
+
+struct builder {
+    const char *text;
+    size_t length;
+    struct problems *problems;
+    size_t problems_before;
+    struct yaml_document *document;
+    struct open_node open[DEPTH_MAX];
+    unsigned depth;
+    struct yaml_node **pending; /* finished nodes whose parent is open */
+    size_t pending_count;
+    size_t pending_capacity;
+    unsigned documents;
+};
+
+/* ---- text that libyaml need not see ---- */
+
+static bool is_yaml_character(uint32_t c)
+{
+    if (c < 0x20) {
+        return c == '\t' || c == '\n' || c == '\r';
+    }
+    return c < 0x7f || c == 0x85 || (c >= 0xa0 && c != 0xfffe && c != 0xffff);
+}
+
+/* Checked before libyaml does, which knows only the byte offset of what it dislikes. */
+static int check_characters(const char *text, size_t length, struct problems *problems)
+{
+    unsigned line = 1;
+    unsigned column = 1;
+    for (size_t i = 0; i < length;) {
+        uint32_t character = 0;
+        size_t step = utf8_decode(text + i, length - i, &character);
+        if (step == 0) {
+            problems_add(problems, line, column, "byte 0x%02x is not UTF-8; save the file as UTF-8",
+                         (unsigned)(uint8_t)text[i]);
+            return -EINVAL;
+        }
+        if (!is_yaml_character(character)) {
+            problems_add(problems, line, column, "control character U+%04X; remove it", (unsigned)character);
+            return -EINVAL;
+        }
+        column = character == '\n' ? 1 : column + 1;
+        line += character == '\n' ? 1 : 0;
+        i += step;
+    }
+    return 0;
+}
+
+/* ---- building the tree ---- */
+
+static int push(struct builder *builder, struct yaml_node *node)
+{
+    if (builder->pending_count == builder->pending_capacity) {
+        size_t capacity = builder->pending_capacity == 0 ? 64 : builder->pending_capacity * 2;
+        struct yaml_node **pending = realloc(builder->pending, capacity * sizeof(struct yaml_node *));
+        if (pending == NULL) {
+            return -ENOMEM;
+        }
+        builder->pending = pending;
+        builder->pending_capacity = capacity;
+    }
+    builder->pending[builder->pending_count++] = node;
+    return 0;
+}
+
+static struct yaml_node *new_node(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark)
+{
+    struct yaml_node *node = arena_alloc(&builder->document->arena, sizeof(*node));
+    if (node != NULL) {
+        node->kind = kind;
+        node->line = (unsigned)mark->line + 1;
+        node->column = (unsigned)mark->column + 1;
+    }
+    return node;
+}
+
+static int add_scalar(struct builder *builder, const char *text, size_t length, bool plain, const yaml_mark_t *mark)
+{
+    struct yaml_node *node = new_node(builder, YAML_SCALAR, mark);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    if (memchr(text, '\0', length) != NULL) {
+        problems_add(builder->problems, node->line, node->column, "a NUL (\\0) in a value; remove it");
+    }
+    node->text = arena_copy_text(&builder->document->arena, text, length);
+    node->length = length;
+    node->plain = plain;
+    return node->text != NULL ? push(builder, node) : -ENOMEM;
+}
+
+static int open_collection(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark)
+{
+    if (builder->depth == DEPTH_MAX) {
+        problems_add(builder->problems, (unsigned)mark->line + 1, (unsigned)mark->column + 1,
+                     "nested more than %d levels deep; nothing here needs that", DEPTH_MAX);
+        return -EINVAL;
+    }
+    struct yaml_node *node = new_node(builder, kind, mark);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    builder->open[builder->depth++] = (struct open_node){node, builder->pending_count};
+    return 0;
+}
+
+static void add_twice(struct problems *problems, const struct yaml_node *key, const struct yaml_node *before)
+{
+    problems_add(problems, key->line, key->column, "%.100s: key is here twice, first in line %u; remove one", key->text,
+                 before->line);
+}
+
+static struct bytes key_of_node(const void *value)
+{
+    const struct yaml_node *key = value;
+    return (struct bytes){key->text, key->length};
+}
+
+static int check_many_keys(struct problems *problems, const struct yaml_node *mapping)
+{
+    _cleanup_(table_freep) struct table *seen = table_new(key_of_node);
+    if (seen == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < mapping->count; i++) {
+        struct yaml_node *key = mapping->keys[i];
+        int r = key->kind == YAML_SCALAR ? table_put(seen, key) : 0;
+        if (r == -EEXIST) {
+            add_twice(problems, key, table_get(seen, key->text, key->length));
+        } else if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static bool same_key(const struct yaml_node *a, const struct yaml_node *b)
+{
+    return a->kind == YAML_SCALAR && b->kind == YAML_SCALAR && a->length == b->length &&
+           memcmp(a->text, b->text, a->length) == 0;
+}
+
+static int check_keys(struct problems *problems, const struct yaml_node *mapping)
+{
+    for (size_t i = 0; i < mapping->count; i++) {
+        const struct yaml_node *key = mapping->keys[i];
+        if (key->kind != YAML_SCALAR) {
+            problems_add(problems, key->line, key->column, "a list or mapping as a key; a key must be a word");
+        }
+    }
+    if (mapping->count > FEW_KEYS) {
+        return check_many_keys(problems, mapping);
+    }
+    for (size_t i = 1; i < mapping->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (same_key(mapping->keys[i], mapping->keys[j])) {
+                add_twice(problems, mapping->keys[i], mapping->keys[j]);
+                break;
+            }
+        }
+    }
+    return 0;
+}
+
+static int close_collection(struct builder *builder)
+{
+    struct open_node *open = &builder->open[--builder->depth];
+    struct yaml_node *node = open->node;
+    struct yaml_node **children = builder->pending + open->first;
+    size_t child_count = builder->pending_count - open->first;
+    size_t stride = node->kind == YAML_MAPPING ? 2 : 1;
+    int r = 0;
+
+    node->count = child_count / stride;
+    if (node->count > 0) {
+        struct yaml_node **slots =
+            arena_alloc(&builder->document->arena, node->count * stride * sizeof(struct yaml_node *));
+        if (slots == NULL) {
+            return -ENOMEM;
+        }
+        node->items = slots;
+        node->keys = stride == 2 ? slots + node->count : NULL;
+        for (size_t i = 0; i < node->count; i++) {
+            node->items[i] = children[i * stride + stride - 1];
+            if (stride == 2) {
+                node->keys[i] = children[i * stride];
+            }
+        }
+    }
+    if (node->kind == YAML_MAPPING) {
+        r = check_keys(builder->problems, node);
+    }
+    builder->pending_count = open->first;
+    return r == 0 ? push(builder, node) : r;
+}
+
+/* ---- events ---- */
+
+static void refuse(struct builder *builder, const yaml_event_t *event, const char *message)
+{
+    problems_add(builder->problems, (unsigned)event->start_mark.line + 1, (unsigned)event->start_mark.column + 1, "%s",
+                 message);
+}
+
+static void refuse_properties(struct builder *builder, const yaml_event_t *event, const yaml_char_t *anchor,
+                              const yaml_char_t *tag)
+{
+    if (anchor != NULL) {
+        refuse(builder, event, "an anchor (&) is not supported; write the value out, or quote it");
+    }
+    if (tag != NULL) {
+        refuse(builder, event, "a tag (!) is not supported; remove it, or quote the value");
+    }
+}
+
+static int begin_document(struct builder *builder, const yaml_event_t *event)
+{
+    if (builder->documents++ > 0) {
+        refuse(builder, event, "a second document (---) in the file; keep one");
+        return -EINVAL;
+    }
+    if (event->data.document_start.tag_directives.start != event->data.document_start.tag_directives.end) {
+        refuse(builder, event, "a %TAG directive is not supported; remove it");
+    }
+    return 0;
+}
+
+static int handle_scalar(struct builder *builder, const yaml_event_t *event)
+{
+    const char *text = (const char *)event->data.scalar.value;
+    size_t length = event->data.scalar.length;
+
+    refuse_properties(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
+    return add_scalar(builder, text, length, event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, &event->start_mark);
+}
+
+static int handle_event(struct builder *builder, const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_DOCUMENT_START_EVENT: return begin_document(builder, event);
+    case YAML_ALIAS_EVENT:
+        refuse(builder, event, "an alias (*) is not supported; write the value out, or quote it");
+        return add_scalar(builder, "", 0, true, &event->start_mark);
+    case YAML_SCALAR_EVENT: return handle_scalar(builder, event);
+    case YAML_SEQUENCE_START_EVENT:
+        refuse_properties(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+        return open_collection(builder, YAML_SEQUENCE, &event->start_mark);
+    case YAML_MAPPING_START_EVENT:
+        refuse_properties(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+        return open_collection(builder, YAML_MAPPING, &event->start_mark);
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT: return close_collection(builder);
+    default: return 0;
+    }
+}
+
+static void wipe_and_delete(yaml_event_t *event)
+{
+    if (event->type == YAML_SCALAR_EVENT) {
+        explicit_bzero(event->data.scalar.value, event->data.scalar.length);
+    }
+    yaml_event_delete(event);
+}
+
+/* The byte at a mark; marks count characters, not bytes. */
+static char byte_at(const struct builder *builder, const yaml_mark_t *mark)
+{
+    const char *end = builder->text + builder->length;
+    const char *at = builder->text;
+    for (size_t line = 0; line < mark->line; line++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (at == NULL) {
+            return '\0';
+        }
+        at++;
+    }
+    for (size_t column = 0; column < mark->column && at < end; column++) {
+        at += utf8_decode(at, (size_t)(end - at), NULL);
+    }
+    return at < end ? *at : '\0';
+}
+
+static int refuse_syntax(struct builder *builder, const yaml_parser_t *parser)
+{
+    if (parser->error == YAML_MEMORY_ERROR) {
+        return -ENOMEM;
+    }
+    const yaml_mark_t *mark = &parser->problem_mark;
+    unsigned line = (unsigned)mark->line + 1;
+    unsigned column = (unsigned)mark->column + 1;
+    if (byte_at(builder, mark) == '\t') {
+        problems_add(builder->problems, line, column, "a tab where YAML wants spaces; indent with spaces");
+    } else {
+        problems_add(builder->problems, line, column,
+                     "not valid YAML: %s%s%s; look at indentation, colons, brackets and quotes here and above",
+                     parser->context != NULL ? parser->context : "", parser->context != NULL ? ", " : "",
+                     parser->problem != NULL ? parser->problem : "cannot be read");
+    }
+    return -EINVAL;
+}
+
+static int read_events(struct builder *builder, yaml_parser_t *parser)
+{
+    bool done = false;
+    int r = 0;
+    while (r == 0 && !done) {
+        yaml_event_t event;
+        if (yaml_parser_parse(parser, &event) == 0) {
+            return refuse_syntax(builder, parser);
+        }
+        done = event.type == YAML_STREAM_END_EVENT;
+        r = handle_event(builder, &event);
+        wipe_and_delete(&event);
+    }
+    return r;
+}
+
+/* What was left out altogether is an empty mapping. */
+static int finish_root(struct builder *builder)
+{
+    struct yaml_node *root = builder->pending_count > 0 ? builder->pending[0] : NULL;
+    const yaml_mark_t start = {0, 0, 0};
+
+    if (root == NULL || (root->kind == YAML_SCALAR && root->plain && root->length == 0)) {
+        root = new_node(builder, YAML_MAPPING, &start);
+        if (root == NULL) {
+            return -ENOMEM;
+        }
+    }
+    builder->document->root = root;
+    return problems_count(builder->problems) == builder->problems_before ? 0 : -EINVAL;
+}
+
+static int build(struct builder *builder)
+{
+    yaml_parser_t parser;
+    if (yaml_parser_initialize(&parser) == 0) {
+        return -ENOMEM;
+    }
+    yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)builder->text, builder->length);
+    int r = read_events(builder, &parser);
+    yaml_parser_delete(&parser);
+    return r == 0 ? finish_root(builder) : r;
+}
+
+int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
+{
+    int r = check_characters(text, length, problems);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_(yaml_document_freep) struct yaml_document *document = calloc(1, sizeof(*document));
+    if (document == NULL) {
+        return -ENOMEM;
+    }
+    struct builder builder = {
+        .text = text,
+        .length = length,
+        .problems = problems,
+        .problems_before = problems_count(problems),
+        .document = document,
+    };
+    r = build(&builder);
+    free(builder.pending);
+    if (r == 0) {
+        *ret_document = TAKE_PTR(document);
+    }
+    return r;
+}
+
+/* ---- files ---- */
+
+static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
+{
+    switch (error) {
+    case -ENOMEM: return -ENOMEM;
+    case -ENOENT: problems_add(problems, 0, 0, "no such file; create it, or give another path"); break;
+    case -EFBIG: problems_add(problems, 0, 0, "larger than %zu bytes, which is the limit", limit_bytes); break;
+    case -EISDIR:
+    case -EINVAL: problems_add(problems, 0, 0, "not a regular file; give another path"); break;
+    default: problems_add(problems, 0, 0, "cannot be read: %s", strerror(-error)); break;
+    }
+    return -EINVAL;
+}
+
+int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)
+{
+    struct buffer text = BUFFER_INIT;
+    struct stat info;
+    int r = file_read(path, limit_bytes, &text, &info);
+    if (r < 0) {
+        r = refuse_file(problems, r, limit_bytes);
+    } else if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        problems_add(problems, 0, 0, "group or others may write it (mode %04o); run chmod go-w on it",
+                     (unsigned)info.st_mode & 07777U);
+        r = -EINVAL;
+    } else {
+        r = yaml_load_text(buffer_text(&text), text.length, problems, ret_document);
+    }
+    buffer_wipe(&text);
+    return r;
+}
+
+void yaml_document_free(struct yaml_document *document)
+{
+    if (document == NULL) {
+        return;
+    }
+    arena_done(&document->arena);
+    free(document);
+}
+
+const struct yaml_node *yaml_root(const struct yaml_document *document)
+{
+    return document->root;
+}
+
+const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key)
+{
+    size_t length = strlen(key);
+    if (mapping->kind != YAML_MAPPING) {
+        return NULL;
+    }
+    for (size_t i = 0; i < mapping->count; i++) {
+        const struct yaml_node *own = mapping->keys[i];
+        if (own->length == length && memcmp(own->text, key, length) == 0) {
+            return mapping->items[i];
+        }
+    }
+    return NULL;
+}
