@@ -171,12 +171,15 @@ $(FUZZERS): $(BUILD)/libfuzzer/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBRARY_LIBS)
 
-# Line coverage of src/ by the unit tests, and by whatever else was run from build/coverage before.
-.PHONY: coverage coverage-report
+# Line coverage of src/ by the unit tests, the fuzz seeds and the end-to-end tests. A failing test is reported, and
+# what the others reached is counted all the same.
+E2E_TESTS := $(wildcard tests/e2e/test_*.py)
+.PHONY: coverage
 coverage:
-	$(MAKE) COVERAGE=1 BUILD=build/coverage unit fuzz-replay
-	$(MAKE) coverage-report
-coverage-report:
+	$(MAKE) COVERAGE=1 BUILD=build/coverage programs-for-check
+	find build/coverage -name '*.gcda' -delete
+	-$(MAKE) -k COVERAGE=1 BUILD=build/coverage unit fuzz-replay
+	$(if $(E2E_TESTS),-DDNS53D="$$PWD/build/coverage/ddns53d" /usr/bin/python3 -m pytest -q -n 2 tests/e2e)
 	gcovr --root . --filter src/ --object-directory build/coverage --sort-uncovered --print-summary \
 	    --html-details build/coverage/index.html build/coverage
 
@@ -286,7 +289,7 @@ help:
 	    'make                    the programs, in build/' \
 	    'make check              unit tests, fuzz seeds, layers (make unit: only the unit tests)' \
 	    'make fuzz TARGET=NAME   fuzz with clang for SECONDS=60' \
-	    'make coverage           line coverage of src/ by the unit tests' \
+	    'make coverage           line coverage of src/ by all tests (needs gcovr)' \
 	    'make lint               clang-format, clang-tidy, cppcheck, shellcheck, man pages, Python, units' \
 	    'make format             apply clang-format' \
 	    'make install            with DESTDIR=DIR where wanted; make uninstall keeps settings' \
