@@ -1,8 +1,9 @@
 /*
  * What each record was last set to, by whom and when, and the history of changes: SQLite in WAL mode in
  * state_dir/state.db. A commit is on disk when it returns. Used by the I/O thread only (state_open and
- * state_each_record by main before that thread starts). A file from a newer version or a corrupt one is
- * refused with what to do; it is never recreated silently.
+ * state_each_record by main before that thread starts); other processes may read the file meanwhile. A file from
+ * a newer version or a corrupt one is refused with what to do; it is never recreated silently.
+ * The history keeps the newest 1,000,000 changes: each commit takes away a few of the oldest past that.
  */
 #ifndef DDNS53_STATE_STATE_H
 #define DDNS53_STATE_STATE_H
@@ -17,7 +18,9 @@
 
 struct state;
 
-/* `message`: a sentence for people when it fails (what is wrong, what to do). */
+/* `message`: a sentence for people when it fails (what is wrong, what to do). Makes the folder (0750) and the file
+ * (0640) where they are missing. A file that was not closed cleanly, or of at most 64 MiB, is checked first.
+ * -EBUSY: another daemon has the folder; -EOPNOTSUPP: from a newer version; -EBADMSG: corrupt or not ours. */
 int state_open(const char *folder, struct buffer *message, struct state **ret_state);
 void state_close(struct state *state);
 DEFINE_CLEANUP(struct state *, state_close)
@@ -25,14 +28,15 @@ DEFINE_CLEANUP(struct state *, state_close)
 struct state_record {
     const char *hostname; /* borrowed for the call */
     enum record_type type;
-    struct address address;       /* last set; family NONE: never set by us */
+    struct address address; /* last set; family NONE: never set by us */
     uint32_t ttl_s;
     int64_t last_updated_s;       /* Unix time; 0: never */
     int64_t last_checked_s;       /* last set request that was authenticated, changed or not */
     struct address last_accessed; /* its source address */
 };
-/* Stops and returns what `each` returns when that is not 0. */
-int state_each_record(struct state *state, int (*each)(const struct state_record *record, void *userdata), void *userdata);
+/* Stops and returns what `each` returns when that is not 0. -EBADMSG: a row makes no sense; see state_error. */
+int state_each_record(struct state *state, int (*each)(const struct state_record *record, void *userdata),
+                      void *userdata);
 
 struct state_change {
     const char *hostname;
@@ -45,7 +49,8 @@ struct state_change {
     const char *change_id; /* "" where the provider has none */
     int64_t time_s;
 };
-/* All in one transaction, synced; updates the records and adds a history row each. 0, -ENOSPC, -EIO. */
+/* All in one transaction, synced; updates the records and adds a history row each. 0, or nothing was written:
+ * -ENOSPC (no room; works again when there is), -EAGAIN (another program holds a lock on the file), -EIO. */
 int state_commit(struct state *state, const struct state_change *changes, size_t count);
 
 struct state_touch {
@@ -55,5 +60,8 @@ struct state_touch {
     int64_t time_s;
 };
 int state_commit_touches(struct state *state, const struct state_touch *touches, size_t count);
+
+/* The last failure in words, "" before the first; borrowed, good until the next call. */
+const char *state_error(const struct state *state);
 
 #endif

@@ -1,0 +1,297 @@
+/* Reading and writing state.db. */
+#include <errno.h>
+#include <string.h>
+
+#include "state/state_internal.h"
+
+static const char *const statement_texts[STATE_STATEMENTS] = {
+    [STATE_BEGIN] = "BEGIN IMMEDIATE",
+    [STATE_COMMIT] = "COMMIT",
+    [STATE_ROLLBACK] = "ROLLBACK",
+    [STATE_PUT_RECORD] =
+        "INSERT INTO record (hostname, type, address, ttl_s, last_updated_s, last_checked_s, last_accessed)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)"
+        " ON CONFLICT (hostname, type) DO UPDATE SET address = excluded.address, ttl_s = excluded.ttl_s,"
+        " last_updated_s = excluded.last_updated_s,"
+        " last_accessed = iif(excluded.last_checked_s < last_checked_s, last_accessed, excluded.last_accessed),"
+        " last_checked_s = max(last_checked_s, excluded.last_checked_s)",
+    [STATE_PUT_HISTORY] =
+        "INSERT INTO history (hostname, type, new_address, ttl_s, time_s, source, old_address, dialect,"
+        " change_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    /* The ids have no gaps at the old end: the newest is one more than the one before, and only the oldest go. */
+    [STATE_PRUNE_HISTORY] = "DELETE FROM history WHERE id IN (SELECT id FROM history"
+                            " WHERE id <= (SELECT max(id) FROM history) - ?1 ORDER BY id LIMIT ?2)",
+    [STATE_PUT_TOUCH] =
+        "INSERT INTO record (hostname, type, address, ttl_s, last_updated_s, last_checked_s, last_accessed)"
+        " VALUES (?1, ?2, '', 0, 0, ?3, ?4)"
+        " ON CONFLICT (hostname, type) DO UPDATE SET last_checked_s = excluded.last_checked_s,"
+        " last_accessed = excluded.last_accessed WHERE excluded.last_checked_s >= last_checked_s",
+    [STATE_EACH_RECORD] =
+        "SELECT hostname, type, address, ttl_s, last_updated_s, last_checked_s, last_accessed FROM record",
+};
+
+int state_prepare(struct state *state)
+{
+    for (size_t i = 0; i < STATE_STATEMENTS; i++) {
+        int code = sqlite3_prepare_v3(state->database, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &state->statements[i], NULL);
+
+        if (code != SQLITE_OK) {
+            return code;
+        }
+    }
+    return SQLITE_OK;
+}
+
+void state_close(struct state *state)
+{
+    if (!state) {
+        return;
+    }
+    for (size_t i = 0; i < STATE_STATEMENTS; i++) {
+        (void)sqlite3_finalize(state->statements[i]);
+    }
+    if (state->database) {
+        /* Closing does it too, but not while another process reads. Failing costs nothing: the log is read at the
+         * next start. */
+        (void)sqlite3_wal_checkpoint_v2(state->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        (void)sqlite3_close(state->database);
+    }
+    if (state->lock_fd >= 0) {
+        close(state->lock_fd);
+    }
+    buffer_done(&state->error);
+    free(state);
+}
+
+const char *state_error(const struct state *state)
+{
+    return buffer_text(&state->error);
+}
+
+/* No room shows as SQLITE_FULL, or as a failed write, growth of the log's index, or truncation. */
+static bool is_out_of_room(int code, int system_error)
+{
+    return code == SQLITE_FULL || code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_SHMSIZE ||
+           ((code & 0xff) == SQLITE_IOERR &&
+            (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG));
+}
+
+static int keep_error(struct state *state)
+{
+    int code = sqlite3_extended_errcode(state->database);
+    int system_error = sqlite3_system_errno(state->database);
+
+    buffer_clear(&state->error);
+    if (is_out_of_room(code, system_error)) {
+        buffer_printf(&state->error, "no room to write the state (%s): make room on the disk of state_dir",
+                      sqlite3_errmsg(state->database));
+        return -ENOSPC;
+    }
+    if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) {
+        buffer_append_text(&state->error, "another program has state.db locked: end that program");
+        return -EAGAIN;
+    }
+    buffer_printf(&state->error,
+                  "the state cannot be written or read (%s, SQLite code %d): see that the disk of "
+                  "state_dir is healthy",
+                  sqlite3_errmsg(state->database), code);
+    return -EIO;
+}
+
+/* Runs a statement that returns no rows. What was bound is borrowed, so it is let go of at once. */
+static int run(struct state *state, enum state_statement which)
+{
+    sqlite3_stmt *statement = state->statements[which];
+    int r = sqlite3_step(statement) == SQLITE_DONE ? 0 : keep_error(state);
+
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    return r;
+}
+
+static int finish(struct state *state, int r)
+{
+    r = r < 0 ? r : run(state, STATE_COMMIT);
+    if (r < 0 && !sqlite3_get_autocommit(state->database)) {
+        sqlite3_stmt *rollback = state->statements[STATE_ROLLBACK];
+
+        /* Not through run(): the error to tell is the first one. */
+        (void)sqlite3_step(rollback);
+        (void)sqlite3_reset(rollback);
+    }
+    return r;
+}
+
+static int bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+    return sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+/* Family NONE is the empty string. */
+static int bind_address(sqlite3_stmt *statement, int index, const struct address *address)
+{
+    char text[ADDRESS_TEXT_SIZE] = "";
+
+    if (address->family != ADDRESS_NONE) {
+        address_print(address, text);
+    }
+    return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+}
+
+/* Columns 1 to 6 are the same in both tables. */
+static int bind_change(sqlite3_stmt *statement, const struct state_change *change)
+{
+    int code = bind_text(statement, 1, change->hostname);
+
+    code = code ? code : bind_text(statement, 2, record_type_text(change->type));
+    code = code ? code : bind_address(statement, 3, &change->new_address);
+    code = code ? code : sqlite3_bind_int64(statement, 4, change->ttl_s);
+    code = code ? code : sqlite3_bind_int64(statement, 5, change->time_s);
+    code = code ? code : bind_address(statement, 6, &change->source);
+    return code;
+}
+
+static int put_change(struct state *state, const struct state_change *change)
+{
+    sqlite3_stmt *history = state->statements[STATE_PUT_HISTORY];
+    int r;
+
+    if (bind_change(state->statements[STATE_PUT_RECORD], change) != SQLITE_OK) {
+        return keep_error(state);
+    }
+    r = run(state, STATE_PUT_RECORD);
+    if (r < 0) {
+        return r;
+    }
+    if (bind_change(history, change) != SQLITE_OK || bind_address(history, 7, &change->old_address) != SQLITE_OK ||
+        bind_text(history, 8, change->dialect) != SQLITE_OK || bind_text(history, 9, change->change_id) != SQLITE_OK) {
+        return keep_error(state);
+    }
+    return run(state, STATE_PUT_HISTORY);
+}
+
+/* Twice as many go as came, so that a history that is too long shrinks without ever holding up a commit. */
+static int prune_history(struct state *state, size_t added)
+{
+    sqlite3_stmt *prune = state->statements[STATE_PRUNE_HISTORY];
+
+    if (sqlite3_bind_int64(prune, 1, state->history_max) != SQLITE_OK ||
+        sqlite3_bind_int64(prune, 2, 2 * (int64_t)added) != SQLITE_OK) {
+        return keep_error(state);
+    }
+    return run(state, STATE_PRUNE_HISTORY);
+}
+
+int state_commit(struct state *state, const struct state_change *changes, size_t count)
+{
+    int r;
+
+    if (count == 0) {
+        return 0;
+    }
+    r = run(state, STATE_BEGIN);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = put_change(state, &changes[i]);
+    }
+    r = r < 0 ? r : prune_history(state, count);
+    return finish(state, r);
+}
+
+static int put_touch(struct state *state, const struct state_touch *touch)
+{
+    sqlite3_stmt *statement = state->statements[STATE_PUT_TOUCH];
+
+    if (bind_text(statement, 1, touch->hostname) != SQLITE_OK ||
+        bind_text(statement, 2, record_type_text(touch->type)) != SQLITE_OK ||
+        sqlite3_bind_int64(statement, 3, touch->time_s) != SQLITE_OK ||
+        bind_address(statement, 4, &touch->source) != SQLITE_OK) {
+        return keep_error(state);
+    }
+    return run(state, STATE_PUT_TOUCH);
+}
+
+int state_commit_touches(struct state *state, const struct state_touch *touches, size_t count)
+{
+    int r;
+
+    if (count == 0) {
+        return 0;
+    }
+    r = run(state, STATE_BEGIN);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = put_touch(state, &touches[i]);
+    }
+    return finish(state, r);
+}
+
+static const char *column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+
+    return text ? text : "";
+}
+
+static int read_address(sqlite3_stmt *statement, int column, struct address *ret_address)
+{
+    const char *text = column_text(statement, column);
+
+    if (text[0] == '\0') {
+        *ret_address = (struct address){.family = ADDRESS_NONE};
+        return 0;
+    }
+    return address_parse(text, strlen(text), ret_address);
+}
+
+static int read_record(sqlite3_stmt *statement, struct state_record *ret_record)
+{
+    const char *type = column_text(statement, 1);
+    int64_t ttl_s = sqlite3_column_int64(statement, 3);
+    struct state_record record = {
+        .hostname = column_text(statement, 0),
+        .type = strcmp(type, "AAAA") == 0 ? RECORD_AAAA : RECORD_A,
+        .ttl_s = (uint32_t)ttl_s,
+        .last_updated_s = sqlite3_column_int64(statement, 4),
+        .last_checked_s = sqlite3_column_int64(statement, 5),
+    };
+
+    if (strcmp(type, record_type_text(record.type)) != 0 || ttl_s < 0 || ttl_s > UINT32_MAX ||
+        read_address(statement, 2, &record.address) < 0 || read_address(statement, 6, &record.last_accessed) < 0 ||
+        (record.address.family != ADDRESS_NONE && record_type_of(&record.address) != record.type)) {
+        return -EBADMSG;
+    }
+    *ret_record = record;
+    return 0;
+}
+
+int state_each_record(struct state *state, int (*each)(const struct state_record *record, void *userdata),
+                      void *userdata)
+{
+    sqlite3_stmt *statement = state->statements[STATE_EACH_RECORD];
+    int code, r = 0;
+
+    while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+        struct state_record record;
+
+        if (code != SQLITE_ROW) {
+            r = keep_error(state);
+        } else if (read_record(statement, &record) < 0) {
+            buffer_clear(&state->error);
+            buffer_printf(&state->error,
+                          "state.db: the row of \"%s\" in table record makes no sense: correct or delete it "
+                          "with sqlite3(1) while ddns53d does not run",
+                          column_text(statement, 0));
+            r = -EBADMSG;
+        } else {
+            r = each(&record, userdata);
+        }
+    }
+    (void)sqlite3_reset(statement);
+    return r;
+}

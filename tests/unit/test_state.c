@@ -1,0 +1,550 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "state/state_internal.h"
+
+struct fixture {
+    char folder[64];
+    char *path; /* of state.db */
+    struct state *state;
+    struct buffer message;
+};
+
+static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+    (void)stat;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int setup(void **data)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+    assert_non_null(fixture);
+    strcpy(fixture->folder, "/tmp/test state XXXXXX");
+    assert_non_null(mkdtemp(fixture->folder));
+    fixture->path = path_join(fixture->folder, "state.db");
+    assert_non_null(fixture->path);
+    *data = fixture;
+    return 0;
+}
+
+static int teardown(void **data)
+{
+    struct fixture *fixture = *data;
+
+    state_close(fixture->state);
+    buffer_done(&fixture->message);
+    assert_int_equal(nftw(fixture->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    free(fixture->path);
+    free(fixture);
+    return 0;
+}
+
+static int open_state(struct fixture *fixture)
+{
+    buffer_clear(&fixture->message);
+    return state_open(fixture->folder, &fixture->message, &fixture->state);
+}
+
+static void close_state(struct fixture *fixture)
+{
+    state_close(TAKE_PTR(fixture->state));
+}
+
+static void assert_refused(struct fixture *fixture, int expected, const char *words)
+{
+    assert_int_equal(open_state(fixture), expected);
+    assert_null(fixture->state);
+    if (!strstr(buffer_text(&fixture->message), words)) {
+        fail_msg("\"%s\" is not in: %s", words, buffer_text(&fixture->message));
+    }
+}
+
+static struct address address(const char *text)
+{
+    struct address parsed = {.family = ADDRESS_NONE};
+
+    if (text[0]) {
+        assert_int_equal(address_parse(text, strlen(text), &parsed), 0);
+    }
+    return parsed;
+}
+
+static struct state_change change(const char *hostname, const char *old, const char *new, int64_t time_s)
+{
+    struct state_change made = {
+        .hostname = hostname,
+        .old_address = address(old),
+        .new_address = address(new),
+        .ttl_s = 60,
+        .source = address("203.0.113.9"),
+        .dialect = "query",
+        .change_id = "/change/C1",
+        .time_s = time_s,
+    };
+
+    made.type = record_type_of(&made.new_address);
+    return made;
+}
+
+static void append_address(struct buffer *buffer, const struct address *printed)
+{
+    char text[ADDRESS_TEXT_SIZE] = "-";
+
+    if (printed->family != ADDRESS_NONE) {
+        address_print(printed, text);
+    }
+    buffer_printf(buffer, " %s", text);
+}
+
+static int print_record(const struct state_record *record, void *userdata)
+{
+    struct buffer *buffer = userdata;
+
+    buffer_printf(buffer, "%s %s", record->hostname, record_type_text(record->type));
+    append_address(buffer, &record->address);
+    buffer_printf(buffer, " %u %lld %lld", record->ttl_s, (long long)record->last_updated_s,
+                  (long long)record->last_checked_s);
+    append_address(buffer, &record->last_accessed);
+    buffer_append_char(buffer, '\n');
+    return 0;
+}
+
+static void assert_records(struct state *state, const char *expected)
+{
+    _cleanup_buffer_ struct buffer printed = BUFFER_INIT;
+
+    assert_int_equal(state_each_record(state, print_record, &printed), 0);
+    assert_string_equal(buffer_text(&printed), expected);
+}
+
+static int append_row(void *userdata, int columns, char **values, char **names)
+{
+    (void)names;
+    for (int i = 0; i < columns; i++) {
+        buffer_printf(userdata, "%s%s", i ? "|" : "", values[i] ? values[i] : "NULL");
+    }
+    buffer_append_char(userdata, '\n');
+    return 0;
+}
+
+/* What another process sees, or does, with a connection of its own. */
+static void by_others(const char *path, const char *sql, const char *expected)
+{
+    _cleanup_buffer_ struct buffer rows = BUFFER_INIT;
+    sqlite3 *database = NULL;
+    char *error = NULL;
+
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    if (sqlite3_exec(database, sql, append_row, &rows, &error) != SQLITE_OK) {
+        fail_msg("%s: %s", sql, error);
+    }
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    assert_string_equal(buffer_text(&rows), expected);
+}
+
+static void write_file(const char *path, const void *bytes, size_t length)
+{
+    assert_int_equal(file_replace(path, bytes, length, 0600), 0);
+}
+
+static mode_t mode_of(const char *folder, const char *name)
+{
+    _cleanup_free_ char *path = path_join(folder, name);
+    struct stat stat_of;
+
+    assert_int_equal(stat(path, &stat_of), 0);
+    return stat_of.st_mode & 07777;
+}
+
+static void missing_is_made(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_free_ char *inner = path_join(fixture->folder, "a/b");
+    struct state *state = NULL;
+
+    assert_int_equal(state_open(inner, &fixture->message, &state), 0);
+    assert_int_equal(fixture->message.length, 0);
+    assert_records(state, "");
+    assert_int_equal(mode_of(inner, ".") & 0007, 0);
+    assert_int_equal(mode_of(inner, "state.db") & 0117, 0);
+    assert_int_equal(mode_of(inner, "state.db-wal") & 0117, 0);
+    assert_int_equal(mode_of(inner, "lock"), 0600);
+    state_close(state);
+}
+
+static void commit_survives(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change changes[] = {
+        change("a.example.com.", "", "198.51.100.1", 100),
+        change("a.example.com.", "", "2001:db8::1", 100),
+        change("*.example.com.", "198.51.100.7", "198.51.100.2", 101),
+    };
+    const char *expected = "*.example.com. A 198.51.100.2 60 101 101 203.0.113.9\n"
+                           "a.example.com. A 198.51.100.1 60 100 100 203.0.113.9\n"
+                           "a.example.com. AAAA 2001:db8::1 60 100 100 203.0.113.9\n";
+    _cleanup_free_ char *log = path_join(fixture->folder, "state.db-wal");
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0), 0);
+    assert_records(fixture->state, expected);
+    by_others(fixture->path,
+              "SELECT time_s, hostname, type, old_address, new_address, ttl_s, source, dialect, change_id FROM history",
+              "100|a.example.com.|A||198.51.100.1|60|203.0.113.9|query|/change/C1\n"
+              "100|a.example.com.|AAAA||2001:db8::1|60|203.0.113.9|query|/change/C1\n"
+              "101|*.example.com.|A|198.51.100.7|198.51.100.2|60|203.0.113.9|query|/change/C1\n");
+    close_state(fixture);
+    assert_int_equal(access(log, F_OK), -1);
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, expected);
+}
+
+static void changing_again_replaces(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change first = change("a.example.com.", "", "198.51.100.1", 100);
+    struct state_change second = change("a.example.com.", "198.51.100.1", "198.51.100.2", 200);
+    struct state_touch touch = {"a.example.com.", RECORD_A, address("192.0.2.1"), 300};
+    struct state_change late = change("a.example.com.", "198.51.100.2", "198.51.100.3", 250);
+
+    second.ttl_s = 300;
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, &first, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &second, 1), 0);
+    assert_records(fixture->state, "a.example.com. A 198.51.100.2 300 200 200 203.0.113.9\n");
+    assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+    /* A change that was asked for before the last touch, and applied after it. */
+    assert_int_equal(state_commit(fixture->state, &late, 1), 0);
+    assert_records(fixture->state, "a.example.com. A 198.51.100.3 60 250 300 192.0.2.1\n");
+    by_others(fixture->path, "SELECT count(*) FROM history", "3\n");
+}
+
+static void touches(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct state_touch several[] = {
+        {"a.example.com.", RECORD_A, address("192.0.2.1"), 300},
+        {"a.example.com.", RECORD_A, address("192.0.2.2"), 200}, /* older: no effect */
+        {"b.example.com.", RECORD_AAAA, address("2001:db8::9"), 400},
+    };
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(state_commit_touches(fixture->state, several, ELEMENTS(several)), 0);
+    assert_int_equal(state_commit_touches(fixture->state, NULL, 0), 0);
+    assert_records(fixture->state, "a.example.com. A 198.51.100.1 60 100 300 192.0.2.1\n"
+                                   "b.example.com. AAAA - 0 0 400 2001:db8::9\n");
+    by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
+}
+
+static int stop_at_second(const struct state_record *record, void *userdata)
+{
+    int *calls = userdata;
+
+    (void)record;
+    return ++*calls == 2 ? 7 : 0;
+}
+
+static void each_record_stops(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change changes[] = {
+        change("a.example.com.", "", "198.51.100.1", 1),
+        change("b.example.com.", "", "198.51.100.1", 1),
+        change("c.example.com.", "", "198.51.100.1", 1),
+    };
+    int calls = 0;
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_int_equal(state_each_record(fixture->state, stop_at_second, &calls), 7);
+    assert_int_equal(calls, 2);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+}
+
+static void killed_process_loses_nothing(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    _cleanup_free_ char *log = path_join(fixture->folder, "state.db-wal");
+    int status = 0;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        int r = open_state(fixture);
+
+        r = r < 0 ? r : state_commit(fixture->state, &set, 1);
+        if (r == 0) {
+            (void)raise(SIGKILL);
+        }
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(access(log, F_OK), 0);
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, "a.example.com. A 198.51.100.1 60 100 100 203.0.113.9\n");
+}
+
+static void one_daemon_a_folder(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state *second = NULL;
+    char process[32];
+
+    assert_int_equal(open_state(fixture), 0);
+    buffer_clear(&fixture->message);
+    assert_int_equal(state_open(fixture->folder, &fixture->message, &second), -EBUSY);
+    assert_null(second);
+    (void)snprintf(process, sizeof(process), "process %d ", (int)getpid());
+    assert_non_null(strstr(buffer_text(&fixture->message), process));
+    assert_non_null(strstr(buffer_text(&fixture->message), "stop it"));
+    close_state(fixture);
+    assert_int_equal(open_state(fixture), 0);
+}
+
+static void newer_version_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+
+    assert_int_equal(open_state(fixture), 0);
+    close_state(fixture);
+    by_others(fixture->path, "PRAGMA user_version = 2", "");
+    assert_refused(fixture, -EOPNOTSUPP, "version 2, written by a newer ddns53d; this one knows versions up to 1: run");
+    by_others(fixture->path, "PRAGMA user_version", "2\n");
+    by_others(fixture->path, "PRAGMA user_version = 1", "");
+    assert_int_equal(open_state(fixture), 0);
+}
+
+static void no_database_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+    const char text[] = "this is a letter to my aunt, and by no means a database";
+    _cleanup_buffer_ struct buffer after = BUFFER_INIT;
+
+    write_file(fixture->path, text, strlen(text));
+    assert_refused(fixture, -EBADMSG, "not a database: restore it from a backup, or move it");
+    assert_int_equal(file_read(fixture->path, 1000, &after, NULL), 0);
+    assert_string_equal(buffer_text(&after), text);
+}
+
+static void foreign_database_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+
+    by_others(fixture->path, "CREATE TABLE mine (x)", "");
+    assert_refused(fixture, -EBADMSG, "not one of ddns53d: move it away");
+    by_others(fixture->path, "SELECT name FROM sqlite_schema", "mine\n");
+}
+
+static void folder_in_its_place_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+
+    assert_int_equal(mkdir(fixture->path, 0700), 0);
+    assert_refused(fixture, -EISDIR, "state.db: ");
+}
+
+static void empty_file_counts_as_missing(void **data)
+{
+    struct fixture *fixture = *data;
+
+    write_file(fixture->path, "", 0);
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, "");
+}
+
+static void log_without_its_file_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_free_ char *log = path_join(fixture->folder, "state.db-wal");
+
+    write_file(log, "log", 3);
+    assert_refused(fixture, -EBADMSG, "empty or missing, but its log");
+    assert_int_equal(access(log, F_OK), 0);
+}
+
+static void damage_is_refused(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    _cleanup_buffer_ struct buffer bytes = BUFFER_INIT;
+
+    assert_int_equal(open_state(fixture), 0);
+    for (int i = 0; i < 500; i++) {
+        set.time_s++;
+        assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    }
+    close_state(fixture);
+    assert_int_equal(file_read(fixture->path, 1 << 24, &bytes, NULL), 0);
+    assert_true(bytes.length > 5 * 4096);
+    memset(bytes.data + bytes.length - 4096, 0x55, 4096);
+    write_file(fixture->path, bytes.data, bytes.length);
+    assert_refused(fixture, -EBADMSG, "damaged (");
+    /* Cut short. */
+    write_file(fixture->path, bytes.data, 2 * 4096 + 17);
+    assert_refused(fixture, -EBADMSG, "restore it from a backup, or move it");
+}
+
+static void senseless_row_is_told(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_buffer_ struct buffer printed = BUFFER_INIT;
+
+    assert_int_equal(open_state(fixture), 0);
+    by_others(fixture->path, "INSERT INTO record VALUES ('a.example.com.', 'A', 'nonsense', 60, 1, 1, '')", "");
+    assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
+    assert_non_null(strstr(state_error(fixture->state), "\"a.example.com.\" in table record makes no sense: correct"));
+    by_others(fixture->path, "UPDATE record SET address = '2001:db8::1'", ""); /* an A record with such an address */
+    assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
+    by_others(fixture->path, "UPDATE record SET address = '192.0.2.1', ttl_s = -1", "");
+    assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
+    by_others(fixture->path, "UPDATE record SET ttl_s = 5", "");
+    assert_records(fixture->state, "a.example.com. A 192.0.2.1 5 1 1 -\n");
+}
+
+static void history_is_bounded(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change several[10];
+
+    for (size_t i = 0; i < ELEMENTS(several); i++) {
+        several[i] = change("a.example.com.", "", "198.51.100.1", (int64_t)i);
+    }
+    assert_int_equal(open_state(fixture), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    }
+    /* A limit that was lowered is reached in steps of twice what is added. */
+    fixture->state->history_max = 20;
+    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    by_others(fixture->path, "SELECT count(*), min(id), max(id) FROM history", "40|21|60\n");
+    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    by_others(fixture->path, "SELECT count(*), min(id), max(id) FROM history", "20|71|90\n");
+}
+
+/* A limit on file sizes stands for a full disk; the other kind (ENOSPC) needs a small file system. */
+static void no_room_and_room_again(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct state_touch touch = {"b.example.com.", RECORD_A, address("192.0.2.1"), 300};
+    struct rlimit before, small;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    int r, touched, committed = 0;
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 300 * 1024, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    while ((r = state_commit(fixture->state, &set, 1)) == 0 && committed < 10000) {
+        committed++;
+        set.time_s++;
+    }
+    do { /* a smaller transaction may still fit */
+        touched = state_commit_touches(fixture->state, &touch, 1);
+        touch.time_s++;
+    } while (touched == 0 && touch.time_s < 1000);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, handler);
+    assert_int_equal(r, -ENOSPC);
+    assert_int_equal(touched, -ENOSPC);
+    assert_true(committed > 0);
+    assert_non_null(strstr(state_error(fixture->state), "make room"));
+
+    char expected[32];
+    (void)snprintf(expected, sizeof(expected), "%d\n", committed);
+    by_others(fixture->path, "SELECT count(*) FROM history", expected);
+    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+    close_state(fixture);
+    assert_int_equal(open_state(fixture), 0);
+    (void)snprintf(expected, sizeof(expected), "%d\n", committed + 1);
+    by_others(fixture->path, "SELECT count(*) FROM history", expected);
+}
+
+static void foreign_writer_is_told(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    sqlite3 *other = NULL;
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(state_commit(fixture->state, &set, 1), -EAGAIN);
+    assert_non_null(strstr(state_error(fixture->state), "another program"));
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+}
+
+/* ddns53ctl looks at the history while the daemon writes. */
+static void reader_does_not_block(void **data)
+{
+    struct fixture *fixture = *data;
+    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    _cleanup_buffer_ struct buffer rows = BUFFER_INIT;
+    sqlite3 *other = NULL;
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(sqlite3_open_v2(fixture->path, &other, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM history", append_row, &rows, NULL), SQLITE_OK);
+    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(sqlite3_exec(other, "SELECT count(*) FROM history; END; SELECT count(*) FROM history", append_row,
+                                  &rows, NULL),
+                     SQLITE_OK);
+    assert_string_equal(buffer_text(&rows), "0\n0\n1\n");
+    close_state(fixture);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    assert_int_equal(open_state(fixture), 0);
+    by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(missing_is_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(commit_survives, setup, teardown),
+        cmocka_unit_test_setup_teardown(changing_again_replaces, setup, teardown),
+        cmocka_unit_test_setup_teardown(touches, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_record_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_process_loses_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_daemon_a_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(newer_version_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_database_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(foreign_database_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(folder_in_its_place_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(empty_file_counts_as_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(log_without_its_file_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(senseless_row_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(history_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_room_and_room_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(foreign_writer_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(reader_does_not_block, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
