@@ -69,7 +69,7 @@ ifneq ($(SANITIZE),)
 MODE_CFLAGS := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -U_FORTIFY_SOURCE
 MODE_LDFLAGS := -fsanitize=$(SANITIZE)
 else ifneq ($(COVERAGE),)
-MODE_CFLAGS := --coverage -O0 -U_FORTIFY_SOURCE
+MODE_CFLAGS := --coverage -fprofile-update=atomic -O0 -U_FORTIFY_SOURCE
 MODE_LDFLAGS := --coverage
 else
 MODE_CFLAGS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 $(HARDENING_CFLAGS)
