@@ -1,0 +1,75 @@
+/*
+ * The running daemon: every part, made from the bottom up and handed to what stands on it, and taken apart in the
+ * opposite order. Nothing below knows of this folder. Main thread only, but for the work that is posted to the I/O
+ * thread.
+ */
+#ifndef DDNS53_DAEMON_DAEMON_H
+#define DDNS53_DAEMON_DAEMON_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "aws/aws_call.h"
+#include "aws/credentials.h"
+#include "config/current.h"
+#include "dns/account.h"
+#include "dns/changes.h"
+#include "update/update.h"
+#include "web/admin.h"
+#include "web/ratelimit.h"
+#include "web/server.h"
+#include "web/tls.h"
+
+struct daemon {
+    const char *config;
+    struct settings *started; /* what the parts that need a restart were made from */
+    struct current *current;
+    struct metrics *metrics;
+    struct state *state;
+    struct records *records;
+    struct loop *loop;
+    struct http_client *client;
+    struct credentials *credentials;
+    struct aws_service *route53;
+    struct account *route53_account;
+    struct account *zonefile_account;
+    struct changes *changes;
+    struct tls *tls;
+    struct ratelimit *reads;
+    struct ratelimit *failures;
+    struct updater updater;
+    struct service service;
+    struct admin admin;
+    struct server *api;
+    struct server *admin_server;
+    int signals;  /* signalfd */
+    int drained;  /* eventfd: the queue has drained */
+    bool threads; /* the I/O thread runs */
+    /* A beat of the I/O thread's heart, for the watchdog. */
+    struct loop_work beat;
+    atomic_llong beat_ms;
+    atomic_bool beating;
+    /* Work for the I/O thread. */
+    struct loop_work start_work;
+    struct loop_work reload_work;
+    struct loop_work drain_work;
+    atomic_bool reload_posted;
+};
+
+/* Loads both files and lets `tell` say what is wrong with each; returns references. `running` NULL at start; at a
+ * reload the settings that the parts were made from: hosts are checked against their zones. -EINVAL, -ENOMEM. */
+int daemon_load_files(const char *config, const struct settings *running, void (*tell)(const struct problems *problems),
+                      struct settings **ret_settings, struct hosts **ret_hosts);
+
+/* Zero the struct first, with `signals` and `drained` -1. On failure `message` says why; daemon_done takes apart what
+ * was made. -EINVAL: the configuration is at fault. */
+int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message);
+void daemon_done(struct daemon *daemon);
+
+/* What the queue takes from the settings. */
+struct changes_options daemon_changes_options(const struct settings *settings);
+
+/* Serves until SIGTERM or SIGINT, finishes what is queued, and takes the daemon apart. Returns the exit status. */
+int daemon_serve(struct daemon *daemon);
+
+#endif

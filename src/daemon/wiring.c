@@ -1,0 +1,376 @@
+/* From settings and hosts to a daemon that listens. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "base/log.h"
+#include "base/process_metrics.h"
+#include "base/service_manager.h"
+#include "daemon/daemon.h"
+#include "daemon/work.h"
+#include "dns/route53.h"
+#include "dns/zonefile.h"
+
+#define TROUBLE_MS (5 * 60 * 1000)
+#define CERTIFICATE_WARNING_S (7 * 86400)
+#define LIMIT_SOURCES 65536
+#define SOCKETS_MAX 16
+#define LINGER_MS 2000 /* for answers to go out at the end */
+/* Files besides connections: state, logs, curl, epoll and so on. */
+#define SPARE_FILES 256
+
+static const struct metric_row updates_row = {
+    .name = "ddns53_updates_total",
+    .help = "Records that clients asked to set, by how it ended",
+    .type = METRIC_COUNTER,
+    .labels = {"dialect", "result"},
+};
+static const struct metric_row requests_row = {
+    .name = "ddns53_requests_total",
+    .help = "Requests, by how they were answered",
+    .type = METRIC_COUNTER,
+    .labels = {"dialect", "result"},
+};
+static const double request_buckets[] = {0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+static const struct metric_row request_seconds_row = {
+    .name = "ddns53_request_seconds",
+    .help = "Time from the whole request to its answer",
+    .type = METRIC_HISTOGRAM,
+    .labels = {"dialect"},
+    .buckets = request_buckets,
+    .bucket_count = ELEMENTS(request_buckets),
+};
+static const struct metric_row build_info_row = {.name = "ddns53_build_info",
+                                                 .help = "The version that runs; always 1",
+                                                 .type = METRIC_GAUGE,
+                                                 .labels = {"version"}};
+static const struct metric_row hosts_row = {.name = "ddns53_hosts",
+                                            .help = "Hosts in hosts.yaml",
+                                            .type = METRIC_GAUGE};
+static const struct metric_row certificate_row = {
+    .name = "ddns53_certificate_expiry_timestamp_seconds",
+    .help = "When the server's certificate expires, Unix time",
+    .type = METRIC_GAUGE,
+};
+
+static const char *environment_of(const char *name)
+{
+    return getenv(name); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+}
+
+static const char *first_set(const char *a, const char *b, const char *c, const char *otherwise)
+{
+    const char *texts[] = {a, b, c};
+
+    for (size_t i = 0; i < ELEMENTS(texts); i++) {
+        if (texts[i] && texts[i][0] != '\0') {
+            return texts[i];
+        }
+    }
+    return otherwise;
+}
+
+static int wire_route53(struct daemon *daemon)
+{
+    const struct settings *settings = daemon->started;
+    const char *signing_region;
+    const char *own = aws_route53_endpoint(settings->route53_region, &signing_region);
+    const char *endpoint = first_set(settings->route53_endpoint, environment_of("AWS_ENDPOINT_URL_ROUTE_53"),
+                                     environment_of("AWS_ENDPOINT_URL"), own);
+    _cleanup_free_ char *trimmed = strdup(endpoint);
+
+    if (!trimmed) {
+        return -ENOMEM;
+    }
+    for (size_t length = strlen(trimmed); length > 0 && trimmed[length - 1] == '/'; length--) {
+        trimmed[length - 1] = '\0';
+    }
+    daemon->credentials = credentials_new(daemon->loop, daemon->client, settings->route53_profile,
+                                          settings->route53_region, environment_of);
+    if (!daemon->credentials) {
+        return -ENOMEM;
+    }
+    daemon->route53 = aws_service_new(daemon->loop, daemon->client, daemon->credentials, daemon->metrics,
+                                      &(struct aws_service_options){
+                                          .service = "route53",
+                                          .region = signing_region,
+                                          .endpoint = trimmed,
+                                          .operation_prefix = "route53",
+                                          .connect_timeout_ms = 5000,
+                                          .timeout_ms = 30000,
+                                          .response_max_bytes = (size_t)4 << 20,
+                                      });
+    daemon->route53_account = account_new(daemon->loop, settings->route53_requests_per_second);
+    return daemon->route53 && daemon->route53_account ? 0 : -ENOMEM;
+}
+
+static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
+{
+    const struct provider_ops *ops = NULL;
+    struct provider_zone *provider_zone = NULL;
+    struct account *account = NULL;
+
+    switch (zone->provider) {
+    case PROVIDER_ROUTE53:
+        if (!daemon->route53 && wire_route53(daemon) < 0) {
+            return -ENOMEM;
+        }
+        ops = &route53_ops;
+        account = daemon->route53_account;
+        provider_zone = route53_zone_new(daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
+        break;
+    case PROVIDER_ZONEFILE:
+        if (!daemon->zonefile_account) {
+            daemon->zonefile_account = account_new(daemon->loop, 0);
+        }
+        ops = &zonefile_ops;
+        account = daemon->zonefile_account;
+        provider_zone =
+            zonefile_zone_new(daemon->loop, daemon->started->zonefile_directory, zone->name.text, zone->default_ttl_s);
+        break;
+    }
+    if (!account || !provider_zone) {
+        ops->free(provider_zone);
+        return -ENOMEM;
+    }
+    int status = changes_add_zone(daemon->changes, zone->name.text, ops, provider_zone, account);
+    if (status < 0) {
+        ops->free(provider_zone);
+    }
+    return status;
+}
+
+static int remember(const struct state_record *record, void *userdata)
+{
+    records_remember(userdata, record);
+    return 0;
+}
+
+static int wire_records(struct daemon *daemon, const struct hosts *hosts, struct buffer *message)
+{
+    int status = state_open(daemon->started->state_dir, message, &daemon->state);
+
+    if (status < 0) {
+        return status;
+    }
+    daemon->records = records_new();
+    status = daemon->records ? records_configure(daemon->records, hosts) : -ENOMEM;
+    if (status < 0) {
+        return status;
+    }
+    return state_each_record(daemon->state, remember, daemon->records);
+}
+
+static int wire_changes(struct daemon *daemon)
+{
+    const struct changes_options options = daemon_changes_options(daemon->started);
+
+    daemon->loop = loop_new(clock_system());
+    daemon->client = daemon->loop ? http_client_new(daemon->loop) : NULL;
+    if (!daemon->client) {
+        return -ENOMEM;
+    }
+    daemon->changes = changes_new(daemon->loop, daemon->records, daemon->state, daemon->metrics, &options);
+    if (!daemon->changes) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < daemon->started->zone_count; i++) {
+        int status = wire_zone(daemon, &daemon->started->zones[i]);
+        if (status < 0) {
+            return status;
+        }
+    }
+    return 0;
+}
+
+static size_t report_trouble(void *userdata, struct buffer *buffer)
+{
+    const struct daemon *daemon = userdata;
+    size_t count = changes_report_trouble(daemon->changes, TROUBLE_MS, buffer);
+
+    if (daemon->started->tls) {
+        int64_t left_s = tls_expires_s(daemon->tls) - clock_realtime_s(clock_system());
+        if (left_s < CERTIFICATE_WARNING_S) {
+            buffer_printf(buffer, "the certificate %s; renew it and send SIGHUP\n",
+                          left_s <= 0 ? "has expired" : "expires within 7 days");
+            count++;
+        }
+    }
+    return count;
+}
+
+static void collect_figures(void *userdata)
+{
+    struct daemon *daemon = userdata;
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(daemon->current);
+
+    metric_set(metrics_family(daemon->metrics, &hosts_row), (double)hosts_count(hosts), NULL, NULL, NULL);
+    metric_set(metrics_family(daemon->metrics, &build_info_row), 1, PACKAGE_VERSION, NULL, NULL);
+    if (daemon->started->tls) {
+        metric_set(metrics_family(daemon->metrics, &certificate_row), (double)tls_expires_s(daemon->tls), NULL, NULL,
+                   NULL);
+    }
+}
+
+static int wire_web(struct daemon *daemon, struct buffer *message)
+{
+    const struct settings *settings = daemon->started;
+
+    daemon->reads = ratelimit_new(settings->reads_per_minute, LIMIT_SOURCES);
+    daemon->failures = ratelimit_new(settings->auth_failures_per_minute, LIMIT_SOURCES);
+    daemon->tls = tls_new();
+    if (!daemon->reads || !daemon->failures || !daemon->tls || process_metrics_add(daemon->metrics) < 0 ||
+        metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
+        return -ENOMEM;
+    }
+    daemon->updater = (struct updater){daemon->records, daemon->changes, clock_system(),
+                                       metrics_family(daemon->metrics, &updates_row)};
+    daemon->service = (struct service){
+        .current = daemon->current,
+        .updater = &daemon->updater,
+        .reads = daemon->reads,
+        .failures = daemon->failures,
+        .clock = clock_system(),
+        .requests = metrics_family(daemon->metrics, &requests_row),
+        .request_seconds = metrics_family(daemon->metrics, &request_seconds_row),
+    };
+    daemon->admin = (struct admin){daemon->metrics, report_trouble, daemon};
+    admin_init(&daemon->admin);
+    return settings->tls ? tls_load(daemon->tls, settings, clock_realtime_s(clock_system()), message) : 0;
+}
+
+static int start_servers(struct daemon *daemon, struct buffer *message)
+{
+    const struct settings *settings = daemon->started;
+    int sockets[SOCKETS_MAX];
+    struct server_options options = {
+        .what = "api",
+        .listen = settings->listen,
+        .listen_count = settings->listen_count,
+        .sockets = sockets,
+        .socket_count = service_manager_sockets("api", 1, sockets, ELEMENTS(sockets)),
+        .tls = settings->tls ? daemon->tls : NULL,
+        .threads = settings->threads,
+        .connections = settings->connections,
+        .connections_per_address = settings->connections_per_address,
+        .request_ms = settings->request_s * 1000,
+        .find = route_find,
+        .check_api_keys = true,
+    };
+    int status = server_start(&daemon->service, &options, message, &daemon->api);
+
+    if (status < 0) {
+        return status;
+    }
+    options = (struct server_options){
+        .what = "admin",
+        .listen = settings->admin_listen,
+        .listen_count = settings->admin_listen ? 1 : 0,
+        .sockets = sockets,
+        .socket_count = service_manager_sockets("admin", 0, sockets, ELEMENTS(sockets)),
+        .threads = 1,
+        .connections = 64,
+        .request_ms = settings->request_s * 1000,
+        .find = admin_route_find,
+    };
+    if (options.listen_count == 0 && options.socket_count == 0) {
+        return 0;
+    }
+    return server_start(&daemon->service, &options, message, &daemon->admin_server);
+}
+
+static void raise_file_limit(const struct settings *settings)
+{
+    rlim_t wanted = (rlim_t)settings->connections + SPARE_FILES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < wanted) {
+        log_warning(
+            "file_limit",
+            "limits.connections is %u, but only %llu files may be open; raise LimitNOFILE or lower limits.connections",
+            settings->connections, (unsigned long long)limit.rlim_cur);
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); // NOLINT(cert-err33-c)
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* From the bottom up. On failure `message` says why; daemon_done takes apart what was made. */
+int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message)
+{
+    daemon->started = settings_ref(settings);
+    daemon->current = current_new(settings, hosts);
+    daemon->metrics = metrics_new();
+    daemon->drained = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    daemon->signals = open_signals();
+    work_init(daemon);
+    if (!daemon->current || !daemon->metrics || daemon->drained < 0 || daemon->signals < 0) {
+        return -ENOMEM;
+    }
+    raise_file_limit(settings);
+    int status = wire_records(daemon, hosts, message);
+    if (status == 0) {
+        status = wire_changes(daemon);
+    }
+    if (status == 0) {
+        status = wire_web(daemon, message);
+    }
+    if (status == 0) {
+        status = loop_start_thread(daemon->loop);
+        daemon->threads = status == 0;
+    }
+    if (status == 0) {
+        work_post_start(daemon);
+        status = start_servers(daemon, message);
+    }
+    return status;
+}
+
+void daemon_done(struct daemon *daemon)
+{
+    server_free(daemon->admin_server, 0);
+    server_free(daemon->api, LINGER_MS);
+    if (daemon->threads) {
+        loop_stop(daemon->loop);
+        loop_join_thread(daemon->loop);
+    }
+    changes_free(daemon->changes);
+    account_free(daemon->route53_account);
+    account_free(daemon->zonefile_account);
+    aws_service_free(daemon->route53);
+    credentials_free(daemon->credentials);
+    http_client_free(daemon->client);
+    loop_free(daemon->loop);
+    records_free(daemon->records);
+    state_close(daemon->state);
+    tls_free(daemon->tls);
+    ratelimit_free(daemon->reads);
+    ratelimit_free(daemon->failures);
+    metrics_free(daemon->metrics);
+    current_free(daemon->current);
+    settings_unref(daemon->started);
+    if (daemon->drained >= 0) {
+        close(daemon->drained);
+    }
+    if (daemon->signals >= 0) {
+        close(daemon->signals);
+    }
+}

@@ -1,0 +1,100 @@
+#include "daemon/work.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define DRAIN_MS 10000
+
+static void run_start(struct loop_work *work)
+{
+    struct daemon *daemon = CONTAINER_OF(work, struct daemon, start_work);
+
+    changes_start(daemon->changes);
+}
+
+struct changes_options daemon_changes_options(const struct settings *settings)
+{
+    return (struct changes_options){
+        .update_timeout_ms = settings->update_timeout_s * 1000,
+        .reconcile_ms = settings->reconcile_s * 1000,
+        .queued_max = settings->queued_changes,
+    };
+}
+
+static void run_reload(struct loop_work *work)
+{
+    struct daemon *daemon = CONTAINER_OF(work, struct daemon, reload_work);
+
+    atomic_store(&daemon->reload_posted, false); /* before the look: a later swap posts again */
+    _cleanup_(settings_unrefp) struct settings *settings = current_settings(daemon->current);
+    const struct changes_options options = daemon_changes_options(settings);
+
+    if (daemon->credentials) {
+        credentials_refresh(daemon->credentials, NULL);
+        account_set_ceiling(daemon->route53_account, settings->route53_requests_per_second);
+    }
+    changes_reconfigure(daemon->changes, &options);
+}
+
+static void tell_drained(void *userdata, size_t left)
+{
+    const struct daemon *daemon = userdata;
+    const uint64_t one = 1;
+
+    if (left > 0) {
+        log_warning("drain", "%zu changes could not be finished; their clients were told to try again", left);
+    }
+    if (write(daemon->drained, &one, sizeof(one)) < 0) {
+        log_error("drain", "cannot wake the main thread: %s", strerror(errno));
+    }
+}
+
+static void run_drain(struct loop_work *work)
+{
+    struct daemon *daemon = CONTAINER_OF(work, struct daemon, drain_work);
+
+    changes_drain(daemon->changes, loop_now_ms(daemon->loop) + DRAIN_MS, tell_drained, daemon);
+}
+
+static void run_beat(struct loop_work *work)
+{
+    struct daemon *daemon = CONTAINER_OF(work, struct daemon, beat);
+
+    atomic_store(&daemon->beat_ms, loop_now_ms(daemon->loop));
+    atomic_store(&daemon->beating, false);
+}
+
+void work_init(struct daemon *daemon)
+{
+    daemon->start_work.run = run_start;
+    daemon->reload_work.run = run_reload;
+    daemon->drain_work.run = run_drain;
+    daemon->beat.run = run_beat;
+}
+
+void work_post_start(struct daemon *daemon)
+{
+    loop_post(daemon->loop, &daemon->start_work);
+}
+
+void work_post_reload(struct daemon *daemon)
+{
+    if (!atomic_exchange(&daemon->reload_posted, true)) {
+        loop_post(daemon->loop, &daemon->reload_work);
+    }
+}
+
+void work_post_drain(struct daemon *daemon)
+{
+    loop_post(daemon->loop, &daemon->drain_work);
+}
+
+void work_post_beat(struct daemon *daemon)
+{
+    if (!atomic_exchange(&daemon->beating, true)) {
+        loop_post(daemon->loop, &daemon->beat);
+    }
+}

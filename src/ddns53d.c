@@ -1,0 +1,134 @@
+/* ddns53d: arguments and exit codes; src/daemon/ does the rest. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "daemon/daemon.h"
+
+struct arguments {
+    const char *config;
+    bool check;
+    bool dump_config;
+    bool verbose;
+};
+
+static void print_problems(const struct problems *problems)
+{
+    const char *line;
+
+    for (size_t i = 0; (line = problems_warning_text(problems, i)); i++) {
+        (void)fprintf(stderr, "warning: %s\n", line);
+    }
+    for (size_t i = 0; (line = problems_text(problems, i)); i++) {
+        (void)fprintf(stderr, "%s\n", line);
+    }
+}
+
+static int run(const struct arguments *arguments, struct settings *settings, struct hosts *hosts)
+{
+    struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1};
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    int status = daemon_init(&daemon, settings, hosts, &message);
+
+    if (status < 0) {
+        log_error("start_failed", "%s", message.length > 0 ? buffer_text(&message) : strerror(-status));
+        daemon_done(&daemon);
+        return status == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
+    }
+    return daemon_serve(&daemon);
+}
+
+static const char usage[] =
+    "usage: ddns53d [--config FILE] [--check | --dump-config] [--verbose]\n"
+    "A dynamic-DNS server: hosts tell it their address over HTTPS, it tells Route 53.\n"
+    "\n"
+    "  -c, --config FILE  settings (default " SYSCONFDIR "/ddns53/ddns53d.yaml)\n"
+    "      --check        check settings and hosts, tell everything that is wrong, and end\n"
+    "      --dump-config  print the settings in force, defaults included, secrets masked\n"
+    "  -v, --verbose      log every request that changed nothing as well\n"
+    "      --version      print the version\n"
+    "  -h, --help         print this\n"
+    "\n"
+    "SIGHUP reloads settings, hosts and certificate; SIGTERM finishes what is queued and ends.\n"
+    "See ddns53d(8), ddns53d.yaml(5), ddns53-hosts.yaml(5) and ddns53-api(7).\n";
+
+/* -1: go on; otherwise the status to exit with. */
+static int read_arguments(int argc, char **argv, struct arguments *ret)
+{
+    enum { CHECK = 256, DUMP_CONFIG, VERSION_OPTION };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, CHECK},
+        {"dump-config", no_argument, NULL, DUMP_CONFIG},
+        {"verbose", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, VERSION_OPTION},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    *ret = (struct arguments){.config = SYSCONFDIR "/ddns53/ddns53d.yaml"};
+    while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) !=
+           -1) { // NOLINT(concurrency-mt-unsafe): no thread yet
+        switch (option) {
+        case 'c': ret->config = optarg; break;
+        case CHECK: ret->check = true; break;
+        case DUMP_CONFIG: ret->dump_config = true; break;
+        case 'v': ret->verbose = true; break;
+        case VERSION_OPTION: return puts("ddns53d " PACKAGE_VERSION) < 0 ? EX_IOERR : EXIT_SUCCESS;
+        case 'h': return fputs(usage, stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
+        default: (void)fputs(usage, stderr); return EX_USAGE;
+        }
+    }
+    if (optind < argc || (ret->check && ret->dump_config)) {
+        (void)fprintf(stderr, "ddns53d: %s\n%s",
+                      optind < argc ? "there are no arguments but options"
+                                    : "--check and --dump-config exclude each other",
+                      usage);
+        return EX_USAGE;
+    }
+    return -1;
+}
+
+static int dump_config(const struct settings *settings)
+{
+    _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
+
+    settings_dump(settings, &buffer);
+    return buffer_status(&buffer) < 0 || fputs(buffer_text(&buffer), stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
+    struct arguments arguments;
+    int status = read_arguments(argc, argv, &arguments);
+
+    if (status >= 0) {
+        return status;
+    }
+    log_init(arguments.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    if (crypto_init() < 0) {
+        (void)fputs("ddns53d: libsodium cannot be initialised; is there a source of random numbers?\n", stderr);
+        return EX_OSERR;
+    }
+    if (daemon_load_files(arguments.config, NULL, print_problems, &settings, &hosts) < 0) {
+        return EX_CONFIG;
+    }
+    if (arguments.check) {
+        return printf("%s: ok, %zu zones, %zu hosts, %zu records\n", arguments.config, settings->zone_count,
+                      hosts_count(hosts), hosts_record_count(hosts)) < 0
+                   ? EX_IOERR
+                   : EXIT_SUCCESS;
+    }
+    if (arguments.dump_config) {
+        return dump_config(settings);
+    }
+    return run(&arguments, settings, hosts);
+}
