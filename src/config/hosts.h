@@ -82,4 +82,9 @@ const struct host *hosts_find_record(const struct hosts *hosts, const char *host
 /* The rows whose current or previous secret has that SHA-256, file order; `ret_count` 0 and NULL: none. */
 const struct host *const *hosts_by_secret(const struct hosts *hosts, const uint8_t sha256[SHA256_SIZE], size_t *ret_count);
 
+/* For tests and documentation: the keys of a host, help, and default as YAML text (NULL: none); NULL past the end. */
+const char *hosts_key_name(size_t index);
+const char *hosts_key_help(size_t index);
+const char *hosts_key_default(size_t index);
+
 #endif

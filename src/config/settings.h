@@ -92,13 +92,17 @@ void settings_dump(const struct settings *settings, struct buffer *buffer);
 /* The keys, comma separated, that differ and take effect only at the next start; nothing when there are none. */
 void settings_restart_needed(const struct settings *running, const struct settings *loaded, struct buffer *buffer);
 
-/* For tests and documentation: the dotted names of all keys, help and default text; NULL past the end. */
+/* For tests and documentation: the dotted names of all keys (those of a zone as "zones[].name"), help, and default
+ * as YAML text, NULL where the key is needed; NULL past the end. */
 const char *settings_key_name(size_t index);
 const char *settings_key_help(size_t index);
+const char *settings_key_default(size_t index);
 
 /* `[::]:443`, `127.0.0.1:80`, `unix:/run/x.sock`. -EINVAL otherwise. Contents owned by the struct. */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
 void endpoint_done(struct endpoint *endpoint);
+/* A loopback address or a unix socket: nothing from outside gets there. */
+bool endpoint_is_local(const struct endpoint *endpoint);
 
 /* Index of the zone with the longest name that `hostname` (normalised) is within; -ENOENT: none. */
 int settings_zone_of(const struct settings *settings, const char *hostname);

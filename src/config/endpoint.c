@@ -1,0 +1,75 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/parse.h"
+#include "config/settings.h"
+
+static int unix_parse(const char *path, struct endpoint *endpoint)
+{
+    if (path[0] != '/' || path[1] == '\0' || strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+        return -EINVAL;
+    }
+    endpoint->unix_path = strdup(path);
+    return endpoint->unix_path == NULL ? -ENOMEM : 0;
+}
+
+static int address_and_port_parse(const char *text, struct endpoint *endpoint)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+
+    if (colon == NULL || parse_uint(colon + 1, strlen(colon + 1), 0, UINT16_MAX, &port) < 0) {
+        return -EINVAL;
+    }
+    size_t length = (size_t)(colon - text);
+    const char *start = text;
+    bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    if (bracketed) {
+        start++;
+        length -= 2;
+    }
+    /* "::1:443" is an address, not an address and a port: the brackets of RFC 3986 tell them apart. */
+    if (bracketed != (memchr(start, ':', length) != NULL)) {
+        return -EINVAL;
+    }
+    endpoint->port = (uint16_t)port;
+    return address_parse(start, length, &endpoint->address);
+}
+
+int endpoint_parse(const char *text, struct endpoint *ret_endpoint)
+{
+    struct endpoint endpoint = {.address.family = ADDRESS_NONE};
+
+    int r = strncmp(text, "unix:", 5) == 0 ? unix_parse(text + 5, &endpoint) : address_and_port_parse(text, &endpoint);
+    if (r == 0) {
+        endpoint.text = strdup(text);
+        r = endpoint.text == NULL ? -ENOMEM : 0;
+    }
+    if (r < 0) {
+        endpoint_done(&endpoint);
+        return r;
+    }
+    *ret_endpoint = endpoint;
+    return 0;
+}
+
+void endpoint_done(struct endpoint *endpoint)
+{
+    free(endpoint->unix_path);
+    free(endpoint->text);
+    endpoint->unix_path = NULL;
+    endpoint->text = NULL;
+}
+
+static bool is_loopback(const struct address *address)
+{
+    static const struct address ipv6_loopback = {ADDRESS_IPV6, {[15] = 1}};
+    return address->family == ADDRESS_IPV4 ? address->bytes[0] == 127 : address_equal(address, &ipv6_loopback);
+}
+
+bool endpoint_is_local(const struct endpoint *endpoint)
+{
+    return endpoint->unix_path != NULL || is_loopback(&endpoint->address);
+}

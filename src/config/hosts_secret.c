@@ -1,0 +1,237 @@
+/* What proves a host: the current secret in one of its three forms, and the previous one with its date. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "config/hosts_table.h"
+#include "config/value.h"
+
+#define SECRET_MAX_LENGTH 4096 /* as secret_read_file has it */
+
+/* No text of a secret gets into a message. */
+static int read_secret_text(const struct host_file *file, const char *key, const struct yaml_node *node,
+                            struct secret **ret_secret)
+{
+    const char *text;
+
+    int r = value_read_text(file->problems, key, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (node->length == 0) {
+        problems_add(file->problems, node->line, node->column, "%s: is empty, write at least %d random characters", key,
+                     SECRET_GOOD_LENGTH);
+        return -EINVAL;
+    }
+    if (node->length > SECRET_MAX_LENGTH) {
+        problems_add(file->problems, node->line, node->column, "%s: is longer than %d bytes, shorten it", key,
+                     SECRET_MAX_LENGTH);
+        return -EINVAL;
+    }
+    struct secret *secret = secret_new(text, node->length);
+    if (secret == NULL) {
+        return -ENOMEM;
+    }
+    *ret_secret = secret;
+    return 0;
+}
+
+/* Others may neither write it (they could let themselves in) nor, without a warning, read it. */
+static int check_secret_file(const struct host_file *file, const char *path, const struct yaml_node *node)
+{
+    struct stat info;
+
+    if (stat(path, &info) < 0) {
+        return -errno;
+    }
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        problems_add(file->problems, node->line, node->column,
+                     "shared_secret_file: group or others may write %s, run chmod go-w on it", value_show(path).text);
+        return -EINVAL;
+    }
+    if ((info.st_mode & S_IROTH) != 0) {
+        problems_warn(file->problems, node->line, node->column,
+                      "shared_secret_file: others may read %s, run chmod o-r on it", value_show(path).text);
+    }
+    return 0;
+}
+
+static int read_secret_file(const struct host_file *file, const char *key, const struct yaml_node *node,
+                            struct secret **ret_secret)
+{
+    const char *text;
+
+    int r = value_read_text(file->problems, key, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (node->length == 0) {
+        problems_add(file->problems, node->line, node->column, "%s: is no path, name one", key);
+        return -EINVAL;
+    }
+    _cleanup_free_ char *path = path_beside(file->path, text);
+    if (path == NULL) {
+        return -ENOMEM;
+    }
+    size_t problems_before = problems_count(file->problems);
+    r = check_secret_file(file, path, node);
+    if (r == 0) {
+        r = secret_read_file(path, ret_secret);
+    }
+    if (r == -ENOMEM || r == 0 || problems_count(file->problems) > problems_before) {
+        return r;
+    }
+    const char *why = r == -EINVAL ? "its first line is empty or has a NUL in it, or it is no file"
+                                   : (r == -EFBIG ? "its first line is longer than 4096 bytes" : strerror(-r));
+    problems_add(file->problems, node->line, node->column, "%s: cannot read the secret from %s: %s", key,
+                 value_show(path).text, why);
+    return -EINVAL;
+}
+
+static int read_digest(const struct host_file *file, const char *key, const struct yaml_node *node,
+                       struct host_draft *draft)
+{
+    const char *text;
+
+    int r = value_read_text(file->problems, key, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (parse_hex(text, node->length, draft->host.secret.sha256, SHA256_SIZE) < 0) {
+        problems_add(file->problems, node->line, node->column, "%s: must be 64 hex digits, the SHA-256 of the secret",
+                     key);
+        return -EINVAL;
+    }
+    if ((draft->host.auth & (AUTH_HASH | AUTH_SIGNED)) != 0) {
+        problems_add(
+            file->problems, node->line, node->column,
+            "%s: cannot serve auth hash or signed, which need the secret itself: write auth: [secret, basic] or "
+            "use shared_secret",
+            key);
+        return -EINVAL;
+    }
+    draft->host.secret.is_set = true;
+    return 0;
+}
+
+static void set_secret(struct host_secret *host_secret, const struct secret *secret)
+{
+    const struct bytes part = {secret_bytes(secret), secret_length(secret)};
+
+    sha256(&part, 1, host_secret->sha256);
+    host_secret->is_set = true;
+}
+
+static int read_current(const struct host_file *file, struct host_draft *draft)
+{
+    static const enum host_key_id forms[] = {HOST_SHARED_SECRET, HOST_SHARED_SECRET_FILE, HOST_SECRET_SHA256};
+    const struct yaml_node *node = NULL;
+    const char *key = NULL;
+    int r;
+
+    for (size_t i = 0; i < ELEMENTS(forms); i++) {
+        const struct yaml_node *given = draft->given[forms[i]];
+        if (given != NULL && node != NULL) {
+            problems_add(file->problems, given->line, given->column, "%s: stands beside %s, remove one of them",
+                         host_key_row(forms[i])->name, key);
+            return -EINVAL;
+        }
+        if (given != NULL) {
+            node = given;
+            key = host_key_row(forms[i])->name;
+        }
+    }
+    if (node == NULL) {
+        if (draft->given[HOST_FOLLOWS] == NULL) {
+            problems_add(file->problems, draft->node->line, draft->node->column,
+                         "shared_secret: is missing, add it or shared_secret_file or secret_sha256");
+            return -EINVAL;
+        }
+        return 0;
+    }
+    draft->host.secret.valid_until_s = INT64_MAX;
+    if (node == draft->given[HOST_SECRET_SHA256]) {
+        return read_digest(file, key, node, draft);
+    }
+    r = node == draft->given[HOST_SHARED_SECRET] ? read_secret_text(file, key, node, &draft->secret)
+                                                 : read_secret_file(file, key, node, &draft->secret);
+    if (r < 0) {
+        return r;
+    }
+    set_secret(&draft->host.secret, draft->secret);
+    if (secret_length(draft->secret) < SECRET_GOOD_LENGTH) {
+        problems_warn(file->problems, node->line, node->column, "%s: has under %d characters, make it longer", key,
+                      SECRET_GOOD_LENGTH);
+    }
+    return 0;
+}
+
+/* A date means until its end. */
+static int read_until(const struct host_file *file, const struct yaml_node *node, int64_t *ret_time_s)
+{
+    const char *key = host_key_row(HOST_PREVIOUS_SECRET_UNTIL)->name;
+    const char *text;
+    int64_t time_s;
+
+    int r = value_read_text(file->problems, key, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (parse_iso8601(text, &time_s) < 0) {
+        value_add_error(file->problems, key, node, "is no date, write it like 2026-12-31 or 2026-12-31T12:00:00Z");
+        return -EINVAL;
+    }
+    *ret_time_s = strchr(text, 'T') != NULL ? time_s : time_s + 24 * 3600 - 1;
+    return 0;
+}
+
+static int read_previous(const struct host_file *file, struct host_draft *draft)
+{
+    const struct yaml_node *node = draft->given[HOST_PREVIOUS_SECRET];
+    const struct yaml_node *until = draft->given[HOST_PREVIOUS_SECRET_UNTIL];
+
+    if (node == NULL && until == NULL) {
+        return 0;
+    }
+    if (node == NULL || until == NULL) {
+        const struct yaml_node *there = node == NULL ? until : node;
+        problems_add(file->problems, there->line, there->column, "%s: comes without %s, write both or neither",
+                     host_key_row(node == NULL ? HOST_PREVIOUS_SECRET_UNTIL : HOST_PREVIOUS_SECRET)->name,
+                     host_key_row(node == NULL ? HOST_PREVIOUS_SECRET : HOST_PREVIOUS_SECRET_UNTIL)->name);
+        return -EINVAL;
+    }
+    int r = read_secret_text(file, host_key_row(HOST_PREVIOUS_SECRET)->name, node, &draft->previous);
+    int r_until = read_until(file, until, &draft->host.previous.valid_until_s);
+    if (r < 0 || r_until < 0) {
+        return r < 0 ? r : r_until;
+    }
+    set_secret(&draft->host.previous, draft->previous);
+    if (draft->host.secret.is_set &&
+        constant_time_equal(draft->host.secret.sha256, draft->host.previous.sha256, SHA256_SIZE)) {
+        problems_warn(file->problems, node->line, node->column,
+                      "previous_secret: is the current secret, remove it or write a new one as the current");
+    }
+    return 0;
+}
+
+int host_read_secrets(const struct host_file *file, struct host_draft *draft)
+{
+    int r = read_current(file, draft);
+    if (r < 0 && r != -EINVAL) {
+        return r;
+    }
+    r = read_previous(file, draft);
+    if (r < 0 && r != -EINVAL) {
+        return r;
+    }
+    bool has_current = draft->given[HOST_SHARED_SECRET] != NULL || draft->given[HOST_SHARED_SECRET_FILE] != NULL ||
+                       draft->given[HOST_SECRET_SHA256] != NULL;
+    const struct yaml_node *previous = draft->given[HOST_PREVIOUS_SECRET];
+    if (previous != NULL && !has_current && draft->given[HOST_FOLLOWS] != NULL) {
+        problems_add(file->problems, previous->line, previous->column,
+                     "previous_secret: comes without a current one, remove it or add shared_secret");
+    }
+    return 0;
+}

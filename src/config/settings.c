@@ -1,0 +1,252 @@
+#include "config/settings.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "config/settings_table.h"
+#include "config/value.h"
+
+#define FILE_MAX_BYTES (1024UL * 1024)
+
+/* What settings_ref counts; the struct that others see comes first, so that one pointer is both. */
+struct counted_settings {
+    struct settings settings;
+    atomic_uint references;
+};
+
+/* ---- loading ---- */
+
+static const struct yaml_node *find_node(const struct yaml_node *root, const struct setting *row)
+{
+    const struct yaml_node *section = row->section[0] == '\0' ? root : yaml_get(root, row->section);
+    /* A section that is no mapping is told by settings_check_keys. */
+    return section == NULL || section->kind != YAML_MAPPING ? NULL : yaml_get(section, row->key);
+}
+
+static const struct yaml_node *find_named(const struct yaml_node *root, const char *name)
+{
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        if (strcmp(settings_row(i)->name, name) == 0) {
+            return find_node(root, settings_row(i));
+        }
+    }
+    return NULL;
+}
+
+static int read_rows(struct problems *problems, const struct yaml_node *root, struct settings *settings)
+{
+    int result = 0;
+
+    settings_check_keys(problems, "", root);
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        if (strcmp(row->section, "zones[]") != 0) {
+            int r = setting_read(problems, row, find_node(root, row), root, settings);
+            result = r < 0 && result != -ENOMEM ? r : result;
+        }
+    }
+    return result;
+}
+
+static bool is_given(const struct yaml_node *node)
+{
+    return node != NULL && node->kind == YAML_SCALAR && node->length > 0;
+}
+
+/* What two keys together get wrong. Where one of them is wrong by itself, that is enough. */
+static void check_together(struct problems *problems, const struct yaml_node *root, const struct settings *settings)
+{
+    const struct yaml_node *certificate = find_named(root, "server.certificate");
+    const struct yaml_node *private_key = find_named(root, "server.private_key");
+    const struct yaml_node *tls = find_named(root, "server.tls");
+
+    if (is_given(certificate) && !is_given(private_key)) {
+        problems_add(problems, certificate->line, certificate->column,
+                     "server.certificate: comes without server.private_key, name both or neither");
+    } else if (is_given(private_key) && !is_given(certificate)) {
+        problems_add(problems, private_key->line, private_key->column,
+                     "server.private_key: comes without server.certificate, name both or neither");
+    }
+    for (size_t i = 0; !settings->tls && i < settings->listen_count; i++) {
+        const struct endpoint *endpoint = &settings->listen[i];
+        if (endpoint->text != NULL && !endpoint_is_local(endpoint)) {
+            problems_add(problems, tls->line, tls->column,
+                         "server.tls: must be true, for %s of server.listen is neither a loopback address nor a unix "
+                         "socket",
+                         value_show(endpoint->text).text);
+        }
+    }
+}
+
+/* Replaces an owned path by one that does not depend on the working directory; `file` is absolute. */
+static int make_absolute(char **path, const char *file)
+{
+    if (*path == NULL || (*path)[0] == '/') {
+        return 0;
+    }
+    char *absolute = path_beside(file, *path);
+    if (absolute == NULL) {
+        return -ENOMEM;
+    }
+    free(*path);
+    *path = absolute;
+    return 0;
+}
+
+static int make_paths_absolute(struct settings *settings, const char *path)
+{
+    _cleanup_free_ char *folder = getcwd(NULL, 0);
+    if (folder == NULL) {
+        return -errno;
+    }
+    _cleanup_free_ char *file = path[0] == '/' ? strdup(path) : path_join(folder, path);
+    if (file == NULL) {
+        return -ENOMEM;
+    }
+
+    char **beside_file[] = {&settings->certificate, &settings->private_key, &settings->hosts_file,
+                            &settings->state_dir};
+    for (size_t i = 0; i < ELEMENTS(beside_file); i++) {
+        int r = make_absolute(beside_file[i], file);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (settings->zonefile_directory[0] != '/') {
+        char *inside = path_join(settings->state_dir, settings->zonefile_directory);
+        if (inside == NULL) {
+            return -ENOMEM;
+        }
+        free(settings->zonefile_directory);
+        settings->zonefile_directory = inside;
+    }
+    return 0;
+}
+
+static int load(const struct yaml_node *root, const char *path, struct problems *problems,
+                struct settings **ret_settings)
+{
+    if (root->kind != YAML_MAPPING) {
+        problems_add(problems, root->line, root->column, "must be a mapping of keys such as server: and zones:");
+        return -EINVAL;
+    }
+    struct counted_settings *counted = calloc(1, sizeof(*counted));
+    if (counted == NULL) {
+        return -ENOMEM;
+    }
+    atomic_init(&counted->references, 1);
+    _cleanup_(settings_unrefp) struct settings *settings = &counted->settings;
+
+    size_t problems_before = problems_count(problems);
+    settings->tls = true; /* in case it cannot be read: one problem is enough */
+    int r = read_rows(problems, root, settings);
+    if (r < 0 && r != -EINVAL) {
+        return r;
+    }
+    check_together(problems, root, settings);
+    if (r < 0 || problems_count(problems) > problems_before) {
+        return -EINVAL;
+    }
+    r = make_paths_absolute(settings, path);
+    if (r < 0) {
+        return r;
+    }
+    *ret_settings = TAKE_PTR(settings);
+    return 0;
+}
+
+int settings_load_text(const char *text, size_t length, const char *path, struct problems *problems,
+                       struct settings **ret_settings)
+{
+    _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
+
+    int r = yaml_load_text(text, length, problems, &document);
+    return r < 0 ? r : load(yaml_root(document), path, problems, ret_settings);
+}
+
+int settings_load(const char *path, struct problems *problems, struct settings **ret_settings)
+{
+    _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
+
+    int r = yaml_load_file(path, FILE_MAX_BYTES, problems, &document);
+    if (r == 0) {
+        r = load(yaml_root(document), path, problems, ret_settings);
+    }
+    if (r == 0 && (*ret_settings)->api_key_count > 0) {
+        value_warn_readable(path, problems);
+    }
+    return r;
+}
+
+/* ---- references ---- */
+
+struct settings *settings_ref(struct settings *settings)
+{
+    atomic_fetch_add_explicit(&((struct counted_settings *)settings)->references, 1, memory_order_relaxed);
+    return settings;
+}
+
+void settings_unref(struct settings *settings)
+{
+    struct counted_settings *counted = (struct counted_settings *)settings;
+
+    if (counted == NULL || atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        if (strcmp(row->section, "zones[]") != 0 && row->type->clear != NULL) {
+            row->type->clear(row, settings);
+        }
+    }
+    free(counted);
+}
+
+/* ---- writing ---- */
+
+void settings_dump(const struct settings *settings, struct buffer *buffer)
+{
+    const char *section = "";
+
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        if (strcmp(row->section, "zones[]") == 0) {
+            continue;
+        }
+        if (strcmp(row->section, section) != 0 && row->section[0] != '\0') {
+            buffer_printf(buffer, "%s:\n", row->section);
+        }
+        section = row->section;
+        bool is_list_below = row->type == &setting_zones;
+        buffer_printf(buffer, "%s%s:%s", section[0] == '\0' ? "" : "  ", row->key, is_list_below ? "" : " ");
+        row->type->write(row, settings, buffer);
+        buffer_append_char(buffer, '\n');
+    }
+}
+
+void settings_restart_needed(const struct settings *running, const struct settings *loaded, struct buffer *buffer)
+{
+    _cleanup_buffer_ struct buffer before = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer after = BUFFER_INIT;
+    const char *separator = "";
+
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        if (!row->restart || strcmp(row->section, "zones[]") == 0) {
+            continue;
+        }
+        /* Equal when written equal: no secret needs a restart, so nothing that differs is masked. */
+        buffer_clear(&before);
+        buffer_clear(&after);
+        row->type->write(row, running, &before);
+        row->type->write(row, loaded, &after);
+        if (strcmp(buffer_text(&before), buffer_text(&after)) != 0) {
+            buffer_printf(buffer, "%s%s", separator, row->name);
+            separator = ", ";
+        }
+    }
+}

@@ -1,0 +1,434 @@
+/* How the values of ddns53d.yaml are read, written and freed, a type each; zones are in settings_zones.c. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/settings.h"
+#include "config/settings_table.h"
+#include "config/value.h"
+
+/* A field of the base that `row` describes, as a pointer to `type`. */
+#define FIELD(type, row, base) ((type *)(void *)((char *)(base) + (row)->offset))
+#define CONST_FIELD(type, row, base) ((type const *)(const void *)((const char *)(base) + (row)->offset))
+#define COUNT(row, base) (*(size_t *)(void *)((char *)(base) + (row)->count_offset))
+#define CONST_COUNT(row, base) (*(const size_t *)(const void *)((const char *)(base) + (row)->count_offset))
+
+void setting_write_quoted(struct buffer *buffer, const char *text)
+{
+    buffer_append_char(buffer, '"');
+    for (; *text != '\0'; text++) { /* value_read_text let nothing in that needs another escape */
+        if (*text == '"' || *text == '\\') {
+            buffer_append_char(buffer, '\\');
+        }
+        buffer_append_char(buffer, *text);
+    }
+    buffer_append_char(buffer, '"');
+}
+
+/* ---- bool, uint ---- */
+
+static int read_bool(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return value_read_bool(problems, row->name, node, FIELD(bool, row, base));
+}
+
+static void write_bool(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    buffer_append_text(buffer, *CONST_FIELD(bool, row, base) ? "true" : "false");
+}
+
+const struct setting_type setting_bool = {read_bool, write_bool, NULL};
+
+static int read_uint(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    uint64_t value;
+
+    int r = value_read_uint(problems, row->name, node, row->minimum, row->maximum, row->unit, &value);
+    if (r == 0) {
+        *FIELD(uint32_t, row, base) = (uint32_t)value;
+    }
+    return r;
+}
+
+static void write_uint(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    buffer_printf(buffer, "%" PRIu32, *CONST_FIELD(uint32_t, row, base));
+}
+
+const struct setting_type setting_uint = {read_uint, write_uint, NULL};
+
+/* ---- text, path, URL, region ---- */
+
+/* `check` returns what is wrong with the text, NULL when nothing is. */
+static int read_checked(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                        const char *(*check)(const char *text))
+{
+    const char *text;
+
+    int r = value_read_text(problems, row->name, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    const char *wrong = check(text);
+    if (wrong != NULL) {
+        value_add_error(problems, row->name, node, wrong);
+        return -EINVAL;
+    }
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return -ENOMEM;
+    }
+    *FIELD(char *, row, base) = copy;
+    return 0;
+}
+
+static void write_text(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    const char *text = *CONST_FIELD(char *, row, base);
+    setting_write_quoted(buffer, text == NULL ? "" : text);
+}
+
+static void clear_text(const struct setting *row, void *base)
+{
+    free(*FIELD(char *, row, base));
+}
+
+static const char *check_nothing(const char *text)
+{
+    (void)text;
+    return NULL;
+}
+
+static int read_text(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_checked(problems, row, node, base, check_nothing);
+}
+
+const struct setting_type setting_text = {read_text, write_text, clear_text};
+
+static const char *check_not_empty(const char *text)
+{
+    return text[0] == '\0' ? "is no path, name one" : NULL;
+}
+
+static int read_path(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_checked(problems, row, node, base, check_not_empty);
+}
+
+const struct setting_type setting_path = {read_path, write_text, clear_text};
+
+static int read_path_or_none(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                             void *base)
+{
+    int r = read_text(problems, row, node, base);
+    char **path = FIELD(char *, row, base);
+    if (r == 0 && (*path)[0] == '\0') {
+        free(*path);
+        *path = NULL;
+    }
+    return r;
+}
+
+const struct setting_type setting_path_or_none = {read_path_or_none, write_text, clear_text};
+
+static const char *check_url(const char *text)
+{
+    if (text[0] == '\0') {
+        return NULL;
+    }
+    const char *rest =
+        strncmp(text, "https://", 8) == 0 ? text + 8 : (strncmp(text, "http://", 7) == 0 ? text + 7 : NULL);
+    if (rest == NULL) {
+        return "must begin with https:// or http://";
+    }
+    if (rest[0] == '\0' || rest[0] == '/' || rest[0] == ':') {
+        return "names no host";
+    }
+    for (const char *c = rest; *c != '\0'; c++) {
+        if (*c <= ' ' || *c >= 0x7F || strchr("\"<>\\^`{|}?#@", *c) != NULL) {
+            return "must be scheme, host, port and path only, in characters of a URL";
+        }
+    }
+    return text[strlen(text) - 1] == '/' ? "must not end in a slash, remove it" : NULL;
+}
+
+static int read_url(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_checked(problems, row, node, base, check_url);
+}
+
+const struct setting_type setting_url = {read_url, write_text, clear_text};
+
+static const char *check_region(const char *text)
+{
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return length == 0 || length > 64 || text[length] != '\0' ? "is no region, write one such as us-east-1" : NULL;
+}
+
+static int read_region(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_checked(problems, row, node, base, check_region);
+}
+
+const struct setting_type setting_region = {read_region, write_text, clear_text};
+
+/* ---- authentication schemes ---- */
+
+static const struct {
+    unsigned scheme;
+    const char *text;
+} schemes[] = {{AUTH_HASH, "hash"}, {AUTH_SIGNED, "signed"}, {AUTH_SECRET, "secret"}, {AUTH_BASIC, "basic"}};
+
+unsigned auth_scheme_parse(const char *text)
+{
+    for (size_t i = 0; i < ELEMENTS(schemes); i++) {
+        if (strcmp(schemes[i].text, text) == 0) {
+            return schemes[i].scheme;
+        }
+    }
+    return 0;
+}
+
+static int read_schemes(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return value_read_schemes(problems, row->name, node, FIELD(unsigned, row, base));
+}
+
+static void write_schemes(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    const char *separator = "[";
+    for (size_t i = 0; i < ELEMENTS(schemes); i++) {
+        if ((*CONST_FIELD(unsigned, row, base) & schemes[i].scheme) != 0) {
+            buffer_printf(buffer, "%s%s", separator, schemes[i].text);
+            separator = ", ";
+        }
+    }
+    buffer_append_char(buffer, ']');
+}
+
+const struct setting_type setting_schemes = {read_schemes, write_schemes, NULL};
+
+/* ---- lists: endpoints, prefixes, secrets ---- */
+
+/* Makes room for one struct per item and reads them all; `read_item` has the place of its own. Items that were
+ * not read stay zero and are not counted past the first of them. */
+static int read_list(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                     const char *example, size_t item_size,
+                     int (*read_item)(struct problems *problems, const struct setting *row,
+                                      const struct yaml_node *node, void *item))
+{
+    int result = 0;
+
+    int r = value_check_list(problems, row->name, node, example);
+    if (r < 0) {
+        return r;
+    }
+    char *items = calloc(node->count + 1, item_size);
+    if (items == NULL) {
+        return -ENOMEM;
+    }
+    *FIELD(void *, row, base) = items;
+    COUNT(row, base) = node->count; /* zeroed items are fine to clear */
+    for (size_t i = 0; i < node->count; i++) {
+        r = read_item(problems, row, node->items[i], items + i * item_size);
+        result = r < 0 ? r : result;
+    }
+    return result;
+}
+
+static int read_endpoint(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
+{
+    const char *text;
+
+    int r = value_read_text(problems, row->name, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    r = endpoint_parse(text, item);
+    if (r == -EINVAL) {
+        value_add_error(problems, row->name, node,
+                        "is no place to listen at, write ADDRESS:PORT, [IPV6]:PORT or unix:/PATH");
+    }
+    return r;
+}
+
+static int read_listen(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    int r = read_list(problems, row, node, base, "[\"[::]:443\"]", sizeof(struct endpoint), read_endpoint);
+    if (r < 0) {
+        return r;
+    }
+    const struct endpoint *endpoints = *CONST_FIELD(struct endpoint *, row, base);
+    if (node->count < row->minimum || node->count > row->maximum) {
+        problems_add(problems, node->line, node->column, "%s: names %zu places to listen at, must be %u to %u",
+                     row->name, node->count, (unsigned)row->minimum, (unsigned)row->maximum);
+        return -EINVAL;
+    }
+    for (size_t i = 1; i < node->count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            bool is_any_port = endpoints[i].unix_path == NULL && endpoints[i].port == 0;
+            if (!is_any_port && strcmp(endpoints[i].text, endpoints[j].text) == 0) {
+                value_add_error(problems, row->name, node->items[i], "is named twice, remove one");
+                r = -EINVAL;
+                break;
+            }
+        }
+    }
+    return r;
+}
+
+static void write_listen(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    const struct endpoint *endpoints = *CONST_FIELD(struct endpoint *, row, base);
+    buffer_append_char(buffer, '[');
+    for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
+        buffer_append_text(buffer, i == 0 ? "" : ", ");
+        setting_write_quoted(buffer, endpoints[i].text);
+    }
+    buffer_append_char(buffer, ']');
+}
+
+static void clear_listen(const struct setting *row, void *base)
+{
+    struct endpoint *endpoints = *FIELD(struct endpoint *, row, base);
+    for (size_t i = 0; i < COUNT(row, base); i++) {
+        endpoint_done(&endpoints[i]);
+    }
+    free(endpoints);
+}
+
+const struct setting_type setting_listen = {read_listen, write_listen, clear_listen};
+
+static int read_admin_listen(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                             void *base)
+{
+    if (node->kind == YAML_SCALAR && !node->plain && node->length == 0) {
+        return 0; /* "" turns it off */
+    }
+    struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+    if (endpoint == NULL) {
+        return -ENOMEM;
+    }
+    *FIELD(struct endpoint *, row, base) = endpoint;
+    int r = read_endpoint(problems, row, node, endpoint);
+    if (r == 0 && !endpoint_is_local(endpoint)) {
+        value_add_error(problems, row->name, node,
+                        "can be reached from outside, write a loopback address, unix:/PATH, or \"\" for none");
+        r = -EINVAL;
+    }
+    return r;
+}
+
+static void write_admin_listen(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    const struct endpoint *endpoint = *CONST_FIELD(struct endpoint *, row, base);
+    setting_write_quoted(buffer, endpoint == NULL ? "" : endpoint->text);
+}
+
+static void clear_admin_listen(const struct setting *row, void *base)
+{
+    struct endpoint *endpoint = *FIELD(struct endpoint *, row, base);
+    if (endpoint != NULL) {
+        endpoint_done(endpoint);
+        free(endpoint);
+    }
+}
+
+const struct setting_type setting_admin_listen = {read_admin_listen, write_admin_listen, clear_admin_listen};
+
+static int read_prefix(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
+{
+    const char *text;
+
+    int r = value_read_text(problems, row->name, node, &text);
+    if (r < 0 || prefix_parse(text, node->length, false, item) == 0) {
+        return r;
+    }
+    struct prefix cleared;
+    if (prefix_parse(text, node->length, true, &cleared) == 0) {
+        char wanted[PREFIX_TEXT_SIZE];
+        prefix_print(&cleared, wanted);
+        problems_add(problems, node->line, node->column, "%s: \"%s\" has bits set past its length, write %s", row->name,
+                     value_show(text).text, wanted);
+    } else {
+        value_add_error(problems, row->name, node, "is neither an address nor a prefix such as 10.0.0.0/8");
+    }
+    return -EINVAL;
+}
+
+static int read_prefixes(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_list(problems, row, node, base, "[127.0.0.1, 10.0.0.0/8]", sizeof(struct prefix), read_prefix);
+}
+
+static void write_prefixes(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    const struct prefix *prefixes = *CONST_FIELD(struct prefix *, row, base);
+    buffer_append_char(buffer, '[');
+    for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
+        char text[PREFIX_TEXT_SIZE];
+        prefix_print(&prefixes[i], text);
+        buffer_append_text(buffer, i == 0 ? "" : ", ");
+        setting_write_quoted(buffer, text);
+    }
+    buffer_append_char(buffer, ']');
+}
+
+static void clear_prefixes(const struct setting *row, void *base)
+{
+    free(*FIELD(struct prefix *, row, base));
+}
+
+const struct setting_type setting_prefixes = {read_prefixes, write_prefixes, clear_prefixes};
+
+static int read_secret(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
+{
+    const char *text;
+
+    int r = value_read_text(problems, row->name, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (node->length == 0) {
+        problems_add(problems, node->line, node->column, "%s: has an empty key, write one of at least %d characters",
+                     row->name, SECRET_GOOD_LENGTH);
+        return -EINVAL;
+    }
+    if (node->length < SECRET_GOOD_LENGTH) {
+        problems_warn(problems, node->line, node->column, "%s: has a key of under %d characters, make it longer",
+                      row->name, SECRET_GOOD_LENGTH);
+    }
+    struct secret *secret = secret_new(text, node->length);
+    if (secret == NULL) {
+        return -ENOMEM;
+    }
+    *(struct secret **)item = secret;
+    return 0;
+}
+
+static int read_secrets(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    return read_list(problems, row, node, base, "[\"a long random text\"]", sizeof(struct secret *), read_secret);
+}
+
+static void write_secrets(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    buffer_append_char(buffer, '[');
+    for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
+        buffer_append_text(buffer, i == 0 ? "\"***\"" : ", \"***\"");
+    }
+    buffer_append_char(buffer, ']');
+}
+
+static void clear_secrets(const struct setting *row, void *base)
+{
+    struct secret **secrets = *FIELD(struct secret **, row, base);
+    for (size_t i = 0; i < COUNT(row, base); i++) {
+        secret_free(secrets[i]);
+    }
+    free(secrets);
+}
+
+const struct setting_type setting_secrets = {read_secrets, write_secrets, clear_secrets};

@@ -1,0 +1,231 @@
+#include "config/value.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/parse.h"
+#include "config/settings.h"
+
+bool value_is_empty(const struct yaml_node *node)
+{
+    return node->kind == YAML_SCALAR && node->plain && node->length == 0;
+}
+
+struct value_shown value_show(const char *text)
+{
+    struct value_shown shown;
+    size_t length = strnlen(text, VALUE_SHOWN_SIZE);
+    bool cut = length > VALUE_SHOWN_SIZE - 4;
+
+    if (cut) {
+        length = VALUE_SHOWN_SIZE - 4;
+        while (length > 0 && ((unsigned char)text[length] & 0xC0U) == 0x80) {
+            length--; /* not in the middle of a character */
+        }
+    }
+    memcpy(shown.text, text, length);
+    memcpy(shown.text + length, cut ? "..." : "", cut ? 4 : 1);
+    return shown;
+}
+
+void value_add_error(struct problems *problems, const char *key, const struct yaml_node *node, const char *what)
+{
+    problems_add(problems, node->line, node->column, "%s: \"%s\" %s", key, value_show(node->text).text, what);
+}
+
+static int check_scalar(struct problems *problems, const char *key, const struct yaml_node *node, const char *wanted)
+{
+    if (node->kind != YAML_SCALAR) {
+        problems_add(problems, node->line, node->column, "%s: is a %s, must be %s", key,
+                     node->kind == YAML_SEQUENCE ? "list" : "mapping", wanted);
+        return -EINVAL;
+    }
+    if (value_is_empty(node)) {
+        problems_add(problems, node->line, node->column, "%s: has no value, write %s or remove the key", key, wanted);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int value_read_bool(struct problems *problems, const char *key, const struct yaml_node *node, bool *ret_value)
+{
+    int r = check_scalar(problems, key, node, "true or false");
+    if (r < 0) {
+        return r;
+    }
+
+    bool is_true = strcmp(node->text, "true") == 0;
+    if (!is_true && strcmp(node->text, "false") != 0) {
+        value_add_error(problems, key, node, "is neither true nor false");
+        return -EINVAL;
+    }
+    if (!node->plain) {
+        value_add_error(problems, key, node, "is quoted, write it without quotes");
+        return -EINVAL;
+    }
+    *ret_value = is_true;
+    return 0;
+}
+
+int value_read_uint(struct problems *problems, const char *key, const struct yaml_node *node, uint64_t minimum,
+                    uint64_t maximum, const char *unit, uint64_t *ret_value)
+{
+    int r = check_scalar(problems, key, node, "a number");
+    if (r < 0) {
+        return r;
+    }
+    r = parse_uint(node->text, node->length, minimum, maximum, ret_value);
+    if (r == -ERANGE) {
+        problems_add(problems, node->line, node->column,
+                     "%s: %s is out of range, must be %" PRIu64 " to %" PRIu64 "%s%s", key, value_show(node->text).text,
+                     minimum, maximum, unit[0] == '\0' ? "" : " ", unit);
+        return -EINVAL;
+    }
+    if (r < 0) {
+        value_add_error(problems, key, node, "is not a whole number, write decimal digits only");
+        return -EINVAL;
+    }
+    if (!node->plain) {
+        value_add_error(problems, key, node, "is quoted, write the number without quotes");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* What stands in a setting is printed again: by --dump-config, in a log line, in a header of HTTP. So no control
+ * characters (C0, DEL, C1), no line separators, nothing that YAML cannot hold unescaped (YAML 1.1 section 5.1). */
+static bool is_printable(const char *text, size_t length)
+{
+    uint32_t c = 0;
+
+    for (size_t taken; length > 0; text += taken, length -= taken) {
+        taken = utf8_decode(text, length, &c);
+        if (taken == 0 || c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0x2028 || c == 0x2029 || c == 0xFEFF ||
+            c == 0xFFFE || c == 0xFFFF) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int value_read_text(struct problems *problems, const char *key, const struct yaml_node *node, const char **ret_text)
+{
+    int r = check_scalar(problems, key, node, "a text");
+    if (r < 0) {
+        return r;
+    }
+    if (!is_printable(node->text, node->length)) {
+        problems_add(problems, node->line, node->column, "%s: has a control character in it, remove that", key);
+        return -EINVAL;
+    }
+    *ret_text = node->text;
+    return 0;
+}
+
+int value_check_list(struct problems *problems, const char *key, const struct yaml_node *node, const char *example)
+{
+    if (node->kind != YAML_SEQUENCE) {
+        problems_add(problems, node->line, node->column, "%s: is %s, must be a list such as %s", key,
+                     node->kind == YAML_MAPPING ? "a mapping" : (value_is_empty(node) ? "empty" : "a single value"),
+                     example);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int value_read_schemes(struct problems *problems, const char *key, const struct yaml_node *node, unsigned *ret_set)
+{
+    unsigned set = 0;
+    int result = 0;
+
+    int r = value_check_list(problems, key, node, "[hash, signed]");
+    if (r < 0) {
+        return r;
+    }
+    if (node->count == 0) {
+        problems_add(problems, node->line, node->column,
+                     "%s: is empty, name at least one of hash, signed, secret, basic", key);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < node->count; i++) {
+        const struct yaml_node *item = node->items[i];
+        const char *text;
+        r = value_read_text(problems, key, item, &text);
+        if (r < 0) {
+            result = r;
+            continue;
+        }
+        unsigned scheme = auth_scheme_parse(text);
+        if (scheme == 0) {
+            value_add_error(problems, key, item, "is none of hash, signed, secret, basic");
+            result = -EINVAL;
+        } else if ((set & scheme) != 0) {
+            value_add_error(problems, key, item, "is named twice, remove one");
+            result = -EINVAL;
+        }
+        set |= scheme;
+    }
+    if (result == 0) {
+        *ret_set = set;
+    }
+    return result;
+}
+
+#define WORD_MAX 40
+
+/* Levenshtein with adjacent letters that changed places counted as one (optimal string alignment). */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t rows[3][WORD_MAX + 1];
+    size_t a_length = strnlen(a, WORD_MAX + 1);
+    size_t b_length = strnlen(b, WORD_MAX + 1);
+
+    if (a_length > WORD_MAX || b_length > WORD_MAX) {
+        return SIZE_MAX / 2;
+    }
+    for (size_t j = 0; j <= b_length; j++) {
+        rows[0][j] = j;
+    }
+    for (size_t i = 1; i <= a_length; i++) {
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        const size_t *above2 = rows[(i + 1) % 3];
+        row[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t best = above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            best = above[j] + 1 < best ? above[j] + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && above2[j - 2] + 1 < best) {
+                best = above2[j - 2] + 1;
+            }
+            row[j] = best;
+        }
+    }
+    return rows[a_length % 3][b_length];
+}
+
+void nearest_init(struct nearest *ret_nearest, const char *word)
+{
+    /* A third of the letters may be wrong: "ttll" is ttl, "pasword" is nothing of ours. */
+    *ret_nearest = (struct nearest){.word = word, .distance = strnlen(word, WORD_MAX) / 3 + 2};
+}
+
+void nearest_offer(struct nearest *nearest, const char *candidate, size_t extra, const char *name)
+{
+    size_t distance = edit_distance(nearest->word, candidate) + extra;
+    if (distance < nearest->distance) {
+        nearest->distance = distance;
+        nearest->found = name;
+    }
+}
+
+void value_warn_readable(const char *path, struct problems *problems)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0 && (info.st_mode & S_IROTH) != 0) {
+        problems_warn(problems, 0, 0, "holds secrets and others may read it, run chmod o-r %s", path);
+    }
+}
