@@ -1,0 +1,268 @@
+/* Which proof fits which host; tokens are computed here from their definition in ddns53-api(7). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "update/auth.h"
+
+#define NOW_S 1790000000 /* 2026-09-21 */
+#define SECRET "correct horse battery staple"
+
+static const char settings_text[] = "zones:\n  - name: example.com.\n    provider: zonefile\n";
+
+static const char hosts_text[] =
+    "hosts:\n"
+    "  - {hostname: home.example.com., record_type: [A, AAAA], shared_secret: " SECRET ", auth: [hash, signed]}\n"
+    "  - {hostname: router.example.com., record_type: A, shared_secret: another long secret, auth: [basic, secret]}\n"
+    "  - {hostname: split.example.com., record_type: A, shared_secret: secret of the A row, auth: [hash]}\n"
+    "  - {hostname: split.example.com., record_type: AAAA, shared_secret: secret of the AAAA row, auth: [hash]}\n"
+    "  - {hostname: both.example.com., record_type: A, shared_secret: same secret for both, auth: [hash]}\n"
+    "  - {hostname: both.example.com., record_type: AAAA, shared_secret: same secret for both, auth: [hash]}\n"
+    "  - {hostname: moving.example.com., record_type: A, shared_secret: the new secret of it, auth: [hash, basic],\n"
+    "     previous_secret: the old secret of it, previous_secret_until: 2026-12-31}\n"
+    "  - {hostname: moved.example.com., record_type: A, shared_secret: the new secret of it!, auth: [hash, basic],\n"
+    "     previous_secret: the old secret of it!, previous_secret_until: 2026-01-31}\n"
+    "  - {hostname: hashed.example.com., record_type: A, auth: [basic],\n"
+    "     secret_sha256: \"%s\"}\n"
+    "  - {hostname: group1.example.com., record_type: A, shared_secret: one secret for two, auth: [secret]}\n"
+    "  - {hostname: group2.example.com., record_type: A, shared_secret: one secret for two, auth: [secret, basic]}\n";
+
+#define STRONG_SECRET "0123456789abcdef0123456789abcdef"
+
+static struct hosts *hosts;
+
+static int load(void **state)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("test.yaml");
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    char text[4096];
+    char digest_text[2 * SHA256_SIZE + 1];
+    uint8_t digest[SHA256_SIZE];
+    const struct bytes strong = {STRONG_SECRET, strlen(STRONG_SECRET)};
+
+    (void)state;
+    if (crypto_init() < 0) {
+        return -1;
+    }
+    sha256(&strong, 1, digest);
+    print_hex(digest, sizeof(digest), digest_text);
+    (void)snprintf(text, sizeof(text), hosts_text, digest_text);
+    if (settings_load_text(settings_text, strlen(settings_text), "/nowhere/ddns53d.yaml", problems, &settings) < 0 ||
+        hosts_load_text(text, strlen(text), "/nowhere/hosts.yaml", settings, problems, &hosts) < 0) {
+        for (size_t i = 0; problems_text(problems, i); i++) {
+            print_error("%s\n", problems_text(problems, i));
+        }
+        return -1;
+    }
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    hosts_unref(hosts);
+    return 0;
+}
+
+static struct proof proof_of(enum auth_scheme scheme, const char *source, const char *hostname)
+{
+    struct proof proof = {.scheme = scheme, .hostname_sent = hostname};
+
+    assert_int_equal(address_parse(source, strlen(source), &proof.source), 0);
+    return proof;
+}
+
+/* SHA-256 of source + hostname + secret, nothing between. */
+static struct proof hash_of(const char *source, const char *hostname_sent, const char *hashed, const char *secret)
+{
+    struct proof proof = proof_of(AUTH_HASH, source, hostname_sent);
+    const struct bytes parts[] = {{source, strlen(source)}, {hashed, strlen(hashed)}, {secret, strlen(secret)}};
+
+    sha256(parts, ELEMENTS(parts), proof.digest);
+    return proof;
+}
+
+static struct proof secret_of(enum auth_scheme scheme, const char *secret)
+{
+    struct proof proof = proof_of(scheme, "198.18.7.9", "");
+
+    proof.secret = secret;
+    proof.secret_length = strlen(secret);
+    return proof;
+}
+
+static const struct host *check(const struct proof *proof, const char *hostname, enum record_type type)
+{
+    struct name name = {""};
+
+    if (name_parse(hostname, strlen(hostname), &name, NULL) < 0) {
+        name.text[0] = '\0';
+    }
+    return auth_host(hosts, proof, &name, type, NOW_S);
+}
+
+static void test_hash_spellings(void **state)
+{
+    static const struct {
+        const char *sent;
+        const char *hashed;
+        bool fits;
+    } rows[] = {
+        {"home.example.com.", "home.example.com.", true},
+        {"home.example.com", "home.example.com.", true},
+        {"home.example.com", "home.example.com", true},
+        {"Home.Example.COM", "Home.Example.COM", true},
+        {"Home.Example.COM", "Home.Example.COM.", true},
+        {"Home.Example.COM", "home.example.com.", true},
+        {"Home.Example.COM", "home.example.com", true},
+        {"home.example.com.", "home.example.com", false}, /* nobody drops the dot that he sends */
+        {"home.example.com", "HOME.example.com", false},
+        {"other.example.com", "other.example.com.", false},
+        {"", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct proof proof = hash_of("198.18.7.9", rows[i].sent, rows[i].hashed, SECRET);
+        const struct host *host = check(&proof, rows[i].sent, RECORD_A);
+        if ((host != NULL) != rows[i].fits) {
+            fail_msg("row %zu: %s hashed as %s %s", i, rows[i].sent, rows[i].hashed, host ? "fits" : "does not fit");
+        }
+    }
+}
+
+static void test_hash_covers_source_and_secret(void **state)
+{
+    struct proof proof = hash_of("198.18.7.9", "home.example.com.", "home.example.com.", SECRET);
+
+    (void)state;
+    assert_non_null(check(&proof, "home.example.com.", RECORD_A));
+    assert_int_equal(address_parse("198.18.7.8", 10, &proof.source), 0);
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+    proof = hash_of("198.18.7.9", "home.example.com.", "home.example.com.", SECRET "x");
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+    proof = hash_of("2001:db8::1", "home.example.com.", "home.example.com.", SECRET);
+    assert_non_null(check(&proof, "home.example.com.", RECORD_AAAA));
+    /* a digest of zeroes, and the stand-in of an unknown host, open nothing */
+    memset(proof.digest, 0, sizeof(proof.digest));
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+    assert_null(check(&proof, "nobody.example.com.", RECORD_A));
+}
+
+static void test_scheme_must_be_allowed(void **state)
+{
+    struct proof proof = hash_of("198.18.7.9", "router.example.com.", "router.example.com.", "another long secret");
+
+    (void)state;
+    assert_null(check(&proof, "router.example.com.", RECORD_A));
+    proof = secret_of(AUTH_BASIC, "another long secret");
+    assert_non_null(check(&proof, "router.example.com.", RECORD_A));
+    proof = secret_of(AUTH_SECRET, "another long secret");
+    assert_non_null(check(&proof, "router.example.com.", RECORD_A));
+    proof = secret_of(AUTH_SECRET, "another long secre");
+    assert_null(check(&proof, "router.example.com.", RECORD_A));
+    proof = secret_of(AUTH_BASIC, SECRET);
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+}
+
+static void test_rows_of_one_name(void **state)
+{
+    struct proof proof = hash_of("198.18.7.9", "split.example.com.", "split.example.com.", "secret of the AAAA row");
+    const struct host *host = check(&proof, "split.example.com.", RECORD_A);
+
+    (void)state;
+    assert_non_null(host);
+    assert_true(host_has_type(host, RECORD_AAAA));
+    proof = hash_of("198.18.7.9", "both.example.com.", "both.example.com.", "same secret for both");
+    assert_true(host_has_type(check(&proof, "both.example.com.", RECORD_A), RECORD_A));
+    assert_true(host_has_type(check(&proof, "both.example.com.", RECORD_AAAA), RECORD_AAAA));
+}
+
+static void test_previous_secret(void **state)
+{
+    struct proof proof = hash_of("198.18.7.9", "moving.example.com.", "moving.example.com.", "the old secret of it");
+
+    (void)state;
+    assert_non_null(check(&proof, "moving.example.com.", RECORD_A));
+    proof = hash_of("198.18.7.9", "moving.example.com.", "moving.example.com.", "the new secret of it");
+    assert_non_null(check(&proof, "moving.example.com.", RECORD_A));
+    proof = hash_of("198.18.7.9", "moved.example.com.", "moved.example.com.", "the old secret of it!");
+    assert_null(check(&proof, "moved.example.com.", RECORD_A));
+    proof = secret_of(AUTH_BASIC, "the old secret of it!");
+    assert_null(check(&proof, "moved.example.com.", RECORD_A));
+}
+
+static void test_only_the_digest_is_stored(void **state)
+{
+    struct proof proof = secret_of(AUTH_BASIC, STRONG_SECRET);
+
+    (void)state;
+    assert_non_null(check(&proof, "hashed.example.com.", RECORD_A));
+    proof = secret_of(AUTH_BASIC, "0123456789abcdef");
+    assert_null(check(&proof, "hashed.example.com.", RECORD_A));
+    /* and the row that has no secret of its own is not opened by a hash over nothing */
+    proof = hash_of("198.18.7.9", "hashed.example.com.", "hashed.example.com.", "");
+    assert_null(check(&proof, "hashed.example.com.", RECORD_A));
+}
+
+static void test_signature(void **state)
+{
+    static const char message[] = "ddns53-1\nset\nHome.example.com\n2001:db8::7\n1790000000\n0123456789abcdef\n";
+    struct proof proof = proof_of(AUTH_SIGNED, "198.18.7.9", "Home.example.com");
+    const struct bytes part = {message, strlen(message)};
+
+    (void)state;
+    proof.mode = "set";
+    proof.address_sent = "2001:db8::7";
+    proof.time_sent = "1790000000";
+    proof.nonce = "0123456789abcdef";
+    hmac_sha256(SECRET, strlen(SECRET), &part, 1, proof.digest);
+    assert_non_null(check(&proof, "home.example.com", RECORD_AAAA));
+    proof.nonce = "0123456789abcdeF";
+    assert_null(check(&proof, "home.example.com", RECORD_AAAA));
+    proof.nonce = "0123456789abcdef";
+    proof.address_sent = NULL; /* then it is the source address that was signed */
+    assert_null(check(&proof, "home.example.com", RECORD_AAAA));
+}
+
+static void test_hosts_of_a_secret(void **state)
+{
+    const struct host *found[4];
+    struct proof proof = secret_of(AUTH_SECRET, "one secret for two");
+
+    (void)state;
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 2);
+    assert_string_equal(found[0]->hostname, "group1.example.com.");
+    assert_string_equal(found[1]->hostname, "group2.example.com.");
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, 1), 2);
+    proof = secret_of(AUTH_BASIC, "one secret for two");
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 1);
+    assert_string_equal(found[0]->hostname, "group2.example.com.");
+    proof = secret_of(AUTH_BASIC, "the old secret of it!"); /* expired */
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 0);
+    proof = secret_of(AUTH_SECRET, "nobody's secret");
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_hash_spellings),
+        cmocka_unit_test(test_hash_covers_source_and_secret),
+        cmocka_unit_test(test_scheme_must_be_allowed),
+        cmocka_unit_test(test_rows_of_one_name),
+        cmocka_unit_test(test_previous_secret),
+        cmocka_unit_test(test_only_the_digest_is_stored),
+        cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_hosts_of_a_secret),
+    };
+
+    return cmocka_run_group_tests(tests, load, unload);
+}

@@ -1,0 +1,144 @@
+/* The policy, as rows that a person can read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "update/decide.h"
+
+#define NOW_MS 1000000
+
+enum { LOCKED = 1, INTERNAL = 2, A_ONLY = 4 };
+
+static struct address address_of(const char *text)
+{
+    struct address address;
+
+    assert_int_equal(address_parse(text, strlen(text), &address), 0);
+    return address;
+}
+
+static struct host host_of(unsigned flags)
+{
+    return (struct host){
+        .hostname = "home.example.com.",
+        .record_types = (flags & A_ONLY) ? 1U << RECORD_A : 3,
+        .ttl_s = 60,
+        .allow_internal = (flags & INTERNAL) != 0,
+        .lock_record = (flags & LOCKED) != 0,
+    };
+}
+
+static void test_which_address_may_be_set(void **state)
+{
+    static const struct {
+        unsigned host;
+        enum auth_scheme scheme;
+        const char *source;
+        const char *requested;
+        enum verdict verdict;
+    } rows[] = {
+        /* the source address itself */
+        {0, AUTH_HASH, "198.18.7.9", "198.18.7.9", VERDICT_CHANGE},
+        {0, AUTH_HASH, "2001:db8::1", "2001:db8::1", VERDICT_CHANGE},
+        {0, AUTH_HASH, "192.168.1.2", "192.168.1.2", VERDICT_PRIVATE},
+        {0, AUTH_BASIC, "127.0.0.1", "127.0.0.1", VERDICT_PRIVATE},
+        {INTERNAL, AUTH_HASH, "192.168.1.2", "192.168.1.2", VERDICT_CHANGE},
+        /* another public address: only where the scheme covers it */
+        {0, AUTH_HASH, "198.18.7.9", "198.18.7.10", VERDICT_NOT_SOURCE},
+        {0, AUTH_HASH, "198.18.7.9", "2001:db8::1", VERDICT_NOT_SOURCE},
+        {INTERNAL, AUTH_HASH, "198.18.7.9", "198.18.7.10", VERDICT_CHANGE},
+        {0, AUTH_SIGNED, "198.18.7.9", "198.18.7.10", VERDICT_CHANGE},
+        {0, AUTH_SECRET, "198.18.7.9", "198.18.7.10", VERDICT_CHANGE},
+        {0, AUTH_BASIC, "198.18.7.9", "2001:db8::1", VERDICT_CHANGE},
+        /* private addresses: only with allow_internal, whatever the scheme */
+        {0, AUTH_SIGNED, "198.18.7.9", "10.0.0.1", VERDICT_PRIVATE},
+        {0, AUTH_BASIC, "198.18.7.9", "100.64.0.1", VERDICT_PRIVATE},
+        {0, AUTH_SECRET, "198.18.7.9", "fd00::1", VERDICT_PRIVATE},
+        {INTERNAL, AUTH_HASH, "198.18.7.9", "10.0.0.1", VERDICT_CHANGE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "::1", VERDICT_CHANGE},
+        /* what no record may hold, not even with allow_internal */
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "0.0.0.0", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "169.254.1.1", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "224.0.0.1", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "255.255.255.255", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "fe80::1", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "ff02::1", VERDICT_UNUSABLE},
+        {INTERNAL, AUTH_BASIC, "198.18.7.9", "::", VERDICT_UNUSABLE},
+        /* locked; but what cannot be set at all is told first */
+        {LOCKED, AUTH_HASH, "198.18.7.9", "198.18.7.9", VERDICT_LOCKED},
+        {LOCKED | INTERNAL, AUTH_BASIC, "198.18.7.9", "10.0.0.1", VERDICT_LOCKED},
+        {LOCKED, AUTH_BASIC, "198.18.7.9", "0.0.0.0", VERDICT_UNUSABLE},
+        /* a family that the host does not have */
+        {A_ONLY, AUTH_HASH, "2001:db8::1", "2001:db8::1", VERDICT_NO_RECORD},
+        {A_ONLY | LOCKED, AUTH_BASIC, "198.18.7.9", "2001:db8::1", VERDICT_NO_RECORD},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct host host = host_of(rows[i].host);
+        const struct address source = address_of(rows[i].source);
+        const struct address requested = address_of(rows[i].requested);
+        enum verdict verdict = decide(&host, rows[i].scheme, &source, &requested, NULL, NOW_MS);
+        if (verdict != rows[i].verdict) {
+            fail_msg("row %zu: %s from %s: verdict %d, wanted %d", i, rows[i].requested, rows[i].source, (int)verdict,
+                     (int)rows[i].verdict);
+        }
+    }
+}
+
+static void test_is_there_anything_to_do(void **state)
+{
+    static const struct {
+        enum record_knowledge knowledge;
+        const char *address;
+        uint32_t ttl_s;
+        int64_t age_ms;
+        bool busy;
+        enum verdict verdict;
+    } rows[] = {
+        {RECORD_PLAIN, "198.18.7.9", 60, 0, false, VERDICT_UNCHANGED},
+        {RECORD_PLAIN, "198.18.7.9", 60, 900000, false, VERDICT_UNCHANGED},
+        {RECORD_PLAIN, "198.18.7.9", 300, 0, false, VERDICT_CHANGE}, /* the TTL of hosts.yaml is another now */
+        {RECORD_PLAIN, "198.18.7.8", 60, 0, false, VERDICT_CHANGE},
+        {RECORD_PLAIN, "198.18.7.9", 60, 0, true, VERDICT_CHANGE}, /* something else is on its way */
+        {RECORD_ABSENT, NULL, 0, 0, false, VERDICT_CHANGE},
+        {RECORD_UNKNOWN, NULL, 0, 0, false, VERDICT_CHANGE},
+        {RECORD_FOREIGN, NULL, 0, 0, false, VERDICT_CONFLICT},
+        {RECORD_FOREIGN, NULL, 0, DECIDE_FOREIGN_FRESH_MS - 1, false, VERDICT_CONFLICT},
+        {RECORD_FOREIGN, NULL, 0, DECIDE_FOREIGN_FRESH_MS, false, VERDICT_CHANGE}, /* to be looked at again */
+    };
+    const struct host host = host_of(0);
+    const struct address requested = address_of("198.18.7.9");
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct record_view known = {
+            .knowledge = rows[i].knowledge,
+            .ttl_s = rows[i].ttl_s,
+            .looked_at_ms = NOW_MS - rows[i].age_ms,
+            .busy = rows[i].busy,
+        };
+        if (rows[i].address) {
+            known.address = address_of(rows[i].address);
+        }
+        enum verdict verdict = decide(&host, AUTH_HASH, &requested, &requested, &known, NOW_MS);
+        if (verdict != rows[i].verdict) {
+            fail_msg("row %zu: verdict %d, wanted %d", i, (int)verdict, (int)rows[i].verdict);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_which_address_may_be_set),
+        cmocka_unit_test(test_is_there_anything_to_do),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
