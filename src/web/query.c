@@ -9,9 +9,7 @@
 #include "update/auth.h"
 #include "update/update.h"
 #include "web/access.h"
-
-/* How long a client should wait before it asks again for a change that stays queued. */
-#define RETRY_AFTER_S 30
+#include "web/sentence.h"
 
 /* Kept between query_run and the outcome. */
 struct pending_query {
@@ -103,102 +101,22 @@ static void run_get(struct request *request, const struct query *query)
     answer_text(request, query->dialect, &(struct reply){200, "good", true, 0}, text);
 }
 
-/* The outcome in words; `status_when_changed` only where it was set just now. */
-static void outcome_reply(const struct update_item *item, unsigned status_when_changed, struct reply *ret,
-                          char *message, size_t size)
-{
-    const char *host = item->host->hostname;
-    const char *type = record_type_text(item->type);
-    char address[ADDRESS_TEXT_SIZE];
-
-    address_print(&item->address, address);
-    *ret = (struct reply){.status = 403, .result = outcome_word(item->outcome)};
-    switch (item->outcome) {
-    case OUTCOME_SET:
-        ret->status = status_when_changed;
-        ret->success = true;
-        (void)snprintf(message, size, "%s now has the address %s", host, address);
-        return;
-    case OUTCOME_UNCHANGED:
-        ret->status = 200;
-        ret->success = true;
-        (void)snprintf(message, size, "%s already has the address %s; nothing to do", host, address);
-        return;
-    case OUTCOME_NO_RECORD:
-        (void)snprintf(message, size, "%s has no %s record; add %s to its record_type in hosts.yaml", host, type, type);
-        return;
-    case OUTCOME_UNUSABLE:
-        ret->status = 400;
-        (void)snprintf(message, size, "%s can stand in no DNS record; send an address that others can reach", address);
-        return;
-    case OUTCOME_LOCKED:
-        (void)snprintf(message, size, "the %s record of %s is locked; remove lock_record from it in hosts.yaml", type,
-                       host);
-        return;
-    case OUTCOME_PRIVATE:
-        (void)snprintf(message, size, "%s is a private address; allow_internal in hosts.yaml lets %s set it", address,
-                       host);
-        return;
-    case OUTCOME_NOT_SOURCE:
-        (void)snprintf(message, size,
-                       "%s is not the address that you come from; allow_internal in hosts.yaml lets %s set it", address,
-                       host);
-        return;
-    case OUTCOME_CONFLICT:
-        ret->status = 409;
-        (void)snprintf(message, size, "the %s record of %s is %s, which is never overwritten; delete it in DNS first",
-                       type, host,
-                       item->foreign == FOREIGN_ALIAS            ? "an alias"
-                       : item->foreign == FOREIGN_ROUTING_POLICY ? "part of a routing policy"
-                                                                 : "one of several values or the zone's owner's");
-        return;
-    case OUTCOME_REFUSED:
-        (void)snprintf(message, size, "the DNS provider refused %s for %s: %s", address, host,
-                       item->message ? item->message : "it gave no reason");
-        return;
-    case OUTCOME_NO_ZONE:
-        ret->status = 503;
-        ret->retry_after_s = 2 * RETRY_AFTER_S;
-        (void)snprintf(message, size,
-                       "the DNS provider does not have the zone of %s; its operator must look at the log", host);
-        return;
-    case OUTCOME_TIMED_OUT:
-        ret->status = 503;
-        ret->retry_after_s = RETRY_AFTER_S;
-        (void)snprintf(message, size,
-                       "the DNS provider has not accepted %s for %s yet; it stays queued, ask again later", address,
-                       host);
-        return;
-    case OUTCOME_QUEUE_FULL:
-        ret->status = 503;
-        ret->retry_after_s = RETRY_AFTER_S;
-        (void)snprintf(message, size, "too many changes are queued; %s for %s was not taken, try again later", address,
-                       host);
-        return;
-    case OUTCOME_STOPPING:
-        ret->status = 503;
-        ret->retry_after_s = RETRY_AFTER_S;
-        (void)snprintf(message, size, "the server is stopping; send %s for %s again later", address, host);
-        return;
-    }
-}
-
 static void answer_outcome(struct update *update, void *userdata)
 {
     struct pending_query *pending = userdata;
     struct request *request = pending->request;
-    const char *dialect = pending->dialect;
-    char message[2048];
-    struct reply reply;
+    const struct update_item *item = update_item(update, 0);
+    struct sentence sentence;
 
-    outcome_reply(update_item(update, 0), pending->status_when_changed, &reply, message, sizeof(message));
-    free(pending);
-    json_t *text = json_string(message);
-    if (!text) { /* the provider's words were cut inside a character */
-        text = json_string("the DNS provider refused the change; see the server's log");
+    sentence_of(item, &sentence);
+    if (item->outcome == OUTCOME_SET) {
+        sentence.status = pending->status_when_changed;
     }
+    const struct reply reply = {sentence.status, sentence.result, sentence.success, sentence.retry_after_s};
+    const char *dialect = pending->dialect;
+    free(pending);
     update_free(update);
-    answer_json(request, dialect, &reply, text);
+    answer_text(request, dialect, &reply, sentence.text);
 }
 
 /* Takes `update`. */
