@@ -1,0 +1,52 @@
+#include "web/admin.h"
+
+#include <string.h>
+
+static const struct admin *current_admin;
+
+void admin_init(const struct admin *admin)
+{
+    current_admin = admin;
+}
+
+static void healthz(struct request *request)
+{
+    struct answer answer = {
+        .status = 200, .content_type = "text/plain; charset=utf-8", .dialect = "admin", .result = "healthy"};
+
+    if (current_admin->trouble(current_admin->userdata, &answer.body) > 0) {
+        answer.status = 503;
+        answer.result = "trouble";
+    } else {
+        buffer_clear(&answer.body);
+        buffer_append_text(&answer.body, "ok\n");
+    }
+    request_answer(request, &answer);
+}
+
+static void metrics(struct request *request)
+{
+    struct answer answer = {.status = 200,
+                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                            .dialect = "admin",
+                            .result = "metrics"};
+
+    metrics_render(current_admin->metrics, &answer.body);
+    request_answer(request, &answer);
+}
+
+static const struct route admin_routes[] = {
+    {"/healthz", "admin", NULL, healthz},
+    {"/metrics", "admin", NULL, metrics},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct route *admin_route_find(const struct request *request)
+{
+    for (const struct route *route = admin_routes; route->path != NULL; route++) {
+        if (strcmp(route->path, request->path) == 0) {
+            return route;
+        }
+    }
+    return NULL;
+}
