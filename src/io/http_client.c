@@ -401,16 +401,18 @@ static int set_transport(struct http_call *call, bool is_on_this_machine)
 
 static int set_body(struct http_call *call, const struct http_request *request)
 {
-    call->body = malloc(request->body_length + 1);
+    const size_t length = request->body ? request->body_length : 0;
+
+    call->body = malloc(length + 1);
     if (!call->body) {
         return -ENOMEM;
     }
-    if (request->body_length) {
-        memcpy(call->body, request->body, request->body_length);
+    if (request->body) {
+        memcpy(call->body, request->body, length);
     }
     set_long(call, CURLOPT_POST, 1);
     set_pointer(call, CURLOPT_POSTFIELDS, call->body);
-    set_long(call, CURLOPT_POSTFIELDSIZE, (long)request->body_length);
+    set_long(call, CURLOPT_POSTFIELDSIZE, (long)length);
     set_pointer(call, CURLOPT_CUSTOMREQUEST, request->method);
     return 0;
 }
