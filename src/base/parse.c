@@ -164,15 +164,16 @@ int base64_decode(const char *text, size_t length, char *ret_bytes, size_t size,
             return -EINVAL;
         }
     }
-    size_t decoded = digits / 4 * 3 + (digits % 4 * 3) / 4;
-    if (decoded > size) {
+    if (digits / 4 * 3 + (digits % 4 * 3) / 4 > size) {
         return -ENOBUFS;
     }
+    size_t decoded = 0;
     /* Refuses what is left: bits past the last byte that are not zero (RFC 4648 section 3.5). */
-    if (sodium_base642bin((unsigned char *)ret_bytes, size, text, digits, NULL, ret_length, NULL,
+    if (sodium_base642bin((unsigned char *)ret_bytes, size, text, digits, NULL, &decoded, NULL,
                           sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0) {
         return -EINVAL;
     }
+    *ret_length = decoded;
     return 0;
 }
 
