@@ -96,7 +96,7 @@ def main() -> int:
             "control": control.url,
             "ca": str(ca.path),
             "zones": [{"name": z.name, "id": z.id, "private": z.private} for z in service.zones],
-            "environment": key.environment(),
+            "environment": {**key.environment(), "AWS_DEFAULT_REGION": service.region},
         }
         print(json.dumps(ready), flush=True)
         if arguments.until_eof:

@@ -68,9 +68,8 @@ class Faults:
     def throttle(self, code: str = "Throttling", message: str = "Rate exceeded", **scope) -> Fault:
         return self._add("throttle", lambda _: answers.error(code, message, 400), **scope)
 
-    def error(
-        self, status: int = 500, code: str = "InternalFailure", message: str = "We encountered an internal error.", **scope
-    ) -> Fault:
+    def error(self, status: int = 500, code: str = "InternalFailure", **scope) -> Fault:
+        message = "We encountered an internal error."
         return self._add(f"error {status}", lambda _: answers.error(code, message, status), **scope)
 
     def unavailable(self, retry_after: int | str | None = 1, **scope) -> Fault:
@@ -92,10 +91,16 @@ class Faults:
         return self._add("truncated_xml", make, **{"applied": True, **scope})
 
     def garbage_xml(self, body: bytes = GARBAGE, status: int = 200, **scope) -> Fault:
-        return self._add("garbage_xml", lambda answer: Answer(status, body, answer.headers), **{"applied": True, **scope})
+        def make(answer: Answer) -> Answer:
+            return Answer(status, body, answer.headers)
+
+        return self._add("garbage_xml", make, **{"applied": True, **scope})
 
     def endless_body(self, **scope) -> Fault:
-        return self._add("endless_body", lambda answer: Answer(200, headers=answer.headers, endless=True), **{"applied": True, **scope})
+        def make(answer: Answer) -> Answer:
+            return Answer(headers=answer.headers, endless=True)
+
+        return self._add("endless_body", make, **{"applied": True, **scope})
 
     def reset_before(self, **scope) -> Fault:
         return self._add("reset_before", lambda _: Answer(reset=True), **scope)

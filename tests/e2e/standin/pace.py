@@ -7,6 +7,7 @@ import time
 from collections import deque
 from datetime import datetime, timezone
 from email.utils import formatdate
+from typing import Protocol
 
 
 class Clock:
@@ -32,6 +33,10 @@ def iso_time(seconds: float, milliseconds: bool = False) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+class Limit(Protocol):
+    def admit(self) -> bool: ...
+
+
 class TokenBucket:
     """Up to `burst` requests at once, refilled at `per_second`. A refused request costs nothing."""
 
@@ -54,19 +59,19 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """Never more than `per_second` accepted requests in any span of one second: the strict reading."""
+    """Never more than `count` accepted requests in any span of `span_s`: the strict reading."""
 
-    def __init__(self, per_second: int):
-        self.per_second = per_second
+    def __init__(self, count: int, span_s: float = 1.0):
+        self.count, self.span_s = count, span_s
         self._admitted: deque[float] = deque()
         self._lock = threading.Lock()
 
     def admit(self) -> bool:
         with self._lock:
             now = time.monotonic()
-            while self._admitted and self._admitted[0] <= now - 1.0:
+            while self._admitted and self._admitted[0] <= now - self.span_s:
                 self._admitted.popleft()
-            if len(self._admitted) >= self.per_second:
+            if len(self._admitted) >= self.count:
                 return False
             self._admitted.append(now)
             return True

@@ -9,14 +9,14 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Protocol
+from typing import Any, Callable, Iterable
 
 from . import answers, names, signature
 from .certificates import TestCA
 from .faults import Faults
 from .keys import DEFAULT_ACCOUNT, KeyStore
 from .operations import Operations
-from .pace import Clock
+from .pace import Clock, Limit
 from .web import Answer, Request, WebServer
 from .zones import Change, RecordSet, Zone
 
@@ -29,10 +29,6 @@ _ROUTES = (
     ("POST", re.compile(r"/2013-04-01/hostedzone"), "CreateHostedZone"),
     ("GET", re.compile(r"/2013-04-01/change/([A-Z0-9]{1,32})"), "GetChange"),
 )
-
-
-class Limit(Protocol):
-    def admit(self) -> bool: ...
 
 
 @dataclass
