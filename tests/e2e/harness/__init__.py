@@ -1,0 +1,58 @@
+"""What end-to-end tests drive the daemon with.
+
+Fixtures (conftest.py)
+    ca          TestCA of the session: .path, .certificate, .private_key, .issue(label, names), .client_context()
+    route53     a factory: route53("example.com.", latency_s=.., rate_limit=..) -> standin.Route53, stopped
+                after the test; HTTP and HTTPS; more in standin's docstring
+    r53, zone, client, raw      the plain case: a Route53 with example.com., its Zone, a botocore client, a Raw
+    keys        the KeyStore of route53(); make Imds(keys), EcsCredentials(keys), Sts(keys, ca) with it
+    daemon      a factory: daemon(settings={}, hosts=[], route53=None, https_endpoint=False, environment={},
+                arguments=[], start=True, name="daemon") -> Daemon, running and ready
+
+Daemon
+    settings    deep-merged over: listen 127.0.0.1:0 with the CA's certificate, admin 127.0.0.1:0, state in
+                `folder/state`, zone example.test. by zonefile; with route53= that stand-in's public zones,
+                endpoint (HTTP, or HTTPS with https_endpoint=True) and default key. None removes a key.
+    hosts       rows of hosts.yaml; host("home.example.test.", "A", secret=SECRET, **more) makes one
+    life        start(), stop(status=0), kill(), reload(), reload_fails(), run_to_end(), pid, returncode in
+                .process; write_config() after changing .settings or .hosts, write_hosts_text(),
+                write_settings_text(), zone_file(zone), folder, state_dir, config_path, hosts_path
+    log         log_lines(regex), log_mark(), wait_log(regex, timeout, since)
+    requests    url, admin_url, listeners; request(target, method, headers, body, source, url), client(source)
+                keep-alive, query(**parameters), get(), set(hostname, secret, address, source, hash_source),
+                list_hosts(hostname, secret); Response: .status .headers .body .text .json() .message .result
+    admin       healthz(), metrics() -> Metrics.value(name, **labels) / .sum(name, **labels) / .matching(...),
+                wait_metric(name, minimum, **labels)
+
+Functions: hash_token(source, hostname, secret), signed_parameters(mode, hostname, secret, address),
+query_target(parameters, path), host(...), base_environment(**extra), binary_path().
+In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> dict, upsert(name, *values),
+change(client, zone, *upserts), refused(code, call, ...), Raw (sign, spoil, send).
+
+The binary is $DDNS53D, or build/ddns53d of the repository. Every daemon's log is searched for sanitizer
+reports when it ends. Give a test another time limit than the 120 s of pytest.ini with
+`@pytest.mark.timeout_s(300)`; at the limit every thread's stack is printed and the test process ends.
+"""
+
+from .client import Client, Response, hash_token, query_target, signed_parameters
+from .daemon import REPOSITORY, SECRET, Daemon, binary_path, host, merged
+from .metrics import Metrics
+from .process import LoggedProcess, ProcessFailed, base_environment
+
+__all__ = [
+    "Client",
+    "Daemon",
+    "LoggedProcess",
+    "Metrics",
+    "ProcessFailed",
+    "REPOSITORY",
+    "Response",
+    "SECRET",
+    "base_environment",
+    "binary_path",
+    "hash_token",
+    "host",
+    "merged",
+    "query_target",
+    "signed_parameters",
+]

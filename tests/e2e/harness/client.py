@@ -1,0 +1,120 @@
+"""HTTP requests to the daemon as a client on the wire makes them: real TLS, verified, from any loopback address."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import secrets
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping
+from urllib.parse import quote, urlencode, urlsplit
+
+
+@dataclass
+class Response:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> Any:
+        """`return_message` of the query API."""
+        return self.json()["return_message"]
+
+    @property
+    def result(self) -> str:
+        """`return_status` of the query API."""
+        return self.json()["return_status"]
+
+
+class Client:
+    """One keep-alive connection at a time; opened again when the server closed it. Not thread-safe."""
+
+    def __init__(
+        self,
+        base_url: str,
+        tls: ssl.SSLContext | None = None,
+        source: str | None = None,
+        timeout: float = 30.0,
+    ):
+        parts = urlsplit(base_url)
+        assert parts.hostname and parts.port
+        origin = (source, 0) if source else None
+        self._connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            assert tls is not None, "an https URL needs the context that verifies it"
+            self._connection = http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=timeout, source_address=origin, context=tls
+            )
+        else:
+            self._connection = http.client.HTTPConnection(
+                parts.hostname, parts.port, timeout=timeout, source_address=origin
+            )
+
+    def request(
+        self,
+        target: str,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+    ) -> Response:
+        """One exchange. `target` goes out as it is: percent-encode it yourself, or not."""
+        try:
+            self._connection.request(method, target, body, dict(headers or {}))
+            reply = self._connection.getresponse()
+            data = reply.read()
+        except BaseException:
+            self._connection.close()
+            raise
+        return Response(reply.status, reply.headers, data)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def query_target(parameters: Mapping[str, str | None], path: str = "/") -> str:
+    """`/?a=b&c=d`, None left out, spaces as %20."""
+    present = {name: value for name, value in parameters.items() if value is not None}
+    return path + ("?" + urlencode(present, quote_via=quote) if present else "")
+
+
+def with_final_dot(hostname: str) -> str:
+    return hostname if hostname.endswith(".") else hostname + "."
+
+
+def hash_token(source: str, hostname: str, secret: str) -> str:
+    """`hash` of the query API: over the name with its final dot, added where it is missing."""
+    return hashlib.sha256((source + with_final_dot(hostname) + secret).encode()).hexdigest()
+
+
+def signed_parameters(
+    mode: str,
+    hostname: str,
+    secret: str,
+    address: str,
+    at: int | None = None,
+    nonce: str | None = None,
+) -> dict[str, str]:
+    """`time`, `nonce` and `signature` of a signed request; `address` is the internalIp or the source."""
+    moment = str(int(time.time()) if at is None else at)
+    nonce = nonce or secrets.token_urlsafe(24)
+    text = f"ddns53-1\n{mode}\n{hostname}\n{address}\n{moment}\n{nonce}\n"
+    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {"time": moment, "nonce": nonce, "signature": signature}
