@@ -29,15 +29,15 @@ static inline const char *record_type_text(enum record_type type)
 struct host_secret {
     const struct secret *secret;
     uint8_t sha256[SHA256_SIZE]; /* of the secret; also the key of the group of hosts that share it */
-    int64_t valid_until_s;       /* Unix time; INT64_MAX: for ever (the current secret) */
+    int64_t valid_until_s;       /* Unix time, exclusive; INT64_MAX: for ever (the current secret) */
     bool is_set;
 };
 
 struct host {
-    const char *hostname;      /* normalised, final dot */
-    const char *mac_address;   /* as written, NULL: none */
-    const struct host *next_same_name; /* another row for the same name with other record types, file order */
-    const struct host *follows;        /* prefix fan-out: the router; NULL: none */
+    const char *hostname;                /* normalised, final dot */
+    const char *mac_address;             /* as written, NULL: none */
+    const struct host *next_same_name;   /* another row for the same name with other record types, file order */
+    const struct host *follows;          /* prefix fan-out: the router; NULL: none */
     const struct host *const *followers; /* hosts that follow this one, file order */
     struct host_secret secret;
     struct host_secret previous; /* while devices are changed over */
@@ -80,7 +80,8 @@ const struct host *hosts_find(const struct hosts *hosts, const char *hostname);
 const struct host *hosts_find_record(const struct hosts *hosts, const char *hostname, enum record_type type);
 
 /* The rows whose current or previous secret has that SHA-256, file order; `ret_count` 0 and NULL: none. */
-const struct host *const *hosts_by_secret(const struct hosts *hosts, const uint8_t sha256[SHA256_SIZE], size_t *ret_count);
+const struct host *const *hosts_by_secret(const struct hosts *hosts, const uint8_t sha256[SHA256_SIZE],
+                                          size_t *ret_count);
 
 /* For tests and documentation: the keys of a host, help, and default as YAML text (NULL: none); NULL past the end. */
 const char *hosts_key_name(size_t index);

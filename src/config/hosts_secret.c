@@ -8,6 +8,7 @@
 #include "config/hosts_table.h"
 #include "config/value.h"
 
+#define DAY_S 86400
 #define SECRET_MAX_LENGTH 4096 /* as secret_read_file has it */
 
 /* No text of a secret gets into a message. */
@@ -168,7 +169,7 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
     return 0;
 }
 
-/* A date means until its end. */
+/* A date means until its end: the whole day counts. */
 static int read_until(const struct host_file *file, const struct yaml_node *node, int64_t *ret_time_s)
 {
     const char *key = host_key_row(HOST_PREVIOUS_SECRET_UNTIL)->name;
@@ -183,7 +184,7 @@ static int read_until(const struct host_file *file, const struct yaml_node *node
         value_add_error(file->problems, key, node, "is no date, write it like 2026-12-31 or 2026-12-31T12:00:00Z");
         return -EINVAL;
     }
-    *ret_time_s = strchr(text, 'T') != NULL ? time_s : time_s + 24 * 3600 - 1;
+    *ret_time_s = strchr(text, 'T') != NULL ? time_s : time_s + DAY_S;
     return 0;
 }
 

@@ -254,22 +254,32 @@ static int read_endpoint(struct problems *problems, const struct setting *row, c
     return r;
 }
 
+static bool is_same_place(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->text == NULL || b->text == NULL) {
+        return false; /* one of them could not be read */
+    }
+    if (a->unix_path != NULL || b->unix_path != NULL) {
+        return strcmp(a->text, b->text) == 0;
+    }
+    return a->port != 0 && a->port == b->port && address_equal(&a->address, &b->address);
+}
+
 static int read_listen(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
     int r = read_list(problems, row, node, base, "[\"[::]:443\"]", sizeof(struct endpoint), read_endpoint);
-    if (r < 0) {
+    if (node->kind != YAML_SEQUENCE || r == -ENOMEM) {
         return r;
     }
-    const struct endpoint *endpoints = *CONST_FIELD(struct endpoint *, row, base);
     if (node->count < row->minimum || node->count > row->maximum) {
         problems_add(problems, node->line, node->column, "%s: names %zu places to listen at, must be %u to %u",
                      row->name, node->count, (unsigned)row->minimum, (unsigned)row->maximum);
         return -EINVAL;
     }
+    const struct endpoint *endpoints = *CONST_FIELD(struct endpoint *, row, base);
     for (size_t i = 1; i < node->count; i++) {
         for (size_t j = 0; j < i; j++) {
-            bool is_any_port = endpoints[i].unix_path == NULL && endpoints[i].port == 0;
-            if (!is_any_port && strcmp(endpoints[i].text, endpoints[j].text) == 0) {
+            if (is_same_place(&endpoints[i], &endpoints[j])) {
                 value_add_error(problems, row->name, node->items[i], "is named twice, remove one");
                 r = -EINVAL;
                 break;

@@ -135,7 +135,7 @@ static int read_zone(struct problems *problems, const struct yaml_node *node, st
         int r = setting_read(problems, row, yaml_get(node, row->key), node, zone);
         result = r < 0 ? r : result;
     }
-    if (result == 0 && zone->provider == PROVIDER_ZONEFILE && (zone->zone_id != NULL || zone->is_private)) {
+    if (zone->provider == PROVIDER_ZONEFILE && (zone->zone_id != NULL || zone->is_private)) {
         const struct yaml_node *wrong = yaml_get(node, zone->zone_id != NULL ? "zone_id" : "private");
         problems_add(problems, wrong->line, wrong->column,
                      SECTION ".%s: only a zone of provider route53 has it, remove it",
