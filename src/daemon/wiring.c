@@ -121,7 +121,8 @@ static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
         }
         ops = &route53_ops;
         account = daemon->route53_account;
-        provider_zone = route53_zone_new(daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
+        provider_zone =
+            route53_zone_new(daemon->loop, daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
         break;
     case PROVIDER_ZONEFILE:
         if (!daemon->zonefile_account) {

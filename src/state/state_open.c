@@ -158,7 +158,7 @@ static int query_number(struct state *state, const char *path, const char *sql, 
     int r = query(state, path, sql, message, &text);
 
     if (r == 0) {
-        *ret_number = strtoll(text, NULL, 10);
+        *ret_number = text ? strtoll(text, NULL, 10) : 0;
     }
     return r;
 }
