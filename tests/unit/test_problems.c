@@ -1,0 +1,72 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/problems.h"
+
+static void test_lines(void **state)
+{
+    (void)state;
+    char file[] = "hosts.yaml";
+    _cleanup_(problems_freep) struct problems *problems = problems_new(file);
+    memset(file, 'x', sizeof(file) - 1);
+    assert_int_equal(problems_count(problems), 0);
+    assert_null(problems_text(problems, 0));
+    problems_add(problems, 12, 5, "record_type: \"%s\" is neither A nor AAAA", "AAA");
+    problems_add(problems, 0, 0, "no such file");
+    problems_warn(problems, 3, 1, "others may read it");
+    assert_int_equal(problems_count(problems), 2);
+    assert_int_equal(problems_warning_count(problems), 1);
+    assert_string_equal(problems_text(problems, 0), "hosts.yaml:12:5: record_type: \"AAA\" is neither A nor AAAA");
+    assert_string_equal(problems_text(problems, 1), "hosts.yaml: no such file");
+    assert_null(problems_text(problems, 2));
+    assert_null(problems_text(problems, SIZE_MAX));
+    assert_string_equal(problems_warning_text(problems, 0), "hosts.yaml:3:1: others may read it");
+    assert_null(problems_warning_text(problems, 1));
+    problems_free(NULL);
+}
+
+static void test_text_is_escaped_and_bounded(void **state)
+{
+    (void)state;
+    _cleanup_(problems_freep) struct problems *problems = problems_new("f");
+    char large[5000];
+    memset(large, 'y', sizeof(large));
+    large[sizeof(large) - 1] = '\0';
+    problems_add(problems, 1, 1, "%s: unknown key", "a\x1b[31m\nb");
+    problems_add(problems, 1, 1, "%s", large);
+    assert_string_equal(problems_text(problems, 0), "f:1:1: a\\x1b[31m\\x0ab: unknown key");
+    assert_true(strlen(problems_text(problems, 1)) < 1100);
+}
+
+static void test_many(void **state)
+{
+    (void)state;
+    _cleanup_(problems_freep) struct problems *problems = problems_new("f");
+    for (unsigned i = 1; i <= 100; i++) {
+        problems_add(problems, i, 1, "wrong");
+    }
+    assert_string_equal(problems_text(problems, 99), "f:100:1: wrong");
+    assert_null(problems_text(problems, 100));
+    for (unsigned i = 0; i < 23; i++) {
+        problems_add(problems, i, 1, "wrong");
+    }
+    assert_int_equal(problems_count(problems), 123);
+    assert_string_equal(problems_text(problems, 99), "f:100:1: wrong");
+    assert_string_equal(problems_text(problems, 100), "f: and 23 more like these; mend them first");
+    assert_null(problems_text(problems, 101));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_text_is_escaped_and_bounded),
+        cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
