@@ -14,6 +14,7 @@
 #include "config/current.h"
 #include "dns/account.h"
 #include "dns/changes.h"
+#include "update/replay.h"
 #include "update/update.h"
 #include "web/admin.h"
 #include "web/ratelimit.h"
@@ -37,6 +38,7 @@ struct daemon {
     struct tls *tls;
     struct ratelimit *reads;
     struct ratelimit *failures;
+    struct replay *replay;
     struct updater updater;
     struct service service;
     struct admin admin;

@@ -19,6 +19,8 @@
 #define CERTIFICATE_WARNING_S (7 * 86400)
 #define LIMIT_SOURCES 65536
 #define SOCKETS_MAX 16
+#define NONCES_PER_HOST 256 /* in ten minutes: one request every two seconds */
+#define NONCES_MAX 1000000
 #define LINGER_MS 2000 /* for answers to go out at the end */
 /* Files besides connections: state, logs, curl, epoll and so on. */
 #define SPARE_FILES 256
@@ -223,9 +225,10 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
 
     daemon->reads = ratelimit_new(settings->reads_per_minute, LIMIT_SOURCES);
     daemon->failures = ratelimit_new(settings->auth_failures_per_minute, LIMIT_SOURCES);
+    daemon->replay = replay_new(clock_realtime_s(clock_system()), NONCES_PER_HOST, NONCES_MAX);
     daemon->tls = tls_new();
-    if (!daemon->reads || !daemon->failures || !daemon->tls || process_metrics_add(daemon->metrics) < 0 ||
-        metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
+    if (!daemon->replay || !daemon->reads || !daemon->failures || !daemon->tls ||
+        process_metrics_add(daemon->metrics) < 0 || metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
         return -ENOMEM;
     }
     daemon->updater = (struct updater){daemon->records, daemon->changes, clock_system(),
@@ -235,6 +238,7 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
         .updater = &daemon->updater,
         .reads = daemon->reads,
         .failures = daemon->failures,
+        .replay = daemon->replay,
         .clock = clock_system(),
         .requests = metrics_family(daemon->metrics, &requests_row),
         .request_seconds = metrics_family(daemon->metrics, &request_seconds_row),
@@ -365,6 +369,7 @@ void daemon_done(struct daemon *daemon)
     tls_free(daemon->tls);
     ratelimit_free(daemon->reads);
     ratelimit_free(daemon->failures);
+    replay_free(daemon->replay);
     metrics_free(daemon->metrics);
     current_free(daemon->current);
     settings_unref(daemon->started);

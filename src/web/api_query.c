@@ -3,26 +3,23 @@
 
 #include <errno.h>
 
-#include "web/params.h"
+#include "web/dialect.h"
 #include "web/query.h"
 
 #define DIALECT "query"
 
-enum { MODE, HOSTNAME, HASH, INTERNAL_IP };
+enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE };
 
 static const char *const names[] = {
-    [MODE] = "mode",
-    [HOSTNAME] = "hostname",
-    [HASH] = "hash",
-    [INTERNAL_IP] = "internalIp",
+    [MODE] = "mode", [HOSTNAME] = "hostname", [HASH] = "hash",           [INTERNAL_IP] = "internalIp",
+    [TIME] = "time", [NONCE] = "nonce",       [SIGNATURE] = "signature",
 };
 
 void api_query(struct request *request)
 {
     _cleanup_(params_done) struct params params = {0};
-    const char *form = request->method == REQUEST_POST ? request->body : NULL;
     const char *reason = "";
-    int status = params_parse(request->query, form, request->body_length, names, ELEMENTS(names), &params, &reason);
+    int status = dialect_params(request, names, ELEMENTS(names), &params, &reason);
 
     if (status < 0) {
         query_refuse(request, DIALECT, status == -ENOMEM ? 503 : 400,
@@ -36,6 +33,9 @@ void api_query(struct request *request)
                            .hostname = params.values[HOSTNAME],
                            .hash = params.values[HASH],
                            .internal_ip = params.values[INTERNAL_IP],
+                           .time = params.values[TIME],
+                           .nonce = params.values[NONCE],
+                           .signature = params.values[SIGNATURE],
                            .status_when_changed = 200,
                        });
 }

@@ -7,6 +7,7 @@
 
 #include "base/parse.h"
 #include "update/auth.h"
+#include "update/replay.h"
 #include "update/update.h"
 #include "web/access.h"
 #include "web/sentence.h"
@@ -136,27 +137,96 @@ static void run_update(struct request *request, const struct query *query, const
     update_run(update, answer_outcome, pending);
 }
 
-/* The parameters that set and list_hosts share; false: answered. */
-static bool read_proof(struct request *request, const struct query *query, struct proof *ret_proof,
-                       struct name *ret_name)
+static bool nonce_is_valid(const char *nonce)
 {
-    const char *reason;
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t length = strspn(nonce, allowed);
 
-    if (!query->hostname || query->hostname[0] == '\0') {
-        query_refuse(request, query->dialect, 400, "bad_request", "the hostname is missing; send hostname=HOST");
+    return nonce[length] == '\0' && length >= 16 && length <= 64;
+}
+
+/* Time, nonce and signature; false: answered. */
+static bool read_signature(struct request *request, const struct query *query, struct proof *proof)
+{
+    uint64_t signed_s;
+
+    proof->scheme = AUTH_SIGNED;
+    proof->mode = query->mode;
+    proof->address_sent = query->internal_ip;
+    proof->time_sent = query->time;
+    proof->nonce = query->nonce;
+    if (parse_hex(query->signature, strlen(query->signature), proof->digest, sizeof(proof->digest)) < 0) {
+        query_refuse(request, query->dialect, 400, "bad_request",
+                     "the signature is not 64 hex digits; send an HMAC-SHA256");
         return false;
     }
-    *ret_proof = (struct proof){.scheme = AUTH_HASH, .hostname_sent = query->hostname, .source = request->source};
-    if (!query->hash || parse_hex(query->hash, strlen(query->hash), ret_proof->digest, sizeof(ret_proof->digest)) < 0) {
+    if (!query->time || parse_uint(query->time, strlen(query->time), 0, INT32_MAX * (uint64_t)64, &signed_s) < 0) {
+        query_refuse(request, query->dialect, 400, "bad_request",
+                     "the time is missing or not a number; send Unix seconds");
+        return false;
+    }
+    if (!query->nonce || !nonce_is_valid(query->nonce)) {
+        query_refuse(
+            request, query->dialect, 400, "bad_request",
+            "the nonce is missing or not 16 to 64 letters, digits, _ or -; make a new random one for each request");
+        return false;
+    }
+    if (replay_check_time(request->service->replay, (int64_t)signed_s, clock_realtime_s(request->service->clock)) !=
+        REPLAY_NEW) {
+        query_refuse(request, query->dialect, 401, "stale",
+                     "the time is more than 300 seconds from the server's, or from before it started; set the clock "
+                     "and sign anew");
+        return false;
+    }
+    return true;
+}
+
+static bool read_hash(struct request *request, const struct query *query, struct proof *proof)
+{
+    proof->scheme = AUTH_HASH;
+    if (!query->hash || parse_hex(query->hash, strlen(query->hash), proof->digest, sizeof(proof->digest)) < 0) {
         query_refuse(
             request, query->dialect, 400, "bad_request",
             "the hash is missing or not 64 hex digits; send the SHA-256 of your address, the hostname and the secret");
         return false;
     }
-    if (name_parse(query->hostname, strlen(query->hostname), ret_name, &reason) < 0) {
+    return true;
+}
+
+/* The parameters that set and list_hosts share; false: answered. */
+static bool read_proof(struct request *request, const struct query *query, struct proof *ret_proof,
+                       struct name *ret_name)
+{
+    if (!query->hostname || query->hostname[0] == '\0') {
+        query_refuse(request, query->dialect, 400, "bad_request", "the hostname is missing; send hostname=HOST");
+        return false;
+    }
+    *ret_proof = (struct proof){.hostname_sent = query->hostname, .source = request->source};
+    if (!(query->signature ? read_signature : read_hash)(request, query, ret_proof)) {
+        return false;
+    }
+    if (name_parse(query->hostname, strlen(query->hostname), ret_name, NULL) < 0) {
         ret_name->text[0] = '\0'; /* no host has it: answered as any unknown one */
     }
     return has_source(request, query->dialect);
+}
+
+/* The request is signed by that host: has its nonce been used? False: answered. */
+static bool use_nonce(struct request *request, const struct query *query, const struct host *host)
+{
+    switch (
+        replay_use(request->service->replay, host->hostname, query->nonce, clock_realtime_s(request->service->clock))) {
+    case REPLAY_NEW: return true;
+    case REPLAY_SEEN:
+        query_refuse(request, query->dialect, 409, "replay",
+                     "this nonce was used before; make a new one for each request");
+        return false;
+    case REPLAY_STALE:
+    case REPLAY_HOST_FULL:
+    case REPLAY_FULL: break;
+    }
+    refuse_too_many(request, query->dialect, REPLAY_WINDOW_S);
+    return false;
 }
 
 /* Authenticates; NULL: answered. The host belongs to `hosts`. */

@@ -15,6 +15,9 @@ struct query {
     const char *hostname;
     const char *hash;
     const char *internal_ip;
+    const char *time; /* with nonce and signature: a signed request, which takes the hash's place */
+    const char *nonce;
+    const char *signature;
     unsigned status_when_changed; /* 200, or 201 in the JSON form */
 };
 

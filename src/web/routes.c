@@ -1,11 +1,24 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "web/api_checkip.h"
+#include "web/api_dyndns.h"
+#include "web/api_json.h"
 #include "web/api_query.h"
+#include "web/api_secret.h"
 #include "web/request.h"
 
 const struct route routes[] = {
+    {"/", "json", api_json_matches, api_json},
+    {"/", "secret", api_secret_matches, api_secret},
     {"/", "query", NULL, api_query},
+    {"/nic/update", "dyndns2", NULL, api_dyndns},
+    {"/v3/update", "dyndns2", NULL, api_dyndns},
+    {"/v2/update", "dyndns2", NULL, api_dyndns},
+    {"/update", "dyndns2", NULL, api_dyndns},
+    {"/ip", "checkip", NULL, api_ip},
+    {"/checkip", "checkip", NULL, api_checkip},
+    {"/nic/checkip", "checkip", NULL, api_checkip},
     {NULL, NULL, NULL, NULL},
 };
 

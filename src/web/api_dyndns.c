@@ -1,0 +1,550 @@
+#include "web/api_dyndns.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/parse.h"
+#include "base/secret.h"
+#include "update/auth.h"
+#include "update/follow.h"
+#include "update/update.h"
+#include "web/access.h"
+#include "web/dialect.h"
+#include "web/dyndns_addresses.h"
+#include "web/sentence.h"
+
+#define DIALECT "dyndns2"
+#define HOSTS_MAX 20
+#define PASSWORD_MAX 4096
+
+enum {
+    HOSTNAME,
+    MYIP,
+    MYIPV6,
+    MYIP6,
+    IPV6,
+    IP6ADDR,
+    MYIPV4,
+    IP,
+    IPV4,
+    IPADDR,
+    IP6LANPREFIX,
+    PREFIX,
+    OFFLINE,
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+};
+
+static const char *const names[] = {
+    [HOSTNAME] = "hostname",
+    [MYIP] = "myip",
+    [MYIPV6] = "myipv6",
+    [MYIP6] = "myip6",
+    [IPV6] = "ipv6",
+    [IP6ADDR] = "ip6addr",
+    [MYIPV4] = "myipv4",
+    [IP] = "ip",
+    [IPV4] = "ipv4",
+    [IPADDR] = "ipaddr",
+    [IP6LANPREFIX] = "ip6lanprefix",
+    [PREFIX] = "prefix",
+    [OFFLINE] = "offline",
+    [USERNAME] = "username",
+    [PASSWORD] = "password",
+    [TOKEN] = "token",
+};
+
+/* A word of the protocol and the status that goes with it when no host was done. */
+struct word {
+    const char *text;
+    unsigned status;
+};
+
+static const struct word good = {"good", 200};
+static const struct word nochg = {"nochg", 200};
+static const struct word nohost = {"nohost", 400};
+static const struct word not_an_address = {"dnserr", 400};
+static const struct word abuse = {"abuse", 503};
+static const struct word dnserr = {"dnserr", 503};
+static const struct word provider_down = {"911", 503};
+
+/* One hostname of the request: the line that it gets. */
+struct line {
+    const struct word *word; /* known before the update; NULL: from the items */
+    size_t first_item;       /* of the update: the host's own, in the order of the families */
+    size_t item_count;
+    size_t first_follower;
+    size_t follower_count;
+};
+
+/* What a request asks for, kept until its outcome is known. */
+struct job {
+    struct request *request;
+    struct dyndns_addresses addresses;
+    struct line lines[HOSTS_MAX];
+    size_t line_count;
+    struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
+    bool find_by_secret;              /* no hostname was sent */
+    char user[NAME_SIZE];
+    char password[PASSWORD_MAX];
+    size_t password_length;
+};
+
+static void job_free(struct job *job)
+{
+    if (job) {
+        wipe(job, sizeof(*job));
+        free(job);
+    }
+}
+DEFINE_CLEANUP(struct job *, job_free)
+
+static void answer_word(struct request *request, unsigned status, const char *word)
+{
+    char body[32];
+
+    (void)snprintf(body, sizeof(body), "%s\n", word);
+    dialect_answer_text(request, DIALECT, status, word, status == 503 ? RETRY_AFTER_S : 0,
+                        status == 401 ? "Basic realm=\"ddns53\"" : NULL, body);
+}
+
+/* ---- credentials ----------------------------------------------------------------------------------------------- */
+
+static int take_password(struct job *job, const char *password, size_t length)
+{
+    if (length == 0 || length > PASSWORD_MAX) {
+        return -EINVAL;
+    }
+    memcpy(job->password, password, length);
+    job->password_length = length;
+    return 0;
+}
+
+static void take_user(struct job *job, const char *user, size_t length)
+{
+    if (length < sizeof(job->user)) {
+        memcpy(job->user, user, length);
+        job->user[length] = '\0';
+    }
+}
+
+/* RFC 7617. */
+static int read_basic(struct job *job, const char *token)
+{
+    char text[PASSWORD_MAX + NAME_SIZE];
+    size_t length;
+    int status = base64_decode(token, strlen(token), text, sizeof(text), &length);
+
+    if (status < 0) {
+        return status;
+    }
+    const char *colon = memchr(text, ':', length);
+    if (colon) {
+        take_user(job, text, (size_t)(colon - text));
+        status = take_password(job, colon + 1, length - (size_t)(colon - text) - 1);
+    } else {
+        status = -EINVAL;
+    }
+    wipe(text, sizeof(text));
+    return status;
+}
+
+/* -ENOENT: no credentials at all; -EINVAL: some that cannot be read. */
+static int read_credentials(struct job *job, const struct params *params)
+{
+    const char *header = request_header(job->request, "authorization");
+    const char *password = params->values[PASSWORD] ? params->values[PASSWORD] : params->values[TOKEN];
+
+    if (header && strncasecmp(header, "basic ", 6) == 0) {
+        return read_basic(job, header + 6 + strspn(header + 6, " "));
+    }
+    if (header && strncasecmp(header, "bearer ", 7) == 0) {
+        const char *token = header + 7 + strspn(header + 7, " ");
+        return take_password(job, token, strlen(token));
+    }
+    if (!password) {
+        return -ENOENT;
+    }
+    if (params->values[USERNAME]) {
+        take_user(job, params->values[USERNAME], strlen(params->values[USERNAME]));
+    }
+    return take_password(job, password, strlen(password));
+}
+
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
+
+static int read_addresses(struct job *job, const struct params *params)
+{
+    static const struct {
+        int parameter;
+        enum address_family family;
+    } families[] = {
+        {MYIPV4, ADDRESS_IPV4}, {IP, ADDRESS_NONE},    {IPV4, ADDRESS_IPV4}, {IPADDR, ADDRESS_IPV4},
+        {MYIPV6, ADDRESS_IPV6}, {MYIP6, ADDRESS_IPV6}, {IPV6, ADDRESS_IPV6}, {IP6ADDR, ADDRESS_IPV6},
+    };
+    static const int prefixes[] = {IP6LANPREFIX, PREFIX};
+    int status = params->values[MYIP] ? dyndns_add_addresses(&job->addresses, params->values[MYIP]) : 0;
+
+    for (size_t i = 0; i < ELEMENTS(families) && status == 0; i++) {
+        const char *text = params->values[families[i].parameter];
+        status = text ? dyndns_add_family(&job->addresses, families[i].family, text) : 0;
+    }
+    for (size_t i = 0; i < ELEMENTS(prefixes) && status == 0; i++) {
+        const char *text = params->values[prefixes[i]];
+        status = text ? dyndns_add_prefix(&job->addresses, text) : 0;
+    }
+    dyndns_default(&job->addresses, &job->request->source);
+    return status;
+}
+
+static void read_name(const char *text, size_t length, struct name *ret_name)
+{
+    while (length > 0 && *text == ' ') {
+        text++;
+        length--;
+    }
+    while (length > 0 && text[length - 1] == ' ') {
+        length--;
+    }
+    if (name_parse(text, length, ret_name, NULL) < 0) {
+        ret_name->text[0] = '\0';
+    }
+}
+
+/* -E2BIG: more than 20; -ENOENT: none in the list. */
+static int read_hostnames(struct job *job, const char *text)
+{
+    if (!text || text[0] == '\0' || strcasecmp(text, "YES") == 0) {
+        job->find_by_secret = true;
+        return 0;
+    }
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        if (length > 0) {
+            if (job->line_count == HOSTS_MAX) {
+                return -E2BIG;
+            }
+            read_name(text, length, &job->hostnames[job->line_count++]);
+        }
+        if (text[length] == '\0') {
+            return job->line_count > 0 ? 0 : -ENOENT;
+        }
+        text += length + 1;
+    }
+}
+
+/* False: answered. */
+static bool read_parameters(struct job *job, const struct params *params)
+{
+    int status = read_hostnames(job, params->values[HOSTNAME]);
+
+    if (status < 0) {
+        answer_word(job->request, 400, status == -E2BIG ? "numhost" : "notfqdn");
+        return false;
+    }
+    if (read_addresses(job, params) < 0) {
+        answer_word(job->request, not_an_address.status, not_an_address.text);
+        return false;
+    }
+    return true;
+}
+
+/* ---- hosts ------------------------------------------------------------------------------------------------------ */
+
+static struct proof proof_of(const struct job *job)
+{
+    return (struct proof){
+        .scheme = AUTH_BASIC,
+        .source = job->request->source,
+        .secret = job->password,
+        .secret_length = job->password_length,
+    };
+}
+
+/* Without a hostname: the user name where that is a host, else the one host that the secret belongs to. -EACCES: none;
+ * -EINVAL: several. */
+static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now_s)
+{
+    const struct proof proof = proof_of(job);
+    const struct host *found[2 * RECORD_TYPE_COUNT];
+
+    job->line_count = 1;
+    if (name_parse(job->user, strlen(job->user), &job->hostnames[0], NULL) == 0 &&
+        auth_host(hosts, &proof, &job->hostnames[0], RECORD_A, now_s)) {
+        return 0;
+    }
+    size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found));
+    if (count == 0) {
+        return -EACCES;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (i >= ELEMENTS(found) || strcmp(found[i]->hostname, found[0]->hostname) != 0) {
+            return -EINVAL;
+        }
+    }
+    return name_parse(found[0]->hostname, strlen(found[0]->hostname), &job->hostnames[0], NULL);
+}
+
+/* The host's own addresses, in the order in which they were sent; returns how many of its families are named, or a
+ * negative errno. */
+static int add_own(struct job *job, struct line *line, struct update *update, const struct hosts *hosts,
+                   const struct proof *proof, const struct name *name, int64_t now_s)
+{
+    line->first_item = update_count(update);
+    for (int i = 0; i < RECORD_TYPE_COUNT; i++) {
+        enum record_type type = (enum record_type)(job->addresses.ipv6_first ? 1 - i : i);
+        const struct address *address = &job->addresses.families[type].address;
+        const struct host *host = auth_host(hosts, proof, name, type, now_s);
+        if (address->family == ADDRESS_NONE || !host || !host_has_type(host, type)) {
+            continue;
+        }
+        int status = update_add(update, host, address, false);
+        if (status < 0) {
+            return status;
+        }
+    }
+    line->item_count = update_count(update) - line->first_item;
+    return 0;
+}
+
+static int add_followers(struct job *job, struct line *line, struct update *update, const struct host *router)
+{
+    line->first_follower = update_count(update);
+    int status = job->addresses.has_prefix ? follow_add(update, router, &job->addresses.prefix) : 0;
+    line->follower_count = update_count(update) - line->first_follower;
+    return status;
+}
+
+/* Can the followers have addresses in that prefix? Asked before anything of the host is added. */
+static bool prefix_fits(const struct job *job, const struct host *router)
+{
+    struct address address;
+
+    if (!job->addresses.has_prefix) {
+        return true;
+    }
+    if (job->addresses.prefix.length > 64) {
+        return false;
+    }
+    for (uint32_t i = 0; i < router->follower_count; i++) {
+        const struct host *follower = router->followers[i];
+        if (prefix_make_address(&job->addresses.prefix, follower->subnet_id, follower->interface_id, &address) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns whether the credentials fit, or a negative errno. */
+static int add_line(struct job *job, size_t index, struct update *update, const struct hosts *hosts, int64_t now_s)
+{
+    const struct proof proof = proof_of(job);
+    const struct name *name = &job->hostnames[index];
+    struct line *line = &job->lines[index];
+    const struct host *host = auth_host(hosts, &proof, name, RECORD_A, now_s);
+
+    if (!host) {
+        line->word = &nohost;
+        return 0;
+    }
+    if (!prefix_fits(job, host)) {
+        line->word = &not_an_address;
+        return 1;
+    }
+    int status = add_own(job, line, update, hosts, &proof, name, now_s);
+    if (status == 0) {
+        status = add_followers(job, line, update, host);
+    }
+    if (line->item_count + line->follower_count == 0) {
+        line->word = &nohost; /* it has none of the families that are named */
+    }
+    return status < 0 ? status : 1;
+}
+
+/* ---- answer ------------------------------------------------------------------------------------------------------ */
+
+static const struct word *word_of_outcome(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_SET: return &good;
+    case OUTCOME_UNCHANGED: return &nochg;
+    case OUTCOME_NO_RECORD: return &nohost;
+    case OUTCOME_LOCKED: return &abuse;
+    case OUTCOME_UNUSABLE: /* a router without its WAN sends 0.0.0.0: it must not give up for ever */
+    case OUTCOME_PRIVATE:
+    case OUTCOME_NOT_SOURCE:
+    case OUTCOME_CONFLICT:
+    case OUTCOME_REFUSED: return &dnserr;
+    case OUTCOME_NO_ZONE:
+    case OUTCOME_TIMED_OUT:
+    case OUTCOME_QUEUE_FULL:
+    case OUTCOME_STOPPING: break;
+    }
+    return &provider_down;
+}
+
+/* One answer for several records: the first that failed, else whether any was set. */
+static const struct word *word_of_items(const struct update *update, size_t first, size_t count)
+{
+    const struct word *word = &nochg;
+
+    for (size_t i = first; i < first + count; i++) {
+        const struct word *one = word_of_outcome(update_item(update, i)->outcome);
+        if (one != &good && one != &nochg) {
+            return one;
+        }
+        if (one == &good) {
+            word = &good;
+        }
+    }
+    return word;
+}
+
+static const struct word *word_of_line(const struct line *line, const struct update *update)
+{
+    if (line->word) {
+        return line->word;
+    }
+    if (line->item_count == 0) { /* only a prefix was named: the followers speak for it */
+        return word_of_items(update, line->first_follower, line->follower_count);
+    }
+    return word_of_items(update, line->first_item, line->item_count);
+}
+
+static void append_addresses(const struct job *job, const struct line *line, const struct update *update,
+                             struct buffer *body)
+{
+    if (line->item_count == 0) {
+        buffer_printf(body, " %s", job->addresses.prefix_text);
+        return;
+    }
+    for (size_t i = 0; i < line->item_count; i++) {
+        enum record_type type = update_item(update, line->first_item + i)->type;
+        buffer_printf(body, "%c%s", i == 0 ? ' ' : ',', job->addresses.families[type].text);
+    }
+}
+
+/* A line each; the status is that of the first that failed, unless one was done. */
+static void answer_lines(struct job *job, const struct update *update)
+{
+    struct answer answer = {.content_type = "text/plain; charset=utf-8", .dialect = DIALECT};
+    const struct word *first_failed = NULL;
+    bool any_done = false;
+
+    for (size_t i = 0; i < job->line_count; i++) {
+        const struct word *word = word_of_line(&job->lines[i], update);
+        bool done = word == &good || word == &nochg;
+        buffer_append_text(&answer.body, word->text);
+        if (done) {
+            append_addresses(job, &job->lines[i], update, &answer.body);
+        } else if (!first_failed) {
+            first_failed = word;
+        }
+        if (done && (!any_done || word == &good)) {
+            answer.result = word->text;
+        }
+        any_done |= done;
+        buffer_append_char(&answer.body, '\n');
+    }
+    if (!any_done) {
+        answer.result = first_failed ? first_failed->text : nohost.text;
+    }
+    answer.status = any_done || !first_failed ? 200 : first_failed->status;
+    answer.retry_after_s = answer.status == 503 ? RETRY_AFTER_S : 0;
+    request_answer(job->request, &answer);
+}
+
+static void answer_outcome(struct update *update, void *userdata)
+{
+    _cleanup_(job_freep) struct job *job = userdata;
+
+    answer_lines(job, update);
+    update_free(update);
+}
+
+/* ---- the request -------------------------------------------------------------------------------------------------- */
+
+static void refuse_credentials(struct job *job)
+{
+    access_failed(job->request, DIALECT);
+    answer_word(job->request, 401, "badauth");
+}
+
+/* Takes both. */
+static void run_job(struct job *job_taken, struct update *update, const struct hosts *hosts, int64_t now_s)
+{
+    _cleanup_(job_freep) struct job *job = job_taken;
+    bool any_fits = false;
+
+    for (size_t i = 0; update && i < job->line_count; i++) {
+        int status = add_line(job, i, update, hosts, now_s);
+        if (status < 0) {
+            update_free(TAKE_PTR(update));
+            break;
+        }
+        any_fits |= status > 0;
+    }
+    if (!update) {
+        answer_word(job->request, provider_down.status, provider_down.text);
+    } else if (!any_fits) {
+        refuse_credentials(job);
+        update_free(update);
+    } else {
+        update_run(update, answer_outcome, TAKE_PTR(job));
+    }
+}
+
+/* Takes the job. */
+static void find_hosts(struct job *job_taken)
+{
+    _cleanup_(job_freep) struct job *job = job_taken;
+    const struct service *service = job->request->service;
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(service->current);
+    int64_t now_s = clock_realtime_s(service->clock);
+    int status = job->find_by_secret ? find_hostname(job, hosts, now_s) : 0;
+
+    if (status == -EACCES) {
+        refuse_credentials(job);
+    } else if (status < 0) {
+        answer_word(job->request, 400, "notfqdn");
+    } else {
+        struct update *update = update_new(service->updater, DIALECT, hosts, &job->request->source, AUTH_BASIC);
+        run_job(TAKE_PTR(job), update, hosts, now_s);
+    }
+}
+
+void api_dyndns(struct request *request)
+{
+    _cleanup_(params_done) struct params params = {0};
+    _cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+    const char *reason;
+    int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
+
+    if (status == -ENOMEM) {
+        answer_word(request, provider_down.status, provider_down.text);
+        return;
+    }
+    if (status < 0) {
+        answer_word(request, 400, "notfqdn");
+        return;
+    }
+    job->request = request;
+    status = read_credentials(job, &params);
+    if (status == -ENOENT) { /* challenged, not counted as a failed login */
+        answer_word(request, 401, "badauth");
+    } else if (!access_may_try(request, NULL)) {
+        answer_word(request, abuse.status, abuse.text);
+    } else if (status < 0) {
+        refuse_credentials(job);
+    } else if (read_parameters(job, &params)) {
+        if (params.values[OFFLINE] && strcasecmp(params.values[OFFLINE], "YES") == 0) {
+            answer_word(request, 400, "!donator");
+        } else {
+            find_hosts(TAKE_PTR(job));
+        }
+    }
+}

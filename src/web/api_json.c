@@ -1,0 +1,83 @@
+#include "web/api_json.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "web/query.h"
+
+#define DIALECT "json"
+
+bool api_json_matches(const struct request *request)
+{
+    size_t blanks = strspn(request->body, " \t\r\n");
+
+    return request->method == REQUEST_POST && request->body[blanks] == '{';
+}
+
+static void decref_json(json_t **json)
+{
+    json_decref(*json);
+}
+
+enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE, KEYS };
+
+static const char *const keys[KEYS] = {
+    [MODE] = "execution_mode",
+    [HOSTNAME] = "ddns_hostname",
+    [HASH] = "validation_hash",
+    [INTERNAL_IP] = "internal_ip",
+    [TIME] = "time",
+    [NONCE] = "nonce",
+    [SIGNATURE] = "signature",
+};
+
+/* The value of a key as text; a whole number is taken for `time`. False: it is of another type. */
+static bool text_of(const json_t *value, char number[24], const char **ret_text)
+{
+    *ret_text = NULL;
+    if (!value || json_is_null(value)) {
+        return true;
+    }
+    if (json_is_string(value)) {
+        *ret_text = json_string_value(value);
+        return true;
+    }
+    if (json_is_integer(value)) {
+        (void)snprintf(number, 24, "%lld", (long long)json_integer_value(value));
+        *ret_text = number;
+        return true;
+    }
+    return false;
+}
+
+void api_json(struct request *request)
+{
+    _cleanup_(decref_json) json_t *object =
+        json_loadb(request->body, request->body_length, JSON_REJECT_DUPLICATES, NULL);
+    const char *values[KEYS];
+    char numbers[KEYS][24];
+
+    if (!json_is_object(object)) {
+        query_refuse(request, DIALECT, 400, "bad_request",
+                     "the body is not a JSON object with each key once; check its quotes");
+        return;
+    }
+    for (size_t i = 0; i < KEYS; i++) {
+        if (!text_of(json_object_get(object, keys[i]), numbers[i], &values[i])) {
+            query_refuse(request, DIALECT, 400, "bad_request", "a value in the JSON object is not a string; quote it");
+            return;
+        }
+    }
+    query_run(request, &(struct query){
+                           .dialect = DIALECT,
+                           .mode = values[MODE],
+                           .hostname = values[HOSTNAME],
+                           .hash = values[HASH],
+                           .internal_ip = values[INTERNAL_IP],
+                           .time = values[TIME],
+                           .nonce = values[NONCE],
+                           .signature = values[SIGNATURE],
+                           .status_when_changed = 201,
+                       });
+}
