@@ -30,8 +30,8 @@ struct record_view {
     enum record_foreign foreign;
     struct address address; /* RECORD_PLAIN: what DNS holds */
     uint32_t ttl_s;
-    int64_t looked_at_ms; /* monotonic; when the knowledge was last confirmed by a look or an accepted change */
-    bool busy;            /* a change is queued or under way: the knowledge is about to be out of date */
+    int64_t looked_at_ms;    /* monotonic; when the knowledge was last confirmed by a look or an accepted change */
+    bool busy;               /* a change is queued or under way: the knowledge is about to be out of date */
     struct address last_set; /* what we last set, from the state; family NONE: nothing */
     uint32_t last_set_ttl_s;
 };
@@ -59,8 +59,8 @@ void record_touch(struct record *record, const struct address *source, int64_t n
 
 /* Any thread: counts a change on its way. Returns true when it is the first one (the record was not busy). */
 bool record_begin(struct record *record);
-/* I/O thread: as many as were begun have ended. */
-void record_end(struct record *record, uint32_t count);
+/* Any thread: as many as were begun have ended. Returns true when none is left (the record is not busy any more). */
+bool record_end(struct record *record, uint32_t count);
 
 /* I/O thread. */
 void record_know(struct record *record, enum record_knowledge knowledge, enum record_foreign foreign,
@@ -70,9 +70,30 @@ void record_set_last(struct record *record, const struct address *address, uint3
 void *record_slot(const struct record *record);
 void record_set_slot(struct record *record, void *slot);
 
+/* What dns/changes notes about a record; zeroed at first. I/O thread only. */
+struct record_mark {
+    uint32_t listing; /* the listing of the zone that has seen it, or since whose beginning it was changed */
+    bool is_drifted;  /* DNS holds something else than we last set, and that has been told */
+};
+struct record_mark *record_mark(struct record *record);
+
+/* Counts the calls of records_configure; record_since is the count at which the record was (again) configured,
+ * so that a listing which began before does not speak about it. Any thread. */
+uint32_t records_generation(const struct records *records);
+uint32_t record_since(const struct record *record);
+
+/* Makes one record, or finds it, as records_configure does for each of a host's; returns borrowed, NULL: no memory.
+ * Before the I/O thread runs. It is configured until a records_configure leaves it out. */
+struct record *records_add(struct records *records, const char *hostname, enum record_type type, uint32_t zone);
+
+/* The record after `after` in a zone's list, configured or not; NULL: the first, and at the end. New ones come at
+ * the end, so that a walk may pause. */
+struct record *records_next(struct records *records, uint32_t zone, const struct record *after);
+
 /* I/O thread: calls `each` for every configured record of a zone (for read-back); returns their number.
  * `each` may be NULL. */
-size_t records_each(struct records *records, uint32_t zone, void (*each)(struct record *record, void *userdata), void *userdata);
+size_t records_each(struct records *records, uint32_t zone, void (*each)(struct record *record, void *userdata),
+                    void *userdata);
 
 /* I/O thread: takes up to `count` touches out of the table (oldest first); the hostnames are borrowed for ever. */
 size_t records_take_touches(struct records *records, struct state_touch *ret_touches, size_t count);
