@@ -1,9 +1,9 @@
 /*
- * The pace at which one provider account may be called: a bucket of tokens, each of which comes back a second
- * after it was taken, so that no second ever holds more calls than the pace. Throttling halves the pace, quiet
+ * The pace at which one provider account may be called: a bucket of tokens, each of which comes back a little over
+ * a second after it was taken, so that no second ever holds more calls than the pace. Throttling halves the pace, quiet
  * seconds raise it again by steps up to the ceiling. Who wants to call asks and is granted in turn: changes (and
  * look-ups that a change waits for) first, then the read-back with what is left. One ask per zone and kind makes
- * the turn fair between zones. I/O thread only.
+ * the turn fair between zones. I/O thread only, but for account_pace.
  */
 #ifndef DDNS53_DNS_ACCOUNT_H
 #define DDNS53_DNS_ACCOUNT_H
@@ -26,7 +26,8 @@ struct account_ask {
     enum account_priority priority;
 };
 
-/* requests_per_second 0: no pace (asks are granted at once). Borrows the loop. */
+/* requests_per_second 0: no pace (asks are granted at once). Borrows the loop, which must not turn once the account
+ * is freed. NULL: no memory. */
 struct account *account_new(struct loop *loop, uint32_t requests_per_second);
 void account_free(struct account *account);
 DEFINE_CLEANUP(struct account *, account_free)
@@ -38,6 +39,6 @@ void account_give_back(struct account *account);
 
 void account_throttled(struct account *account);
 void account_set_ceiling(struct account *account, uint32_t requests_per_second);
-double account_pace(const struct account *account); /* requests a second now; 0: none */
+double account_pace(const struct account *account); /* requests a second now; 0: none. Any thread */
 
 #endif
