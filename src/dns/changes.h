@@ -75,13 +75,15 @@ struct changes_options {
     uint32_t queued_max;
 };
 
-/* Borrows all; metrics and state may be NULL in tests (nothing is committed then). */
+/* Borrows all; metrics and state may be NULL in tests (nothing is committed then). NULL: no memory. */
 struct changes *changes_new(struct loop *loop, struct records *records, struct state *state, struct metrics *metrics,
                             const struct changes_options *options);
+/* Once the loop has ended and nobody renders the metrics any more. What is left is answered CHANGE_STOPPING. */
 void changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free)
 
-/* Before the loop runs, in the order of the settings' zones. Borrows name, ops and account, takes `zone`. */
+/* Before the loop runs, in the order of the settings' zones. Borrows name, ops and account, takes `zone` unless it
+ * returns -ENOMEM. */
 int changes_add_zone(struct changes *changes, const char *name, const struct provider_ops *ops,
                      struct provider_zone *zone, struct account *account);
 /* Starts the read-back of all zones. */
@@ -95,7 +97,8 @@ void changes_reconfigure(struct changes *changes, const struct changes_options *
 
 /* I/O thread: no retries past deadline_ms (monotonic); when the queue is empty or the deadline has come, what is left
  * is answered CHANGE_STOPPING and `drained` is called once with the number that was left. */
-void changes_drain(struct changes *changes, int64_t deadline_ms, void (*drained)(void *userdata, size_t left), void *userdata);
+void changes_drain(struct changes *changes, int64_t deadline_ms, void (*drained)(void *userdata, size_t left),
+                   void *userdata);
 
 /* Any thread: what is wrong, for /healthz: one line per zone that has failed for failing_ms and for a state that cannot
  * be written. Returns the number of lines appended. */
