@@ -144,7 +144,7 @@ int host_read_mac_address(const struct host_file *file, const struct host_key *r
         value_add_error(file->problems, row->name, node, "is no MAC address, write it like 51:6B:00:A6:F5:77");
         return -EINVAL;
     }
-    if (draft->given[HOST_INTERFACE_ID] == NULL) {
+    if (draft->given[HOST_INTERFACE_ID] == NULL) { /* one that comes later replaces it */
         eui64_from_mac(mac, draft->host.interface_id);
     }
     return 0;
@@ -246,21 +246,20 @@ static void check_needed(const struct host_file *file, const struct host_draft *
     }
 }
 
+/* In the order of the file, so that its problems come in that order too. */
 static int read_keys(const struct host_file *file, struct host_draft *draft)
 {
     for (size_t i = 0; i < draft->node->count; i++) {
+        const struct yaml_node *node = draft->node->items[i];
         enum host_key_id id;
-        if (host_key_find(file->problems, draft->node->keys[i], &id) == 0) {
-            draft->given[id] = draft->node->items[i];
+        if (host_key_find(file->problems, draft->node->keys[i], &id) < 0) {
+            continue;
         }
-    }
-    for (size_t id = 0; id < HOST_KEY_COUNT; id++) {
-        const struct host_key *row = host_key_row((enum host_key_id)id);
-        if (draft->given[id] != NULL && row->read != NULL) {
-            int r = row->read(file, row, draft->given[id], draft);
-            if (r < 0 && r != -EINVAL) {
-                return r;
-            }
+        const struct host_key *row = host_key_row(id);
+        draft->given[id] = node;
+        int r = row->read != NULL ? row->read(file, row, node, draft) : 0;
+        if (r < 0 && r != -EINVAL) {
+            return r;
         }
     }
     return 0;
