@@ -245,8 +245,9 @@ static const struct host *authenticate(struct request *request, const struct que
         query_refuse(
             request, query->dialect, 401, "badauth",
             "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
+        return NULL;
     }
-    return host;
+    return proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host) ? NULL : host;
 }
 
 static void run_set(struct request *request, const struct query *query)
