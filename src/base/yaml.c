@@ -193,7 +193,6 @@ static int close_collection(struct builder *builder)
 {
     struct open_node *open = &builder->open[--builder->depth];
     struct yaml_node *node = open->node;
-    struct yaml_node **children = builder->pending + open->first;
     size_t child_count = builder->pending_count - open->first;
     size_t stride = node->kind == YAML_MAPPING ? 2 : 1;
     int r = 0;
@@ -208,9 +207,10 @@ static int close_collection(struct builder *builder)
         node->items = slots;
         node->keys = stride == 2 ? slots + node->count : NULL;
         for (size_t i = 0; i < node->count; i++) {
-            node->items[i] = children[i * stride + stride - 1];
+            size_t child = open->first + i * stride;
+            node->items[i] = builder->pending[child + stride - 1];
             if (stride == 2) {
-                node->keys[i] = children[i * stride];
+                node->keys[i] = builder->pending[child];
             }
         }
     }
