@@ -184,7 +184,7 @@ static void find_routers(struct building *building)
     struct problems *problems = building->file->problems;
     struct hosts *hosts = building->hosts;
 
-    for (size_t i = 0; i < hosts->count; i++) {
+    for (size_t i = 0; i < building->list->count; i++) {
         struct host *host = &hosts->rows[i];
         const struct yaml_node *item = building->list->items[i];
         const struct yaml_node *node = item->kind == YAML_MAPPING ? yaml_get(item, "follows") : NULL;
