@@ -6,9 +6,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CHUNK_MIN_BYTES 1024
-#define CHUNK_MAX_BYTES 65536
+#define CHUNK_MAX_BYTES ((size_t)1024 * 1024)
+/* From here on a chunk is mapped, and not from the heap, where it would lie between what lives on: a reload of a
+ * million hosts gives its memory back. */
+#define MAPPED_MIN_BYTES ((size_t)256 * 1024)
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -17,6 +21,36 @@ struct arena_chunk {
     size_t texts; /* from the back: what does not */
     alignas(void *) char bytes[];
 };
+
+/* Zeroed. */
+static struct arena_chunk *chunk_new(size_t size)
+{
+    struct arena_chunk *chunk = NULL;
+    size_t whole = sizeof(*chunk) + size;
+    if (size >= MAPPED_MIN_BYTES) {
+        chunk = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (chunk == MAP_FAILED) {
+            return NULL;
+        }
+    } else {
+        chunk = calloc(1, whole);
+        if (chunk == NULL) {
+            return NULL;
+        }
+    }
+    chunk->size = size;
+    return chunk;
+}
+
+static void chunk_free(struct arena_chunk *chunk)
+{
+    explicit_bzero(chunk->bytes, chunk->size);
+    if (chunk->size >= MAPPED_MIN_BYTES) {
+        (void)munmap(chunk, sizeof(*chunk) + chunk->size);
+    } else {
+        free(chunk);
+    }
+}
 
 static struct arena_chunk *chunk_with_room(struct arena *arena, size_t size)
 {
@@ -34,11 +68,10 @@ static struct arena_chunk *chunk_with_room(struct arena *arena, size_t size)
     if (own) {
         chunk_size = size;
     }
-    struct arena_chunk *fresh = calloc(1, sizeof(*fresh) + chunk_size);
+    struct arena_chunk *fresh = chunk_new(chunk_size);
     if (fresh == NULL) {
         return NULL;
     }
-    fresh->size = chunk_size;
     if (own && chunk != NULL) {
         fresh->next = chunk->next;
         chunk->next = fresh;
@@ -86,8 +119,7 @@ void arena_done(struct arena *arena)
     struct arena_chunk *next = NULL;
     for (struct arena_chunk *chunk = arena->chunks; chunk != NULL; chunk = next) {
         next = chunk->next;
-        explicit_bzero(chunk->bytes, chunk->size);
-        free(chunk);
+        chunk_free(chunk);
     }
     arena->chunks = NULL;
 }

@@ -146,8 +146,9 @@ static int fill_temporary(int fd, const void *bytes, size_t length, mode_t mode,
     if (r < 0) {
         return r;
     }
-    /* Root edits a file that the daemon's group reads: it must stay readable. Who is not root may fail to. */
-    if (old != NULL && fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM) {
+    /* Root edits a file that the daemon's group reads: it must stay readable. Who is not root may not give files
+     * away (EPERM), and in a container the old owner may have no number (EINVAL). */
+    if (old != NULL && fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM && errno != EINVAL) {
         return -errno;
     }
     if (fchmod(fd, mode) < 0 || fsync(fd) < 0) {

@@ -1,6 +1,6 @@
 /*
- * XML as Route 53 and STS speak it, read through expat into a small tree: elements, their text, no
- * attributes but the root's namespace. Document type declarations are refused (no entities), depth and size
+ * XML as Route 53 and STS speak it, read through expat into a small tree: elements and their
+ * text; prefixes and attributes are dropped. Document type declarations are refused (no entities), depth and size
  * are bounded. The writer escapes text. Pure; the tree is owned by its document.
  */
 #ifndef DDNS53_BASE_XML_H

@@ -406,7 +406,9 @@ static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
     case -EFBIG: problems_add(problems, 0, 0, "larger than %zu bytes, which is the limit", limit_bytes); break;
     case -EISDIR:
     case -EINVAL: problems_add(problems, 0, 0, "not a regular file; give another path"); break;
-    default: problems_add(problems, 0, 0, "cannot be read: %s", strerror(-error)); break;
+    default:
+        problems_add(problems, 0, 0, "cannot be read: %s; check the path, its owner and mode", strerror(-error));
+        break;
     }
     return -EINVAL;
 }

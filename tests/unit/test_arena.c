@@ -17,7 +17,7 @@ static void test_pieces_do_not_overlap(void **state)
     static unsigned char *pieces[3000];
     static char *texts[3000];
     for (size_t i = 0; i < ELEMENTS(pieces); i++) {
-        size_t size = i % 100 == 0 ? 20000 + i * 10 : i % 67;
+        size_t size = i % 100 == 0 ? 20000 + i * 200 : i % 67;
         pieces[i] = arena_alloc(&arena, size);
         assert_non_null(pieces[i]);
         assert_int_equal((uintptr_t)pieces[i] % sizeof(void *), 0);
@@ -29,7 +29,7 @@ static void test_pieces_do_not_overlap(void **state)
         assert_non_null(texts[i]);
     }
     for (size_t i = 0; i < ELEMENTS(pieces); i++) {
-        size_t size = i % 100 == 0 ? 20000 + i * 10 : i % 67;
+        size_t size = i % 100 == 0 ? 20000 + i * 200 : i % 67;
         for (size_t j = 0; j < size; j++) {
             assert_int_equal(pieces[i][j], i % 251);
         }
