@@ -400,11 +400,8 @@ static int compare_series(const void *a, const void *b)
     const struct series *left = *(const struct series *const *)a;
     const struct series *right = *(const struct series *const *)b;
     size_t shorter = left->key_length < right->key_length ? left->key_length : right->key_length;
-    int order = memcmp(left->key, right->key, shorter);
-    if (order == 0) {
-        order = (left->key_length > right->key_length) - (left->key_length < right->key_length);
-    }
-    return order;
+    /* Both hold as many texts, each with its NUL: none is the beginning of another. */
+    return memcmp(left->key, right->key, shorter);
 }
 
 /* Sorted by label values, so that two renderings differ only in what has changed. Returns what was dropped. */

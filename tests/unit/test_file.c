@@ -132,6 +132,18 @@ static void test_replace(void **state)
     assert_int_equal(count_entries(folder), 1);
 }
 
+static void test_replace_without_folder(void **state)
+{
+    const char *folder = *state;
+    char before[TEMPORARY_PATH_SIZE];
+    assert_non_null(getcwd(before, sizeof(before)));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(file_replace("file", "here", 4, 0600), 0);
+    assert_int_equal(chdir(before), 0);
+    expect_content(temporary_path(folder, "file"), "here");
+    assert_int_equal(count_entries(folder), 1);
+}
+
 static void test_replace_keeps_owner(void **state)
 {
     const char *folder = *state;
@@ -294,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_read_of_unknown_size),
         cmocka_unit_test_setup_teardown(test_read_large, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replace_without_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace_keeps_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace_follows_link, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace_refuses, setup, teardown),
