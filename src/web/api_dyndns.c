@@ -345,7 +345,8 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
     const struct proof proof = proof_of(job);
     const struct name *name = &job->hostnames[index];
     struct line *line = &job->lines[index];
-    const struct host *host = auth_host(hosts, &proof, name, RECORD_A, now_s);
+    /* Followers hang on the row that has AAAA, where a name has a row for each family. */
+    const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s);
 
     if (!host) {
         line->word = &nohost;
