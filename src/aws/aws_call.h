@@ -59,6 +59,7 @@ DEFINE_CLEANUP(struct aws_service *, aws_service_free)
 int aws_call(struct aws_service *service, const char *operation, const char *method, const char *path,
              const char *query, const char *body, size_t body_length, aws_done done, void *userdata,
              struct aws_call **ret_call);
+/* Its `done` is not called any more. NULL is fine; the call must not have ended. */
 void aws_call_cancel(struct aws_call *call);
 
 /* Seconds that AWS's clock is ahead of ours, as learnt from a refused call. */
