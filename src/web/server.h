@@ -22,13 +22,13 @@ struct server_options {
     size_t listen_count;
     const int *sockets; /* already listening, from systemd; take the place of `listen`; taken */
     size_t socket_count;
-    struct tls *tls; /* NULL: plain */
+    struct tls *tls;  /* NULL: plain */
     unsigned threads; /* 0: one per core */
     uint32_t connections;
-    uint32_t connections_per_address; /* 0: no limit */
-    uint32_t request_ms; /* from accept to the last byte of the request */
+    uint32_t connections_per_address;                           /* 0: no limit */
+    uint32_t request_ms;                                        /* from accept to the last byte of the request */
     const struct route *(*find)(const struct request *request); /* route_find, or admin's own */
-    bool check_api_keys; /* server.api_keys counts here */
+    bool check_api_keys;                                        /* server.api_keys counts here */
 };
 
 /* Starts to listen; logs `event=listening what=... address=... tls=...` for each. Negative errno with a sentence in
@@ -47,5 +47,8 @@ void server_reap(struct server *server, int64_t now_ms);
 /* Requests that a handler has not answered yet. */
 size_t server_requests_pending(const struct server *server);
 size_t server_connections(const struct server *server);
+
+/* The port of the index-th listener, the real one where 0 was asked for; 0: a unix socket, or no such listener. */
+uint16_t server_port(const struct server *server, size_t index);
 
 #endif

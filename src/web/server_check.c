@@ -1,0 +1,198 @@
+#include "web/server_check.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/parse.h"
+#include "web/client_address.h"
+
+static const struct refusal line_too_long = {
+    414, true, "line_too_long",
+    "the request line is longer than 4096 bytes; send long values as a form in a POST body\n"};
+static const struct refusal headers_too_large = {
+    431, true, "headers_too_large", "the headers are larger than 16384 bytes; send fewer or shorter ones\n"};
+static const struct refusal ambiguous_body = {
+    400, true, "ambiguous_body",
+    "the length of the body is not clear; send one Content-Length, or Transfer-Encoding: "
+    "chunked alone\n"};
+static const struct refusal method_not_allowed = {405, false, "method", "only GET and POST are understood here\n"};
+static const struct refusal bad_forwarding = {400, false, "forwarded",
+                                              "X-Forwarded-For or Forwarded is malformed; the proxy in front of this "
+                                              "server must put the client's address there\n"};
+static const struct refusal no_api_key = {
+    403, false, "api_key", "this server needs an API key; send one that it knows in the header x-api-key\n"};
+
+const struct refusal refusal_body_too_large = {413, true, "body_too_large",
+                                               "the body is larger than 8192 bytes; send less\n"};
+const struct refusal refusal_not_found = {404, false, "not_found",
+                                          "there is nothing at this path; check the URL against the manual\n"};
+
+/* ---- headers ---- */
+
+struct lookup {
+    const char *name;
+    size_t count;
+    const char *value; /* the first */
+    bool differ;
+};
+
+static enum MHD_Result visit(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct lookup *lookup = userdata;
+
+    (void)kind;
+    if (strcasecmp(name, lookup->name) != 0) {
+        return MHD_YES;
+    }
+    const char *text = value != NULL ? value : "";
+    if (lookup->count++ == 0) {
+        lookup->value = text;
+    } else if (strcmp(lookup->value, text) != 0) {
+        lookup->differ = true;
+    }
+    return MHD_YES;
+}
+
+static struct lookup look_up(const struct exchange *exchange, const char *name)
+{
+    struct lookup lookup = {.name = name};
+
+    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, visit, &lookup);
+    return lookup;
+}
+
+const char *check_header(const struct request *request, const char *name)
+{
+    struct lookup lookup = look_up((const struct exchange *)request, name);
+
+    return lookup.differ ? NULL : lookup.value;
+}
+
+struct joined {
+    const char *name;
+    bool any;
+    struct buffer value;
+};
+
+static enum MHD_Result join(void *userdata, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct joined *joined = userdata;
+
+    (void)kind;
+    if (strcasecmp(name, joined->name) == 0) {
+        buffer_append_text(&joined->value, joined->any ? ", " : "");
+        buffer_append_text(&joined->value, value != NULL ? value : "");
+        joined->any = true;
+    }
+    return MHD_YES;
+}
+
+/* ---- the checks, in the order in which they count ---- */
+
+static const struct refusal *check_sizes(const struct exchange *exchange, const char *method, const char *version)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t line_length = strlen(method) + 1 + exchange->target_length + 1 + strlen(version);
+
+    if (line_length > REQUEST_LINE_MAX_BYTES) {
+        return &line_too_long;
+    }
+    /* It counts from the first byte of the line to the empty line. */
+    if (info != NULL && info->header_size > line_length + 2 + REQUEST_HEADERS_MAX_BYTES) {
+        return &headers_too_large;
+    }
+    return NULL;
+}
+
+/* libmicrohttpd takes the first Content-Length, prefers Transfer-Encoding, and reads one that it does not know until
+ * the end of the connection: a proxy in front may see another request than we do (RFC 9112 section 11.2). */
+static const struct refusal *check_framing(const struct exchange *exchange)
+{
+    struct lookup length = look_up(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    struct lookup encoding = look_up(exchange, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    uint64_t bytes = 0;
+
+    if (encoding.count > 0) {
+        bool is_chunked = encoding.count == 1 && strcasecmp(encoding.value, "chunked") == 0;
+        return is_chunked && length.count == 0 ? NULL : &ambiguous_body;
+    }
+    if (length.differ) {
+        return &ambiguous_body;
+    }
+    if (length.count == 0) {
+        return NULL;
+    }
+    /* Leading zeros are allowed there; what is no number libmicrohttpd has answered itself. */
+    const char *digits = length.value + strspn(length.value, "0");
+    return *digits != '\0' && parse_uint(digits, strlen(digits), 0, REQUEST_BODY_MAX_BYTES, &bytes) < 0
+               ? &refusal_body_too_large
+               : NULL;
+}
+
+static const struct refusal *check_method(struct exchange *exchange, const char *method)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
+        exchange->request.method = REQUEST_GET;
+        return NULL;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
+        exchange->request.method = REQUEST_POST;
+        return NULL;
+    }
+    return &method_not_allowed;
+}
+
+static const struct refusal *check_source(struct exchange *exchange, const struct settings *settings)
+{
+    struct joined x_forwarded_for = {.name = "X-Forwarded-For", .value = BUFFER_INIT};
+    struct joined forwarded = {.name = "Forwarded", .value = BUFFER_INIT};
+
+    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, join, &x_forwarded_for);
+    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, join, &forwarded);
+    bool failed =
+        buffer_status(&x_forwarded_for.value) < 0 || buffer_status(&forwarded.value) < 0 ||
+        client_address(connection_peer(exchange->connection), settings->trusted_proxies, settings->trusted_proxy_count,
+                       x_forwarded_for.any ? buffer_text(&x_forwarded_for.value) : NULL,
+                       forwarded.any ? buffer_text(&forwarded.value) : NULL, &exchange->request.source) < 0;
+    buffer_done(&x_forwarded_for.value);
+    buffer_done(&forwarded.value);
+    return failed ? &bad_forwarding : NULL;
+}
+
+/* Every key is looked at, so that the time does not tell which one fits. */
+static const struct refusal *check_api_key(const struct exchange *exchange, const struct settings *settings)
+{
+    const char *key = check_header(&exchange->request, "x-api-key");
+    bool fits = false;
+
+    if (settings->api_key_count == 0) {
+        return NULL;
+    }
+    for (size_t i = 0; key != NULL && i < settings->api_key_count; i++) {
+        fits |= secret_equals(settings->api_keys[i], key, strlen(key));
+    }
+    return fits ? NULL : &no_api_key;
+}
+
+const struct refusal *check_headers(struct exchange *exchange, const char *method, const char *version)
+{
+    _cleanup_(settings_unrefp) struct settings *settings = current_settings(exchange->exchanges->service->current);
+    /* First of all, so that the log has it whatever else is wrong. */
+    const struct refusal *source = check_source(exchange, settings);
+    const struct refusal *refusal = check_sizes(exchange, method, version);
+
+    if (refusal == NULL) {
+        refusal = check_framing(exchange);
+    }
+    if (refusal == NULL) {
+        refusal = check_method(exchange, method);
+    }
+    if (refusal == NULL) {
+        refusal = source;
+    }
+    if (refusal == NULL && exchange->exchanges->check_api_keys) {
+        refusal = check_api_key(exchange, settings);
+    }
+    return refusal;
+}

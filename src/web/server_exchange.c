@@ -1,0 +1,406 @@
+#include "web/server_exchange.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "web/server_check.h"
+
+/* A chunked body shows its length only as it comes, and libmicrohttpd cannot answer in the middle of it: past the
+ * limit it is read and dropped, and past this the connection is closed without an answer. */
+#define DROPPED_MAX_BYTES 65536
+
+void exchanges_init(struct exchanges *exchanges)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(&exchanges->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&exchanges->all_sent, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void exchanges_done(struct exchanges *exchanges)
+{
+    pthread_cond_destroy(&exchanges->all_sent);
+    pthread_mutex_destroy(&exchanges->lock);
+}
+
+void exchanges_wait(struct exchanges *exchanges, uint32_t linger_ms)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += linger_ms / 1000;
+    until.tv_nsec += (long)(linger_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&exchanges->lock);
+    while (exchanges->unsent > 0 &&
+           pthread_cond_timedwait(&exchanges->all_sent, &exchanges->lock, &until) != ETIMEDOUT) {}
+    pthread_mutex_unlock(&exchanges->lock);
+}
+
+static int64_t now_ms(const struct exchanges *exchanges)
+{
+    return clock_monotonic_ms(exchanges->service->clock);
+}
+
+/* ---- the answer ---- */
+
+static bool add_headers(struct MHD_Response *response, const struct answer *answer, bool closing)
+{
+    char seconds[16];
+    bool ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type) == MHD_YES &&
+              MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") == MHD_YES;
+
+    for (size_t i = 0; ok && i < ANSWER_HEADERS_MAX && answer->headers[i].name != NULL; i++) {
+        ok = MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value) == MHD_YES;
+    }
+    if (ok && answer->retry_after_s > 0) {
+        (void)snprintf(seconds, sizeof(seconds), "%u", answer->retry_after_s);
+        ok = MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds) == MHD_YES;
+    }
+    if (ok && closing) {
+        ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+    }
+    return ok;
+}
+
+/* Takes the body. NULL: no memory. */
+static struct MHD_Response *make_response(struct answer *answer, bool closing)
+{
+    size_t length = answer->body.length;
+    char *body = buffer_take(&answer->body);
+
+    buffer_done(&answer->body);
+    if (body == NULL) {
+        return NULL;
+    }
+    struct MHD_Response *response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        free(body);
+        return NULL;
+    }
+    if (!add_headers(response, answer, closing)) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+static void count(const struct exchange *exchange, const struct answer *answer)
+{
+    const struct service *service = exchange->request.service;
+    int64_t took_ms = now_ms(exchange->exchanges) - exchange->request.started_ms;
+
+    metric_add(service->requests, 1, answer->dialect, answer->result, NULL);
+    metric_observe(service->request_seconds, (double)took_ms / 1000, answer->dialect, NULL, NULL);
+}
+
+/* Any thread. The worker frees the exchange as soon as it can have the lock, so that nothing is touched after. */
+static void take_answer(struct request *request, struct answer *answer)
+{
+    struct exchange *exchange = (struct exchange *)request;
+    bool closing = exchange->refusal != NULL && exchange->refusal->at_once;
+
+    count(exchange, answer);
+    struct MHD_Response *response = make_response(answer, closing || atomic_load(&exchange->exchanges->closing));
+    pthread_mutex_lock(&exchange->lock);
+    if (exchange->is_answered) {
+        pthread_mutex_unlock(&exchange->lock);
+        log_error("request", "the dialect %s answered twice; this is a bug, please report it", answer->dialect);
+        if (response != NULL) {
+            MHD_destroy_response(response);
+        }
+        return;
+    }
+    exchange->is_answered = true;
+    exchange->response = response;
+    exchange->status = answer->status;
+    atomic_fetch_sub(&exchange->exchanges->pending, 1);
+    if (exchange->is_suspended) {
+        MHD_resume_connection(exchange->mhd);
+    }
+    pthread_mutex_unlock(&exchange->lock);
+}
+
+static void log_refusal(const struct exchange *exchange, const struct refusal *refusal)
+{
+    char source[ADDRESS_TEXT_SIZE] = "local";
+    char status[16];
+
+    if (exchange->request.source.family != ADDRESS_NONE) {
+        address_print(&exchange->request.source, source);
+    }
+    (void)snprintf(status, sizeof(status), "%u", refusal->status);
+    log_event(LOG_LEVEL_INFO, "refused", "dialect", "server", "source", source, "status", status, "result",
+              refusal->result, NULL);
+}
+
+static void refuse(struct exchange *exchange, const struct refusal *refusal)
+{
+    struct answer answer = {.status = refusal->status,
+                            .content_type = "text/plain; charset=utf-8",
+                            .dialect = "server",
+                            .result = refusal->result};
+
+    log_refusal(exchange, refusal);
+    exchange->refusal = refusal;
+    if (refusal->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+        answer.headers[0] = (struct answer_header){MHD_HTTP_HEADER_ALLOW, "GET, POST"};
+    }
+    buffer_append_text(&answer.body, refusal->sentence);
+    request_answer(&exchange->request, &answer);
+}
+
+/* ---- the request, from its first line ---- */
+
+/* Where the path starts: a proxy's absolute form (RFC 9112 section 3.2.2) loses its scheme and authority. */
+static const char *path_of(const char *target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < ELEMENTS(schemes); i++) {
+        size_t length = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], length) == 0) {
+            return target + length + strcspn(target + length, "/?");
+        }
+    }
+    return target;
+}
+
+/* libmicrohttpd decodes its own copy in place, so that this is the only chance to see it as sent. */
+static int keep_target(struct exchange *exchange, const char *target)
+{
+    exchange->target_length = strlen(target);
+    if (exchange->target_length > REQUEST_LINE_MAX_BYTES) {
+        return 0; /* will be refused; nobody looks */
+    }
+    exchange->target = strdup(path_of(target));
+    if (exchange->target == NULL) {
+        return -ENOMEM;
+    }
+    exchange->target_bytes = strlen(exchange->target);
+    char *question = strchr(exchange->target, '?');
+    if (question != NULL) {
+        *question = '\0';
+        exchange->request.query = question + 1;
+    }
+    exchange->request.path = exchange->target[0] != '\0' ? exchange->target : "/";
+    return 0;
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info != NULL ? info->socket_context : NULL;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL) {
+        return;
+    }
+    if (exchange->request.dialect_free != NULL) {
+        exchange->request.dialect_free(exchange->request.dialect_data);
+    }
+    if (exchange->target != NULL) {
+        wipe(exchange->target, exchange->target_bytes); /* the query may have a secret */
+        free(exchange->target);
+    }
+    buffer_wipe(&exchange->body);
+    pthread_mutex_destroy(&exchange->lock);
+    free(exchange);
+}
+
+void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *mhd)
+{
+    struct exchanges *exchanges = userdata;
+    struct connection *connection = connection_of(mhd);
+    struct exchange *exchange = connection != NULL ? calloc(1, sizeof(*exchange)) : NULL;
+
+    if (exchange == NULL) {
+        return NULL; /* exchange_go_on closes the connection */
+    }
+    pthread_mutex_init(&exchange->lock, NULL);
+    exchange->exchanges = exchanges;
+    exchange->connection = connection;
+    exchange->mhd = mhd;
+    exchange->request = (struct request){.service = exchanges->service,
+                                         .path = "",
+                                         .query = "",
+                                         .body = "",
+                                         .header = check_header,
+                                         .answer = take_answer};
+    if (target != NULL && keep_target(exchange, target) < 0) {
+        exchange_free(exchange);
+        return NULL;
+    }
+    return exchange;
+}
+
+/* From here on it takes as long as the handler takes. */
+static void begin_answering(struct exchange *exchange)
+{
+    struct exchanges *exchanges = exchange->exchanges;
+
+    exchange->phase = EXCHANGE_HANDED;
+    exchange->request.started_ms = now_ms(exchanges);
+    connection_set_deadline(exchange->connection, INT64_MAX);
+    atomic_fetch_add(&exchanges->pending, 1);
+    pthread_mutex_lock(&exchanges->lock);
+    exchanges->unsent++;
+    pthread_mutex_unlock(&exchanges->lock);
+}
+
+/* Gives the answer to libmicrohttpd, or suspends the connection until there is one. Both under the lock, so that an
+ * answer never resumes a connection that is not suspended yet. */
+static enum MHD_Result send_answer(struct exchange *exchange)
+{
+    pthread_mutex_lock(&exchange->lock);
+    if (!exchange->is_answered) {
+        exchange->is_suspended = true;
+        MHD_suspend_connection(exchange->mhd);
+        pthread_mutex_unlock(&exchange->lock);
+        return MHD_YES;
+    }
+    struct MHD_Response *response = TAKE_PTR(exchange->response);
+    pthread_mutex_unlock(&exchange->lock);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    enum MHD_Result result = MHD_queue_response(exchange->mhd, exchange->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result take_headers(struct exchange *exchange, const char *method, const char *version)
+{
+    exchange->phase = EXCHANGE_BODY;
+    exchange->refusal = check_headers(exchange, method, version);
+    if (exchange->refusal == NULL) {
+        return MHD_YES;
+    }
+    /* A refusal keeps the connection where it can; who waits for "100 Continue" is spared sending the body. */
+    if (!exchange->refusal->at_once && check_header(&exchange->request, MHD_HTTP_HEADER_EXPECT) == NULL) {
+        return MHD_YES;
+    }
+    begin_answering(exchange);
+    refuse(exchange, exchange->refusal);
+    return send_answer(exchange);
+}
+
+static enum MHD_Result take_body(struct exchange *exchange, const char *data, size_t *data_length)
+{
+    size_t length = *data_length;
+
+    *data_length = 0;
+    exchange->body_bytes += length;
+    if (exchange->body_bytes > DROPPED_MAX_BYTES) {
+        return MHD_NO;
+    }
+    if (exchange->body_bytes > REQUEST_BODY_MAX_BYTES) {
+        exchange->refusal = &refusal_body_too_large;
+    }
+    if (exchange->refusal != NULL || exchange->request.method != REQUEST_POST) {
+        return MHD_YES;
+    }
+    if (exchange->body.length == 0) {
+        buffer_reserve(&exchange->body, REQUEST_BODY_MAX_BYTES); /* growing would leave copies of secrets behind */
+    }
+    buffer_append(&exchange->body, data, length);
+    return buffer_status(&exchange->body) < 0 ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result hand_over(struct exchange *exchange)
+{
+    const struct route *route = NULL;
+
+    begin_answering(exchange);
+    exchange->request.body = buffer_text(&exchange->body);
+    exchange->request.body_length = exchange->body.length;
+    if (exchange->refusal == NULL) {
+        route = exchange->exchanges->find(&exchange->request);
+    }
+    if (route != NULL) {
+        route->handle(&exchange->request);
+    } else {
+        refuse(exchange, exchange->refusal != NULL ? exchange->refusal : &refusal_not_found);
+    }
+    return send_answer(exchange);
+}
+
+enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
+                               const char *version, const char *data, size_t *data_length, void **context)
+{
+    struct exchange *exchange = *context;
+
+    (void)userdata;
+    (void)mhd;
+    (void)url;
+    if (exchange == NULL) {
+        return MHD_NO;
+    }
+    switch (exchange->phase) {
+    case EXCHANGE_LINE: return take_headers(exchange, method, version);
+    case EXCHANGE_BODY: return *data_length > 0 ? take_body(exchange, data, data_length) : hand_over(exchange);
+    case EXCHANGE_HANDED: break;
+    }
+    return send_answer(exchange);
+}
+
+/* Closing a socket with unread input resets the connection, and the client may lose the answer. */
+static void drop_input(int fd)
+{
+    char bytes[4096];
+
+    for (size_t dropped = 0; dropped < DROPPED_MAX_BYTES;) {
+        ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        if (n <= 0) {
+            return;
+        }
+        dropped += (size_t)n;
+    }
+}
+
+void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
+{
+    struct exchanges *exchanges = userdata;
+    struct exchange *exchange = TAKE_PTR(*context);
+
+    (void)mhd;
+    (void)code;
+    if (exchange == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&exchange->lock); /* whoever answered may still hold it */
+    pthread_mutex_unlock(&exchange->lock);
+    if (exchange->response != NULL) {
+        MHD_destroy_response(exchange->response);
+    }
+    if (exchange->refusal != NULL && exchange->refusal->at_once) {
+        drop_input(connection_fd(exchange->connection));
+    }
+    connection_set_deadline(exchange->connection, now_ms(exchanges) + exchanges->request_ms);
+    bool was_handed = exchange->phase == EXCHANGE_HANDED;
+    exchange_free(exchange);
+    if (was_handed) {
+        pthread_mutex_lock(&exchanges->lock);
+        if (--exchanges->unsent == 0) {
+            pthread_cond_broadcast(&exchanges->all_sent);
+        }
+        pthread_mutex_unlock(&exchanges->lock);
+    }
+}

@@ -1,0 +1,65 @@
+/*
+ * One request on its way through the server, from its first line to the last byte of its answer: collects what
+ * libmicrohttpd hands over piece by piece, keeps the limits, lets a handler answer now or later, and gives the answer
+ * back. Freed when libmicrohttpd says that the request has ended. What the workers call is called by one thread at a
+ * time; the answer comes from any.
+ */
+#ifndef DDNS53_WEB_SERVER_EXCHANGE_H
+#define DDNS53_WEB_SERVER_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "web/connections.h"
+#include "web/request.h"
+
+/* What all exchanges of a server share. */
+struct exchanges {
+    const struct service *service;
+    const struct route *(*find)(const struct request *request);
+    bool check_api_keys;
+    uint32_t request_ms;
+    struct connections *connections;
+    atomic_size_t pending; /* handlers that have not answered */
+    atomic_bool closing;   /* answers say Connection: close */
+    pthread_mutex_t lock;
+    pthread_cond_t all_sent;
+    size_t unsent; /* requests whose answer has not gone out; guarded by the lock */
+};
+
+struct exchange {
+    struct request request; /* first, so that one is the other */
+    struct exchanges *exchanges;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    char *target; /* path and query; owned */
+    size_t target_bytes;
+    size_t target_length; /* as sent */
+    struct buffer body;
+    size_t body_bytes; /* received, also what was dropped */
+    enum { EXCHANGE_LINE, EXCHANGE_BODY, EXCHANGE_HANDED } phase;
+    const struct refusal *refusal; /* told when the request has been read */
+
+    pthread_mutex_t lock; /* over all below: the answer against the suspension */
+    bool is_answered;
+    bool is_suspended;
+    struct MHD_Response *response; /* NULL though answered: no memory */
+    unsigned status;
+};
+
+void exchanges_init(struct exchanges *exchanges);
+void exchanges_done(struct exchanges *exchanges);
+/* Waits until every answer has gone out, at most linger_ms. */
+void exchanges_wait(struct exchanges *exchanges, uint32_t linger_ms);
+
+/* libmicrohttpd's four callbacks; `userdata` is a struct exchanges. */
+void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *mhd);
+enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
+                               const char *version, const char *data, size_t *data_length, void **exchange);
+void exchange_end(void *userdata, struct MHD_Connection *mhd, void **exchange, enum MHD_RequestTerminationCode code);
+
+#endif
