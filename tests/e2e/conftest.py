@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
-from harness import Daemon, binary_path
+from harness import Daemon, binary_path, confidential
 from harness.aws import Raw, boto
 from standin import KeyStore, Route53, TestCA, Zone
 
@@ -34,6 +34,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.stash[_STDERR])
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def forget_confidential() -> None:
+    confidential.clear()
 
 
 @pytest.fixture(scope="session")

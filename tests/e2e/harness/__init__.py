@@ -19,27 +19,41 @@ Daemon
                 write_settings_text(), zone_file(zone), folder, state_dir, config_path, hosts_path
     log         log_lines(regex), log_mark(), wait_log(regex, timeout, since)
     requests    url, admin_url, listeners; request(target, method, headers, body, source, url), client(source)
-                keep-alive, query(**parameters), get(), set(hostname, secret, address, source, hash_source),
+                keep-alive, query(**parameters), get(), set(hostname, secret, address, source, hash_source, via),
                 list_hosts(hostname, secret); Response: .status .headers .body .text .json() .message .result
+                raw(bytes) -> Response; connect() -> socket, receive(socket) -> Response for what http.client won't send
+                With settings=BEHIND_PROXY, `via=` is the client's address as X-Forwarded-For names it.
     admin       healthz(), metrics() -> Metrics.value(name, **labels) / .sum(name, **labels) / .matching(...),
                 wait_metric(name, minimum, **labels)
 
-Functions: hash_token(source, hostname, secret), signed_parameters(mode, hostname, secret, address),
-query_target(parameters, path), host(...), base_environment(**extra), binary_path().
+Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; hash_token(source, hostname, secret),
+signed_parameters(mode, hostname, secret, address), query_target(parameters, path), host(...),
+base_environment(**extra), binary_path(), keep_confidential(*texts).
 In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> dict, upsert(name, *values),
 change(client, zone, *upserts), refused(code, call, ...), Raw (sign, spoil, send).
 
 The binary is $DDNS53D, or build/ddns53d of the repository. Every daemon's log is searched for sanitizer
-reports when it ends. Give a test another time limit than the 120 s of pytest.ini with
-`@pytest.mark.timeout_s(300)`; at the limit every thread's stack is printed and the test process ends.
+reports when it ends, and at the end of the test for every secret, token and query string that the test used.
+Give a test another time limit than the 120 s of pytest.ini with `@pytest.mark.timeout_s(300)`; at the limit every
+thread's stack is printed and the test process ends.
 """
 
-from .client import Client, Response, hash_token, query_target, signed_parameters
-from .daemon import REPOSITORY, SECRET, Daemon, binary_path, host, merged
+from .client import (
+    Client,
+    Response,
+    confidential,
+    hash_token,
+    keep_confidential,
+    query_target,
+    receive,
+    signed_parameters,
+)
+from .daemon import BEHIND_PROXY, REPOSITORY, SECRET, Daemon, binary_path, host, merged, run_binary
 from .metrics import Metrics
 from .process import LoggedProcess, ProcessFailed, base_environment
 
 __all__ = [
+    "BEHIND_PROXY",
     "Client",
     "Daemon",
     "LoggedProcess",
@@ -50,9 +64,13 @@ __all__ = [
     "SECRET",
     "base_environment",
     "binary_path",
+    "confidential",
     "hash_token",
     "host",
+    "keep_confidential",
     "merged",
     "query_target",
+    "receive",
+    "run_binary",
     "signed_parameters",
 ]

@@ -7,11 +7,21 @@ import hmac
 import http.client
 import json
 import secrets
+import socket
 import ssl
 import time
 from dataclasses import dataclass
 from typing import Any, Mapping
 from urllib.parse import quote, urlencode, urlsplit
+
+
+# What a test used as a credential, or sent as a query: nothing of it may ever stand in a log. Cleared for each test.
+confidential: set[str] = set()
+CONFIDENTIAL_MIN = 8  # shorter texts stand in a log by chance
+
+
+def keep_confidential(*texts: str) -> None:
+    confidential.update(text for text in texts if len(text) >= CONFIDENTIAL_MIN)
 
 
 @dataclass
@@ -70,6 +80,7 @@ class Client:
         body: bytes | str | None = None,
     ) -> Response:
         """One exchange. `target` goes out as it is: percent-encode it yourself, or not."""
+        keep_confidential(target.partition("?")[2])
         try:
             self._connection.request(method, target, body, dict(headers or {}))
             reply = self._connection.getresponse()
@@ -89,6 +100,34 @@ class Client:
         self.close()
 
 
+def connect(
+    base_url: str, tls: ssl.SSLContext | None = None, source: str | None = None, timeout: float = 30.0
+) -> socket.socket:
+    """A connection, handshake done, for requests that http.client would not send."""
+    parts = urlsplit(base_url)
+    assert parts.hostname and parts.port
+    origin = (source, 0) if source else None
+    plain = socket.create_connection((parts.hostname, parts.port), timeout, source_address=origin)
+    if parts.scheme != "https":
+        return plain
+    assert tls is not None, "an https URL needs the context that verifies it"
+    try:
+        return tls.wrap_socket(plain, server_hostname=parts.hostname)
+    except BaseException:
+        plain.close()
+        raise
+
+
+def receive(connection: socket.socket, method: str = "GET") -> Response:
+    """One answer from a connection that something was sent on."""
+    reply = http.client.HTTPResponse(connection, method=method)
+    try:
+        reply.begin()
+        return Response(reply.status, reply.headers, reply.read())
+    finally:
+        reply.close()
+
+
 def query_target(parameters: Mapping[str, str | None], path: str = "/") -> str:
     """`/?a=b&c=d`, None left out, spaces as %20."""
     present = {name: value for name, value in parameters.items() if value is not None}
@@ -101,7 +140,9 @@ def with_final_dot(hostname: str) -> str:
 
 def hash_token(source: str, hostname: str, secret: str) -> str:
     """`hash` of the query API: over the name with its final dot, added where it is missing."""
-    return hashlib.sha256((source + with_final_dot(hostname) + secret).encode()).hexdigest()
+    token = hashlib.sha256((source + with_final_dot(hostname) + secret).encode()).hexdigest()
+    keep_confidential(secret, token)
+    return token
 
 
 def signed_parameters(
@@ -117,4 +158,5 @@ def signed_parameters(
     nonce = nonce or secrets.token_urlsafe(24)
     text = f"ddns53-1\n{mode}\n{hostname}\n{address}\n{moment}\n{nonce}\n"
     signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    keep_confidential(secret, signature)
     return {"time": moment, "nonce": nonce, "signature": signature}

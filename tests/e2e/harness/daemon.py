@@ -6,7 +6,9 @@ import copy
 import os
 import re
 import signal
+import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Iterable, Mapping
@@ -15,12 +17,15 @@ import yaml
 
 from standin import Route53, TestCA
 
-from .client import Client, Response, hash_token, query_target
+from .client import Client, Response, confidential, connect, hash_token, keep_confidential, query_target, receive
 from .metrics import Metrics
-from .process import LoggedProcess, ProcessFailed, base_environment
+from .process import SANITIZER_REPORT, LoggedProcess, ProcessFailed, base_environment
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SECRET = "correct-horse-battery-staple-0001"
+SECRET_KEYS = ("shared_secret", "previous_secret", "secret_sha256")
+# A daemon with this believes X-Forwarded-For of any loopback address, so that clients may have public addresses.
+BEHIND_PROXY = {"server": {"trusted_proxies": ["127.0.0.0/8", "::1"]}}
 LISTENING = re.compile(
     r"\bevent=listening\b.*\bwhat=(?P<what>\S+) .*\baddress=(?P<address>\S+)(?: .*\btls=(?P<tls>yes|no))?"
 )
@@ -28,6 +33,35 @@ LISTENING = re.compile(
 
 def binary_path() -> Path:
     return Path(os.environ.get("DDNS53D") or REPOSITORY / "build" / "ddns53d").absolute()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Aliases are refused by the daemon, so that what stands twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump_yaml(data: Any) -> str:
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def run_binary(
+    *arguments: str | Path, folder: Path | None = None, timeout: float = 30.0
+) -> subprocess.CompletedProcess:
+    """Runs it to its end with these arguments; .returncode, .stdout and .stderr are text."""
+    done = subprocess.run(
+        [binary_path(), *arguments],
+        env=base_environment(),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if SANITIZER_REPORT.search(done.stderr):
+        raise ProcessFailed("sanitizer report:\n" + done.stderr)
+    return done
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,8 +151,11 @@ class Daemon:
 
     def write_config(self) -> None:
         """Writes both files from `settings` and `hosts`; change those, write, then `reload()`."""
-        self.write_settings_text(yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True))
-        self.write_hosts_text(yaml.safe_dump({"hosts": self.hosts}, sort_keys=False, allow_unicode=True))
+        for row in self.hosts:
+            keep_confidential(*(str(row[key]) for key in SECRET_KEYS if key in row))
+        keep_confidential(*(str(key) for key in self.settings["server"].get("api_keys", ())))
+        self.write_settings_text(dump_yaml(self.settings))
+        self.write_hosts_text(dump_yaml({"hosts": self.hosts}))
 
     def write_settings_text(self, text: str) -> None:
         _replace(self.config_path, text)
@@ -211,6 +248,19 @@ class Daemon:
         finally:
             self.process.kill()
             self.process.check_sanitizers()
+        self.check_confidential()
+
+    def check_confidential(self) -> None:
+        """No secret, token or query string that the test used is in the log."""
+        texts = set(confidential)
+        if self.route53 is not None:
+            for key in self.route53.keys.all():
+                texts.update(text for text in (key.secret, key.token) if text)
+        log = "\n".join(self.process.log_lines())
+        leaked = sorted(text for text in texts if text in log)
+        if leaked:
+            lines = [line for line in self.process.log_lines() if any(text in line for text in leaked)]
+            raise ProcessFailed(f"confidential text in the log: {leaked}\n" + "\n".join(lines))
 
     # -- log --------------------------------------------------------------------
 
@@ -270,12 +320,31 @@ class Daemon:
         with Client(url, tls, source, timeout) as client:
             return client.request(target, method, headers, body)
 
-    def query(self, source: str | None = None, timeout: float = 30.0, **parameters: str | None) -> Response:
-        """`GET /?name=value&...`; None leaves a parameter out."""
-        return self.request(query_target(parameters), source=source, timeout=timeout)
+    def connect(self, source: str | None = None, timeout: float = 30.0, url: str | None = None) -> socket.socket:
+        """A connection to send bytes on; `receive(connection)` reads an answer."""
+        url = url or self.url
+        return connect(url, self.tls_context() if url.startswith("https") else None, source, timeout)
 
-    def get(self, source: str | None = None) -> Response:
-        return self.query(mode="get", source=source)
+    def raw(self, data: bytes, source: str | None = None, timeout: float = 30.0) -> Response:
+        """Sends the bytes as they are over a connection of their own."""
+        with self.connect(source, timeout) as connection:
+            connection.sendall(data)
+            return receive(connection)
+
+    def query(
+        self,
+        source: str | None = None,
+        timeout: float = 30.0,
+        via: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **parameters: str | None,
+    ) -> Response:
+        """`GET /?name=value&...`; None leaves a parameter out. `via`: as a trusted proxy, for this client."""
+        headers = {**(headers or {}), **({"X-Forwarded-For": via} if via else {})}
+        return self.request(query_target(parameters), headers=headers, source=source, timeout=timeout)
+
+    def get(self, source: str | None = None, via: str | None = None) -> Response:
+        return self.query(mode="get", source=source, via=via)
 
     def set(
         self,
@@ -285,16 +354,20 @@ class Daemon:
         source: str | None = None,
         hash_source: str | None = None,
         timeout: float = 30.0,
+        via: str | None = None,
     ) -> Response:
-        """mode=set with the hash token; `address` is internalIp, `hash_source` the address hashed."""
-        token = hash_token(hash_source or source or self._own_address(), hostname, secret)
+        """mode=set with the hash token; `address` is internalIp, `hash_source` the address hashed. `via`: the
+        client's address as a trusted proxy names it (see BEHIND_PROXY)."""
+        token = hash_token(hash_source or via or source or self._own_address(), hostname, secret)
         return self.query(
-            mode="set", hostname=hostname, hash=token, internalIp=address, source=source, timeout=timeout
+            mode="set", hostname=hostname, hash=token, internalIp=address, source=source, timeout=timeout, via=via
         )
 
-    def list_hosts(self, hostname: str, secret: str = SECRET, source: str | None = None) -> Response:
-        token = hash_token(source or self._own_address(), hostname, secret)
-        return self.query(mode="list_hosts", hostname=hostname, hash=token, source=source)
+    def list_hosts(
+        self, hostname: str, secret: str = SECRET, source: str | None = None, via: str | None = None
+    ) -> Response:
+        token = hash_token(via or source or self._own_address(), hostname, secret)
+        return self.query(mode="list_hosts", hostname=hostname, hash=token, source=source, via=via)
 
     def _own_address(self) -> str:
         """The source address that a loopback connection without a chosen one has."""

@@ -67,6 +67,10 @@ class KeyStore:
             self._keys[key.key_id] = key
         return key
 
+    def all(self) -> list[AccessKey]:
+        with self._lock:
+            return list(self._keys.values())
+
     def get(self, key_id: str) -> AccessKey | None:
         with self._lock:
             return self._keys.get(key_id)
