@@ -79,8 +79,11 @@ static void saved(struct change *change)
 
 static void retry_later(struct changes *changes)
 {
-    const int64_t delay_ms = changes->commit_retry_ms ? changes->commit_retry_ms : COMMIT_RETRY_MIN_MS;
+    int64_t delay_ms = changes->commit_retry_ms ? changes->commit_retry_ms : COMMIT_RETRY_MIN_MS;
 
+    if (changes->is_draining) {
+        delay_ms = COMMIT_RETRY_MIN_MS; /* there is not much time left */
+    }
     changes->commit_retry_ms = 2 * delay_ms < COMMIT_RETRY_MAX_MS ? 2 * delay_ms : COMMIT_RETRY_MAX_MS;
     /* without memory for the timer the next change tries again */
     (void)loop_timer_set(changes->loop, &changes->commit_timer, loop_now_ms(changes->loop) + delay_ms);

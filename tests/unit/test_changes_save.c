@@ -1,0 +1,186 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "changes_world.h"
+
+/* The state: nothing is a success before it is saved, and a disk that was full is no reason to forget. */
+
+static int setup(void **state)
+{
+    struct world *world = world_new(5);
+    world_add_zone(world, "a.test.", 3000);
+    world_start(world);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+static void test_success_waits_for_the_state(void **state)
+{
+    struct world *world = *state;
+    _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
+
+    world->commit_error = -ENOSPC;
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 5000);
+    assert_int_equal(asked->answers, 0);
+    assert_true(holds(world, 0, 0, "198.18.0.1"));
+    assert_int_equal(changes_report_trouble(world->changes, 300000, &buffer), 1);
+    assert_string_equal(buffer_text(&buffer), "state: cannot be written for 4 s: No space left on device\n");
+    struct record_view view;
+    record_view(record_of(world, 0, 0), &view);
+    assert_true(view.busy);
+    assert_int_equal(view.last_set.family, ADDRESS_NONE);
+
+    world->commit_error = 0;
+    world_run(world, 4900);
+    assert_int_equal(result_of(asked), CHANGE_SET);
+    assert_int_equal(changes_report_trouble(world->changes, 0, &buffer), 0);
+    assert_int_equal(log_count(world, "event=state_trouble message=\"No space left on device\""), 1);
+    assert_int_equal(log_count(world, "event=state_recovered"), 1);
+    assert_int_equal(world->zones[0]->counts[CALL_APPLY], 1); /* the provider isn't asked again */
+    assert_empty(world);
+}
+
+static void test_time_out_while_the_disk_is_full(void **state)
+{
+    struct world *world = *state;
+
+    world->commit_error = -ENOSPC;
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 10001);
+    assert_int_equal(result_of(asked), CHANGE_TIMED_OUT);
+    world_run(world, 300000);
+    assert_int_equal(world->changes->change_count, 1);
+    world->commit_error = 0;
+    world_run(world, 30000); /* tried twice a minute at least */
+    assert_int_equal(entry_of(world->zones[0], 0, RECORD_A)->saves, 1);
+    assert_int_equal(log_count(world, "event=state_trouble"), 1);
+    assert_empty(world);
+}
+
+static void test_newer_change_supersedes_an_unsaved_one(void **state)
+{
+    struct world *world = *state;
+    const struct address first_address = address_of("198.18.0.1");
+    const struct address third_address = address_of("198.18.0.3");
+
+    ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 200);
+    world->commit_error = -EIO;
+    const struct asked *second = ask(world, 0, 0, "198.18.0.2");
+    world_run(world, 200);
+    const struct asked *third = ask(world, 0, 0, "198.18.0.3");
+    world_run(world, 200);
+    assert_true(holds(world, 0, 0, "198.18.0.3"));
+    assert_int_equal(world->changes->change_count, 1);
+    world->commit_error = 0;
+    world_run(world, 3000);
+    assert_int_equal(result_of(second), CHANGE_SET);
+    assert_int_equal(result_of(third), CHANGE_SET);
+    const struct entry *entry = entry_of(world->zones[0], 0, RECORD_A);
+    assert_true(address_equal(&entry->saved, &third_address));
+    assert_true(address_equal(&entry->saved_old, &first_address)); /* the history has no gap */
+    assert_empty(world);
+}
+
+static void test_many_commits_are_few(void **state)
+{
+    struct world *world = *state;
+
+    world->commit_error = -EIO;
+    for (unsigned i = 0; i < 2500; i++) {
+        ask_address(world, 0, i, numbered(i));
+    }
+    world_run(world, 9000);
+    assert_int_equal(world->answered, 0);
+    world->commit_error = 0;
+    changes_reconfigure(world->changes, &world->options); /* tries at once */
+    assert_int_equal(world->answered, 2500);
+    assert_int_equal(world->commits, 3);
+    assert_empty(world);
+}
+
+static void test_touches(void **state)
+{
+    struct world *world = *state;
+    const struct address source = address_of("192.0.2.1");
+    const struct entry *entry = entry_of(world->zones[0], 2999, RECORD_A);
+
+    for (unsigned i = 0; i < 3000; i++) {
+        record_touch(record_of(world, 0, i), &source, 1000 + i);
+    }
+    world_run(world, 10000);
+    assert_int_equal(entry->touched_s, 3999);
+
+    world->commit_error = -ENOSPC;
+    record_touch(entry->record, &source, 5000);
+    world_run(world, 10000);
+    assert_int_equal(entry->touched_s, 3999);
+    assert_int_equal(log_count(world, "event=state_trouble"), 1);
+    world->commit_error = 0;
+    world_run(world, 10000);
+    assert_int_equal(entry->touched_s, 5000);
+    assert_int_equal(log_count(world, "event=state_recovered"), 1);
+}
+
+static void test_touches_at_the_end(void **state)
+{
+    struct world *world = world_new(5);
+    const struct address source = address_of("192.0.2.1");
+    int64_t touched_s = 0;
+    (void)state;
+
+    world_add_zone(world, "a.test.", 1);
+    record_touch(record_of(world, 0, 0), &source, 1000);
+    changes_drain(world->changes, now_ms(world) + 1000, note_drained, world);
+    touched_s = entry_of(world->zones[0], 0, RECORD_A)->touched_s;
+    assert_int_equal(touched_s, 1000);
+    record_touch(record_of(world, 0, 0), &source, 1001);
+    world_run(world, 1);
+    assert_true(world->is_drained);
+    assert_int_equal(entry_of(world->zones[0], 0, RECORD_A)->touched_s, 1001);
+    world_free(world);
+}
+
+static void test_without_a_state(void **state)
+{
+    struct world *world = world_new(5);
+    const struct address source = address_of("192.0.2.1");
+    (void)state;
+
+    world_add_zone(world, "a.test.", 1);
+    world->changes->commit = NULL;
+    world->changes->commit_touches = NULL;
+    record_touch(record_of(world, 0, 0), &source, 1000);
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 11000);
+    assert_int_equal(result_of(asked), CHANGE_SET);
+    world_free(world);
+}
+
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(test_success_waits_for_the_state),
+        WORLD_TEST(test_time_out_while_the_disk_is_full),
+        WORLD_TEST(test_newer_change_supersedes_an_unsaved_one),
+        WORLD_TEST(test_many_commits_are_few),
+        WORLD_TEST(test_touches),
+        cmocka_unit_test(test_touches_at_the_end),
+        cmocka_unit_test(test_without_a_state),
+    };
+    return cmocka_run_group_tests_name("changes_save", tests, NULL, NULL);
+}

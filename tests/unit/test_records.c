@@ -1,0 +1,349 @@
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+#include "dns/records.h"
+#include "some_hosts.h"
+
+static struct address address_of(const char *text)
+{
+    struct address address;
+    assert_int_equal(address_parse(text, strlen(text), &address), 0);
+    return address;
+}
+
+static void configure(struct records *records, const char *const *pairs)
+{
+    _cleanup_(hosts_unrefp) struct hosts *hosts = some_hosts(pairs);
+    assert_int_equal(records_configure(records, hosts), 0);
+}
+
+static int setup(void **state)
+{
+    static const char *const pairs[] = {"one.a.test.", "[A, AAAA]", "two.a.test.", "A", "b.test.", "AAAA", NULL};
+    struct records *records = records_new();
+
+    configure(records, pairs);
+    *state = records;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    records_free(*state);
+    return 0;
+}
+
+static void test_find(void **state)
+{
+    struct records *records = *state;
+    const struct record *record = records_find(records, "one.a.test.", RECORD_AAAA);
+    char longest[400];
+
+    assert_non_null(record);
+    assert_string_equal(record_hostname(record), "one.a.test.");
+    assert_int_equal(record_type(record), RECORD_AAAA);
+    assert_int_equal(record_zone(record), 0);
+    assert_true(record_is_configured(record));
+    assert_ptr_not_equal(record, records_find(records, "one.a.test.", RECORD_A));
+    assert_int_equal(record_zone(records_find(records, "b.test.", RECORD_AAAA)), 1);
+    assert_null(records_find(records, "two.a.test.", RECORD_AAAA));
+    assert_null(records_find(records, "three.a.test.", RECORD_A));
+    assert_null(records_find(records, "", RECORD_A));
+    memset(longest, 'a', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    assert_null(records_find(records, longest, RECORD_A));
+}
+
+static void test_view_at_first(void **state)
+{
+    struct record_view view;
+
+    record_view(records_find(*state, "two.a.test.", RECORD_A), &view);
+    assert_int_equal(view.knowledge, RECORD_UNKNOWN);
+    assert_false(view.busy);
+    assert_int_equal(view.last_set.family, ADDRESS_NONE);
+}
+
+static void test_knowledge(void **state)
+{
+    struct record *record = records_find(*state, "two.a.test.", RECORD_A);
+    const struct address address = address_of("192.0.2.1");
+    const struct address last = address_of("192.0.2.2");
+    struct record_view view;
+
+    record_know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1234);
+    record_set_last(record, &last, 300);
+    record_view(record, &view);
+    assert_int_equal(view.knowledge, RECORD_PLAIN);
+    assert_true(address_equal(&view.address, &address));
+    assert_int_equal(view.ttl_s, 60);
+    assert_int_equal(view.looked_at_ms, 1234);
+    assert_true(address_equal(&view.last_set, &last));
+    assert_int_equal(view.last_set_ttl_s, 300);
+    record_know(record, RECORD_FOREIGN, FOREIGN_ALIAS, NULL, 0, 5678);
+    record_view(record, &view);
+    assert_int_equal(view.knowledge, RECORD_FOREIGN);
+    assert_int_equal(view.foreign, FOREIGN_ALIAS);
+    assert_int_equal(view.address.family, ADDRESS_NONE);
+}
+
+static void test_busy(void **state)
+{
+    struct record *record = records_find(*state, "two.a.test.", RECORD_A);
+    struct record_view view;
+
+    assert_true(record_begin(record));
+    assert_false(record_begin(record));
+    record_view(record, &view);
+    assert_true(view.busy);
+    assert_false(record_end(record, 1));
+    assert_false(record_end(record, 0));
+    assert_true(record_end(record, 1));
+    record_view(record, &view);
+    assert_false(view.busy);
+}
+
+static void test_slot_and_mark(void **state)
+{
+    struct record *record = records_find(*state, "two.a.test.", RECORD_A);
+
+    assert_null(record_slot(record));
+    record_set_slot(record, &record);
+    assert_ptr_equal(record_slot(record), &record);
+    assert_int_equal(record_mark(record)->listing, 0);
+    assert_false(record_mark(record)->is_drifted);
+}
+
+static void test_remember(void **state)
+{
+    struct records *records = *state;
+    struct state_record remembered = {.hostname = "two.a.test.", .type = RECORD_A, .ttl_s = 60};
+    struct record_view view;
+
+    remembered.address = address_of("192.0.2.7");
+    records_remember(records, &remembered);
+    remembered.hostname = "gone.a.test.";
+    records_remember(records, &remembered);
+    record_view(records_find(records, "two.a.test.", RECORD_A), &view);
+    assert_true(address_equal(&view.last_set, &remembered.address));
+    assert_int_equal(view.knowledge, RECORD_UNKNOWN); /* what DNS holds is another question */
+    assert_null(records_find(records, "gone.a.test.", RECORD_A));
+}
+
+static void note(struct record *record, void *userdata)
+{
+    strcat(userdata, record_hostname(record));
+    strcat(userdata, record_type(record) == RECORD_A ? "A " : "AAAA ");
+}
+
+static void test_each(void **state)
+{
+    struct records *records = *state;
+    char names[256] = "";
+
+    assert_int_equal(records_each(records, 0, note, names), 3);
+    assert_string_equal(names, "one.a.test.A one.a.test.AAAA two.a.test.A "); /* file order */
+    assert_int_equal(records_each(records, 1, NULL, NULL), 1);
+    assert_int_equal(records_each(records, 2, NULL, NULL), 0);
+}
+
+static void test_reload(void **state)
+{
+    static const char *const without[] = {"two.a.test.", "A", "new.a.test.", "A", NULL};
+    static const char *const with[] = {"one.a.test.", "A", "two.a.test.", "A", NULL};
+    struct records *records = *state;
+    struct record *one = records_find(records, "one.a.test.", RECORD_A);
+    struct record *two = records_find(records, "two.a.test.", RECORD_A);
+    const struct address address = address_of("192.0.2.1");
+    struct record_view view;
+    char names[256] = "";
+
+    record_know(one, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    record_know(two, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    const uint32_t before = records_generation(records);
+    configure(records, without);
+    assert_int_equal(records_generation(records), before + 1);
+    assert_false(record_is_configured(one));
+    assert_true(record_is_configured(two));
+    assert_int_equal(record_since(two), before);
+    assert_int_equal(record_since(records_find(records, "new.a.test.", RECORD_A)), before + 1);
+    assert_int_equal(records_each(records, 0, note, names), 2);
+    assert_string_equal(names, "two.a.test.A new.a.test.A ");
+    record_view(two, &view);
+    assert_int_equal(view.knowledge, RECORD_PLAIN); /* survives */
+
+    configure(records, with);
+    assert_ptr_equal(records_find(records, "one.a.test.", RECORD_A), one);
+    assert_true(record_is_configured(one));
+    assert_false(record_is_configured(records_find(records, "one.a.test.", RECORD_AAAA)));
+    record_view(one, &view);
+    assert_int_equal(view.knowledge, RECORD_UNKNOWN); /* nobody kept it up meanwhile */
+    assert_int_equal(record_since(one), before + 2);
+}
+
+static void test_record_moves_to_another_zone(void **state)
+{
+    struct records *records = *state;
+    struct record *record = records_find(records, "one.a.test.", RECORD_AAAA);
+    const struct address address = address_of("2001:db8::1");
+    struct record_view view;
+
+    record_know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    assert_ptr_equal(records_add(records, "one.a.test.", RECORD_AAAA, 3), record);
+    assert_ptr_equal(records_add(records, "two.a.test.", RECORD_A, 3), records_find(records, "two.a.test.", RECORD_A));
+    assert_int_equal(record_zone(record), 3);
+    assert_int_equal(records_each(records, 0, NULL, NULL), 1);
+    assert_int_equal(records_each(records, 3, NULL, NULL), 2);
+    assert_non_null(records_add(records, "four.a.test.", RECORD_A, 0));
+    assert_int_equal(records_each(records, 0, NULL, NULL), 2);
+    record_view(record, &view);
+    assert_int_equal(view.knowledge, RECORD_UNKNOWN);
+}
+
+static void test_touches(void **state)
+{
+    struct records *records = *state;
+    struct record *one = records_find(records, "one.a.test.", RECORD_A);
+    struct record *two = records_find(records, "two.a.test.", RECORD_A);
+    const struct address first = address_of("192.0.2.1");
+    const struct address second = address_of("192.0.2.2");
+    struct state_touch touches[3];
+
+    assert_int_equal(records_take_touches(records, touches, 3), 0);
+    record_touch(two, &first, 100);
+    record_touch(one, &first, 101);
+    record_touch(two, &second, 102);
+    assert_int_equal(records_take_touches(records, touches, 1), 1);
+    assert_string_equal(touches[0].hostname, "two.a.test.");
+    assert_int_equal(touches[0].type, RECORD_A);
+    assert_int_equal(touches[0].time_s, 102);
+    assert_true(address_equal(&touches[0].source, &second));
+    assert_int_equal(records_take_touches(records, touches, 3), 1);
+    assert_string_equal(touches[0].hostname, "one.a.test.");
+    assert_int_equal(records_take_touches(records, touches, 3), 0);
+
+    record_touch(one, &second, 200);
+    record_touch(one, &first, 150); /* put back after a commit that failed */
+    assert_int_equal(records_take_touches(records, touches, 3), 1);
+    assert_int_equal(touches[0].time_s, 200);
+    assert_true(address_equal(&touches[0].source, &second));
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+#define MANY 200
+#define ROUNDS 2000
+
+struct race {
+    struct records *records;
+    struct record *list[MANY];
+    atomic_uint busy;
+    atomic_bool is_over;
+};
+
+static void *work(void *userdata)
+{
+    struct race *race = userdata;
+    const struct address source = address_of("192.0.2.1");
+    char name[64];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        (void)snprintf(name, sizeof(name), "r%u.a.test.", i % MANY);
+        struct record *record = records_find(race->records, name, RECORD_A);
+        struct record_view view;
+        record_view(record, &view);
+        /* what is known is never torn */
+        if (view.knowledge == RECORD_PLAIN && view.address.bytes[3] != (uint8_t)view.ttl_s) {
+            abort();
+        }
+        record_touch(record, &source, i);
+        if (record_begin(record)) {
+            atomic_fetch_add(&race->busy, 1);
+        }
+        if (record_end(record, 1)) {
+            atomic_fetch_sub(&race->busy, 1);
+        }
+    }
+    return NULL;
+}
+
+static void *reload(void *userdata)
+{
+    struct race *race = userdata;
+    static const char *const pairs[] = {"r1.a.test.", "A", "fresh.a.test.", "A", NULL};
+    _cleanup_(hosts_unrefp) struct hosts *hosts = some_hosts(pairs);
+
+    while (!atomic_load(&race->is_over)) {
+        (void)records_configure(race->records, hosts);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct race race = {.records = records_new()};
+    pthread_t threads[THREADS];
+    pthread_t reloader;
+    struct state_touch touches[64];
+    size_t taken = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "r%u.a.test.", i);
+        race.list[i] = records_add(race.records, name, RECORD_A, 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &race), 0);
+    }
+    assert_int_equal(pthread_create(&reloader, NULL, reload, &race), 0);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct address address = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, (uint8_t)i}};
+        record_know(race.list[i % MANY], RECORD_PLAIN, FOREIGN_NONE, &address, (uint8_t)i, i);
+        record_set_last(race.list[i % MANY], &address, i);
+        taken += records_take_touches(race.records, touches, ELEMENTS(touches));
+        if (i % 100 == 0) {
+            (void)records_each(race.records, 0, NULL, NULL);
+        }
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    atomic_store(&race.is_over, true);
+    pthread_join(reloader, NULL);
+    for (size_t n = 1; n > 0; taken += n) {
+        n = records_take_touches(race.records, touches, ELEMENTS(touches));
+    }
+    assert_true(taken >= MANY);
+    assert_int_equal(atomic_load(&race.busy), 0);
+    records_free(race.records);
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    return crypto_init();
+}
+
+#define RECORDS_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RECORDS_TEST(test_find),    RECORDS_TEST(test_view_at_first), RECORDS_TEST(test_knowledge),
+        RECORDS_TEST(test_busy),    RECORDS_TEST(test_slot_and_mark), RECORDS_TEST(test_remember),
+        RECORDS_TEST(test_each),    RECORDS_TEST(test_reload),        RECORDS_TEST(test_record_moves_to_another_zone),
+        RECORDS_TEST(test_touches), cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests_name("records", tests, group_setup, NULL);
+}
