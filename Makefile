@@ -195,7 +195,7 @@ check-layers:
 format:
 	clang-format -i $(ALL_SOURCES) $(ALL_HEADERS)
 check-format:
-	clang-format --dry-run --Werror $(ALL_SOURCES) $(ALL_HEADERS)
+	@clang-format --dry-run --Werror $(ALL_SOURCES) $(ALL_HEADERS)
 
 # A file's stamp is as new as its object, so that only what changed (or whose headers did) is looked at again.
 TIDY_STAMPS := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(LIBRARY_SOURCES) $(PROGRAM_SOURCES))
