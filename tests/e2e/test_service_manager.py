@@ -1,0 +1,210 @@
+"""What systemd and the daemon say to each other: notifications, the watchdog, sockets that are handed over."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from harness import Daemon, LoggedProcess, host, receive
+
+# Listens, then becomes the daemon, as systemd does: descriptors from 3 on, their names in LISTEN_FDNAMES.
+LAUNCHER = r"""
+import os, socket, sys
+sockets, names = [], []
+for spec in sys.argv[1].split():
+    name, _, address = spec.rpartition("=")
+    if address.startswith("/"):
+        made = socket.socket(socket.AF_UNIX)
+        made.bind(address)
+    else:
+        place, _, port = address.rpartition(":")
+        made = socket.socket(socket.AF_INET6 if "[" in place else socket.AF_INET)
+        made.bind((place.strip("[]"), int(port)))
+    if name != "deaf":
+        made.listen()
+    sockets.append(os.dup(made.fileno()))
+    names.append(name)
+spare = [os.dup2(fd, 50 + number) for number, fd in enumerate(sockets)]  # so that no target is also a source
+for number, fd in enumerate(spare):
+    os.dup2(fd, 3 + number, inheritable=True)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sockets)))
+if any(names):
+    os.environ["LISTEN_FDNAMES"] = ":".join(names)
+os.closerange(3 + len(sockets), 100)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Manager:
+    """The other end of NOTIFY_SOCKET: every message, as its lines."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.messages: list[list[str]] = []
+        self._cond = threading.Condition()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while data := self._socket.recv(4096):
+            with self._cond:
+                self.messages.append(data.decode().splitlines())
+                self._cond.notify_all()
+
+    def wait(self, line: str, count: int = 1, since: int = 0) -> list[list[str]]:
+        """Until so many messages with the line have come; returns them."""
+
+        def found() -> list[list[str]]:
+            return [message for message in self.messages[since:] if line in message]
+
+        with self._cond:
+            assert self._cond.wait_for(lambda: len(found()) >= count, 20), (line, self.messages)
+            return found()
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"", str(self.path))
+        self._thread.join()
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.close()
+
+
+# ---- notifications ----
+
+
+def test_ready_reloading_stopping(daemon, manager):
+    d = daemon(environment={"NOTIFY_SOCKET": str(manager.path)})
+    ready = manager.wait("READY=1")
+    assert any("1 hosts" in line for line in ready[0] if line.startswith("STATUS="))
+    since = len(manager.messages)
+    d.hosts.append(host("more.example.test."))
+    d.write_config()
+    d.reload()
+    reloading = manager.wait("RELOADING=1", since=since)[0]
+    assert int(dict(line.split("=", 1) for line in reloading)["MONOTONIC_USEC"]) > 0
+    assert any("2 hosts" in line for line in manager.wait("READY=1", since=since)[0])
+    since = len(manager.messages)
+    d.write_hosts_text("hosts: [{}]")
+    d.reload_fails()
+    manager.wait("RELOADING=1", since=since)
+    manager.wait("READY=1", since=since)  # or systemd would wait for it until its own time-out
+    d.stop()
+    manager.wait("STOPPING=1")
+    order = [message[0] for message in manager.messages if message[0] != "WATCHDOG=1"]
+    assert order == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def test_ready_means_that_it_answers(daemon, manager):
+    """Whoever is started after READY=1 may connect at once."""
+    d = daemon(start=False, environment={"NOTIFY_SOCKET": str(manager.path)})
+    answers = []
+
+    def ask_when_ready() -> None:
+        manager.wait("READY=1")
+        address = d.wait_log(r"event=listening what=api .*address=127\.0\.0\.1:(\d+)").group(1)
+        answers.append(d.request("/?mode=get", url=f"https://127.0.0.1:{address}").status)
+
+    thread = threading.Thread(target=ask_when_ready)
+    thread.start()
+    d.start()
+    thread.join()
+    assert answers == [200]
+
+
+def test_watchdog(daemon, manager):
+    daemon(environment={"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "400000"})
+    manager.wait("WATCHDOG=1", count=4)
+
+
+def test_nothing_is_sent_without_a_socket(daemon):
+    d = daemon(environment={"WATCHDOG_USEC": "400000"})
+    assert d.get().status == 200
+
+
+# ---- sockets ----
+
+
+@pytest.fixture
+def activated(daemon, tmp_path: Path):
+    """A daemon that gets the sockets "NAME=ADDRESS ..."; what its settings say it could not listen at."""
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text(LAUNCHER)
+
+    def make(sockets: str, **options) -> Daemon:
+        settings = {"server": {"listen": ["198.51.100.1:443"]}, **options.pop("settings", {})}
+        return daemon(settings=settings, wrapper=[sys.executable, str(launcher), sockets], **options)
+
+    return make
+
+
+def test_sockets_take_the_place_of_listen(activated):
+    d = activated("api=127.0.0.1:0 api=[::1]:0 admin=127.0.0.1:0", settings={"admin": {"listen": "127.0.0.1:1"}})
+    assert [d.request("/?mode=get", url=url).message for url in d.listeners["api"]] == ["127.0.0.1", "::1"]
+    assert len(d.listeners["admin"]) == 1 and not d.admin_url.endswith(":1")
+    assert d.healthz().text == "ok\n"
+    assert d.request("/metrics").status == 404  # not on the API's socket
+
+
+@pytest.mark.parametrize("name", ["", "ddns53d.socket", "connection"])
+def test_a_socket_of_another_name_is_the_apis(activated, name):
+    d = activated(f"{name}=127.0.0.1:0")
+    assert d.get().message == "127.0.0.1"
+    assert d.healthz().status == 200  # by its settings
+
+
+def test_a_unix_socket_is_handed_over(activated, tmp_path):
+    path = tmp_path / "handed.sock"
+    server = {"listen": ["127.0.0.1:0"], "tls": False, "certificate": None, "private_key": None}
+    d = activated(f"api={path}", settings={"server": server})
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        connection.sendall(b"GET /?mode=get HTTP/1.0\r\nX-Forwarded-For: 198.18.7.9\r\n\r\n")
+        assert receive(connection).message == "198.18.7.9"
+    d.stop()
+    assert path.exists()  # it is systemd's
+
+
+def test_a_socket_that_does_not_listen_is_refused(daemon, tmp_path):
+    launcher = tmp_path / "launcher.py"
+    launcher.write_text(LAUNCHER)
+    d = daemon(start=False, wrapper=[sys.executable, str(launcher), "deaf=127.0.0.1:0"])
+    assert d.run_to_end() in (69, 78)
+    assert "ListenStream" in d.log_lines("event=start_failed")[0]
+
+
+def test_under_systemd_socket_activate(daemon):
+    """systemd's own: the program starts with the first connection, which must not be lost."""
+    program = shutil.which("systemd-socket-activate")
+    assert program, "systemd-socket-activate is missing; tests/run installs systemd"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    d = daemon(start=False)
+    passed = [f"--setenv={name}={value}" for name, value in d.environment.items()]
+    activate = [program, f"--listen=127.0.0.1:{port}", "--fdname=api", *passed]
+    process = LoggedProcess([*activate, *d.process.command], d.environment, d.folder)
+    process.spawn()
+    try:
+        process.wait_log("Listening on")
+        assert d.request("/?mode=get", url=f"https://127.0.0.1:{port}").message == "127.0.0.1"
+        process.wait_log(f"event=listening what=api address=127.0.0.1:{port}")
+        process.signal(15)
+        assert process.wait() == 0
+    finally:
+        process.kill()
+        process.check_sanitizers()
