@@ -221,6 +221,7 @@ def test_failed_logins_shut_a_source_out(daemon):
     assert is_too_many(d.list_hosts(STRICT, via="198.18.7.9"))
     assert d.get(via="198.18.7.9").status == 200
     assert d.set(STRICT, via="198.18.7.10").status == 200
+    d.stop()
     assert len(d.log_lines("event=auth_failure dialect=query source=198.18.7.9$")) == 3
 
 
