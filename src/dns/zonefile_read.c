@@ -274,8 +274,8 @@ static int keep_owners_text(struct reader *reader, const char *text, size_t leng
     struct zone_text *zone = reader->zone;
     struct buffer *owner = &zone->owner;
 
-    zone->line_end = line_end_of(text, length);
     if (reader->begin.line != 0) {
+        zone->line_end = line_end_of(text + reader->begin.start, reader->begin.end - reader->begin.start);
         buffer_append(owner, text, reader->begin.end);
         zone->block_at = owner->length;
         buffer_append(owner, text + reader->end.start, length - reader->end.start);
@@ -283,6 +283,7 @@ static int keep_owners_text(struct reader *reader, const char *text, size_t leng
             zone->serial_at -= reader->end.start - reader->begin.end;
         }
     } else {
+        zone->line_end = line_end_of(text, length);
         buffer_append(owner, text, length);
         if (length > 0 && text[length - 1] != '\n') {
             buffer_append_text(owner, zone->line_end);

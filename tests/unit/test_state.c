@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,29 +13,21 @@
 
 #include "base/file.h"
 #include "state/state_internal.h"
+#include "temporary.h"
 
 struct fixture {
-    char folder[64];
+    char *folder;
     char *path; /* of state.db */
     struct state *state;
     struct buffer message;
 };
-
-static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static int setup(void **data)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
-    strcpy(fixture->folder, "/tmp/test state XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    fixture->folder = temporary_folder_make();
     fixture->path = path_join(fixture->folder, "state.db");
     assert_non_null(fixture->path);
     *data = fixture;
@@ -49,7 +40,7 @@ static int teardown(void **data)
 
     state_close(fixture->state);
     buffer_done(&fixture->message);
-    assert_int_equal(nftw(fixture->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    temporary_folder_remove(fixture->folder);
     free(fixture->path);
     free(fixture);
     return 0;

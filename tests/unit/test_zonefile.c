@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 #include "dns/zonefile.h"
 #include "dns/zonefile_scan.h"
 #include "dns/zonefile_text.h"
+#include "temporary.h"
 
 #define ZONE "example.test."
 #define NOW_MS (INT64_C(1795302951) * 1000) /* 2026-11-21T23:15:51Z */
@@ -296,7 +296,7 @@ static void serial_must_be_marked(void **data)
 /* ---- the provider ---- */
 
 struct fixture {
-    char folder[64];
+    char *folder;
     char *zones; /* does not exist at first */
     char *path;
     struct clock clock;
@@ -311,21 +311,12 @@ static void keep_log(enum log_level level, const char *line, void *userdata)
     buffer_append_text(userdata, line);
 }
 
-static int remove_entry(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-    (void)stat;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int setup(void **data)
 {
     struct fixture *fixture = calloc(1, sizeof(*fixture));
 
     assert_non_null(fixture);
-    strcpy(fixture->folder, "/tmp/test zonefile XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
+    fixture->folder = temporary_folder_make();
     fixture->zones = path_join(fixture->folder, "a/zones");
     fixture->path = path_join(fixture->zones, "example.test.zone");
     clock_init_test(&fixture->clock, 1000, NOW_MS);
@@ -345,7 +336,7 @@ static int teardown(void **data)
     zonefile_ops.free(fixture->zone);
     loop_free(fixture->loop);
     buffer_done(&fixture->log);
-    assert_int_equal(nftw(fixture->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    temporary_folder_remove(fixture->folder);
     free(fixture->zones);
     free(fixture->path);
     free(fixture);

@@ -1,0 +1,85 @@
+/* Any owner's text: a file that is understood takes our records, is understood again, and is then written the same. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dns/zonefile_text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define ZONE "example.test."
+#define SERIAL 2026112101
+
+static void insist(bool condition)
+{
+    if (!condition) {
+        abort();
+    }
+}
+
+static struct zone_text *read_text(const void *text, size_t length)
+{
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    struct zone_text *zone = NULL;
+    int r = zone_text_read(text, length, ZONE, &message, &zone);
+
+    insist((r < 0) == (message.length > 0));
+    return zone;
+}
+
+/* What is listed is what a look-up finds. */
+static void check_found(const struct provider_found *found, void *userdata)
+{
+    struct provider_found again;
+
+    zone_text_find(userdata, found->hostname, found->type, &again);
+    insist(found->knowledge != RECORD_ABSENT && again.knowledge == found->knowledge);
+    insist((zone_text_owners_line(userdata, found->hostname, found->type) != 0) ==
+           (found->knowledge == RECORD_FOREIGN));
+}
+
+static void check_set(const struct zone_text *zone, const struct provider_change *change)
+{
+    struct provider_found found;
+
+    zone_text_find(zone, change->hostname, change->type, &found);
+    insist(found.knowledge == RECORD_FOREIGN || (found.knowledge == RECORD_PLAIN && found.ttl_s == change->ttl_s &&
+                                                 address_equal(&found.address, &change->address)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const struct provider_change changes[] = {
+        {"a.example.test.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 1}}, 60},
+        {"*.example.test.", RECORD_AAAA, {ADDRESS_IPV6, {0x20, 0x01, 0x0d, 0xb8}}, 2147483647},
+        {"example.test.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 2}}, 0},
+    };
+    _cleanup_(zone_text_freep) struct zone_text *zone = read_text(data, size);
+    _cleanup_(zone_text_freep) struct zone_text *again = NULL;
+    _cleanup_buffer_ struct buffer written = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer written_again = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    bool is_changed = false;
+    uint32_t serial = 0;
+
+    if (!zone) {
+        return 0;
+    }
+    zone_text_each(zone, check_found, zone);
+    insist(zone_text_set(zone, changes, ELEMENTS(changes), &is_changed) == 0);
+    if (zone_text_serial(zone, &message, &serial) < 0) {
+        insist(message.length > 0);
+        return 0;
+    }
+    zone_text_write(zone, SERIAL, &written);
+    again = read_text(written.data, written.length);
+    insist(again != NULL);
+    insist(zone_text_serial(again, &message, &serial) == 0 && serial == SERIAL);
+    for (size_t i = 0; i < ELEMENTS(changes); i++) {
+        check_set(again, &changes[i]);
+    }
+    zone_text_write(again, SERIAL, &written_again);
+    insist(written.length == written_again.length && memcmp(written.data, written_again.data, written.length) == 0);
+    return 0;
+}
