@@ -243,7 +243,7 @@ static void zones_are_found(void **data)
 #define LAST "<IsTruncated>false</IsTruncated>"
 #define NEXT(name, type)                                                                                 \
     "<IsTruncated>true</IsTruncated><NextRecordName>" name "</NextRecordName><NextRecordType>" type "</" \
-                                                                                                    "NextRecordType>"
+    "NextRecordType>"
 
 static void assert_page(const char *xml, struct route53_last *last, const char *expected,
                         struct route53_cursor *ret_next)
