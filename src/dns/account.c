@@ -23,6 +23,7 @@ struct ask_list {
 struct account {
     struct loop *loop;
     struct ask_list asks[2]; /* by priority */
+    size_t changers;         /* how many have ever asked for a change */
     struct loop_work work;
     bool is_posted;
     struct loop_timer timer;
@@ -82,22 +83,6 @@ static int64_t free_at_ms(const struct account *account, size_t tokens, double p
     return account->grants_ms[index] + window_ms;
 }
 
-/* For the asks that wait; INT64_MAX: nobody does. The read-back leaves one token for a lone change. */
-static int64_t next_grant_ms(const struct account *account, int64_t now_ms)
-{
-    const bool is_read = !account->asks[ACCOUNT_CHANGE].first;
-
-    if (is_read && !account->asks[ACCOUNT_READ].first) {
-        return INT64_MAX;
-    }
-    if (account->ceiling <= 0) {
-        return NEVER_MS;
-    }
-    const double pace = pace_at(account, now_ms);
-    const size_t tokens = (size_t)fmin(ceil(pace), (double)account->grant_size);
-    return free_at_ms(account, is_read && tokens > 1 ? tokens - 1 : tokens, pace);
-}
-
 static void take_token(struct account *account, int64_t now_ms)
 {
     if (account->ceiling <= 0) {
@@ -137,13 +122,52 @@ static void list_remove(struct ask_list *list, struct account_ask *ask)
     }
 }
 
-static void grant_next(struct account *account, int64_t now_ms)
-{
-    struct ask_list *list = &account->asks[account->asks[ACCOUNT_CHANGE].first ? ACCOUNT_CHANGE : ACCOUNT_READ];
-    struct account_ask *ask = list->first;
+/* ---- whose turn it is ---- */
 
-    list_remove(list, ask);
+/* Who has called within the last second, while others may want to: it must leave them a token. */
+static bool is_greedy(const struct account *account, const struct account_ask *ask, int64_t now_ms)
+{
+    return account->changers > 1 && ask->granted_ms > 0 && now_ms - ask->granted_ms < QUIET_MS + ARRIVAL_MARGIN_MS;
+}
+
+static struct account_ask *first_modest(const struct account *account, int64_t now_ms)
+{
+    struct account_ask *ask = account->asks[ACCOUNT_CHANGE].first;
+
+    while (ask && is_greedy(account, ask, now_ms)) {
+        ask = ask->next;
+    }
+    return ask;
+}
+
+/* Who is granted next, and from when on (INT64_MAX: nobody waits). The read-back and who is greedy leave one token. */
+static struct account_ask *next_ask(const struct account *account, int64_t now_ms, int64_t *ret_at_ms)
+{
+    struct account_ask *change = account->asks[ACCOUNT_CHANGE].first;
+    struct account_ask *first = change ? change : account->asks[ACCOUNT_READ].first;
+
+    if (!first || account->ceiling <= 0) {
+        *ret_at_ms = first ? NEVER_MS : INT64_MAX;
+        return first;
+    }
+    const double pace = pace_at(account, now_ms);
+    const size_t tokens = (size_t)fmin(ceil(pace), (double)account->grant_size);
+    *ret_at_ms = free_at_ms(account, tokens > 1 ? tokens - 1 : tokens, pace);
+    if (*ret_at_ms <= now_ms || !change) {
+        return first;
+    }
+    struct account_ask *modest = first_modest(account, now_ms);
+    if (modest) {
+        *ret_at_ms = free_at_ms(account, tokens, pace);
+    }
+    return modest ? modest : first;
+}
+
+static void grant(struct account *account, struct account_ask *ask, int64_t now_ms)
+{
+    list_remove(&account->asks[ask->priority], ask);
     ask->waiting = false;
+    ask->granted_ms = now_ms;
     take_token(account, now_ms);
     ask->granted(ask);
 }
@@ -173,11 +197,13 @@ static void serve(struct account *account)
     /* Who asks again from `granted` waits for the next round, so that a round ends. */
     size_t left = account->asks[ACCOUNT_CHANGE].count + account->asks[ACCOUNT_READ].count;
     const int64_t now_ms = loop_now_ms(account->loop);
+    int64_t at_ms;
+    struct account_ask *ask = next_ask(account, now_ms, &at_ms);
 
-    while (left-- > 0 && next_grant_ms(account, now_ms) <= now_ms) {
-        grant_next(account, now_ms);
+    for (; left > 0 && at_ms <= now_ms; left--) {
+        grant(account, ask, now_ms);
+        ask = next_ask(account, now_ms, &at_ms);
     }
-    const int64_t at_ms = next_grant_ms(account, now_ms);
     loop_timer_cancel(account->loop, &account->timer);
     if (at_ms <= now_ms) {
         post(account);
@@ -206,6 +232,10 @@ void account_ask(struct account *account, struct account_ask *ask, enum account_
             return;
         }
         list_remove(&account->asks[ACCOUNT_READ], ask);
+    }
+    if (priority == ACCOUNT_CHANGE && !ask->is_counted) {
+        ask->is_counted = true;
+        account->changers++;
     }
     ask->waiting = true;
     ask->priority = priority;

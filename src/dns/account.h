@@ -3,7 +3,8 @@
  * a second after it was taken, so that no second ever holds more calls than the pace. Throttling halves the pace, quiet
  * seconds raise it again by steps up to the ceiling. Who wants to call asks and is granted in turn: changes (and
  * look-ups that a change waits for) first, then the read-back with what is left. One ask per zone and kind makes
- * the turn fair between zones. I/O thread only, but for account_pace.
+ * the turn fair between zones, and who has just called leaves the last token to the others: a zone with a backlog
+ * does not make a lone change elsewhere wait. I/O thread only, but for account_pace.
  */
 #ifndef DDNS53_DNS_ACCOUNT_H
 #define DDNS53_DNS_ACCOUNT_H
@@ -24,6 +25,8 @@ struct account_ask {
     struct account_ask *next;
     bool waiting;
     enum account_priority priority;
+    bool is_counted;    /* has asked for a change before */
+    int64_t granted_ms; /* when it was granted last, 0: never */
 };
 
 /* requests_per_second 0: no pace (asks are granted at once). Borrows the loop, which must not turn once the account

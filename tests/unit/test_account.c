@@ -165,6 +165,30 @@ static void test_turns_are_fair(void **state)
     unmake(&fixture);
 }
 
+/* A zone with a backlog takes four of five tokens; a lone change elsewhere finds the fifth whenever it comes. */
+static void test_a_backlog_leaves_a_token_to_others(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+
+    make(&fixture, 5);
+    struct asker backlog = asker_of(&fixture, 'b', ACCOUNT_CHANGE, true);
+    struct asker lone = asker_of(&fixture, 'l', ACCOUNT_CHANGE, false);
+    start(&fixture, &lone);
+    run(&fixture, 5000);
+    start(&fixture, &backlog);
+    for (int i = 0; i < 20; i++) {
+        run(&fixture, 1203 + 17 * i);
+        const int64_t asked_ms = fixture.clock.test_monotonic_ms;
+        start(&fixture, &lone);
+        run(&fixture, 1);
+        assert_int_equal(fixture.letters[fixture.count - 1], 'l');
+        assert_true(fixture.times_ms[fixture.count - 1] - asked_ms <= 1);
+    }
+    assert_int_equal(most_in_a_second(&fixture), 5);
+    unmake(&fixture);
+}
+
 static void test_asking_twice_is_asking_once(void **state)
 {
     struct fixture fixture;
@@ -345,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_burst_is_granted_at_once),
         cmocka_unit_test(test_no_pace),
         cmocka_unit_test(test_turns_are_fair),
+        cmocka_unit_test(test_a_backlog_leaves_a_token_to_others),
         cmocka_unit_test(test_asking_twice_is_asking_once),
         cmocka_unit_test(test_changes_come_before_reads),
         cmocka_unit_test(test_read_becomes_urgent),
