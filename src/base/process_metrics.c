@@ -2,11 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/parse.h"
 
 enum { CPU_SECONDS, RESIDENT_BYTES, VIRTUAL_BYTES, OPEN_FDS, MAX_FDS, START_TIME, THREADS, FIGURES };
 
@@ -24,13 +27,18 @@ static const struct metric_row rows[FIGURES] = {
     [THREADS] = {.name = "process_threads", .help = "Threads", .type = METRIC_GAUGE},
 };
 
-/* The fields of /proc/self/stat that are wanted, as proc(5) numbers them. */
-struct stat_fields {
-    unsigned long long user_ticks, system_ticks, start_ticks, virtual_bytes;
-    long threads, resident_pages;
+/* The fields of /proc/self/stat that are wanted, counted from the one after the name (proc(5) calls that one 3). */
+enum {
+    USER_TICKS = 11,
+    SYSTEM_TICKS = 12,
+    THREAD_COUNT = 17,
+    START_TICKS = 19,
+    SIZE_BYTES = 20,
+    PAGES = 21,
+    FIELDS = 22
 };
 
-static int read_stat(struct stat_fields *ret)
+static int read_stat(uint64_t ret_fields[FIELDS])
 {
     char text[1024];
     FILE *file = fopen("/proc/self/stat", "re");
@@ -38,16 +46,23 @@ static int read_stat(struct stat_fields *ret)
     if (!file) {
         return -errno;
     }
-    size_t length = fread(text, 1, sizeof(text) - 1, file);
+    const size_t length = fread(text, 1, sizeof(text) - 1, file);
     (void)fclose(file);
     text[length] = '\0';
-    const char *after_name = strrchr(text, ')'); /* the name may hold anything */
-    if (!after_name ||
-        sscanf(after_name + 1,
-               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %ld %*d %llu %llu %ld",
-               &ret->user_ticks, &ret->system_ticks, &ret->threads, &ret->start_ticks, &ret->virtual_bytes,
-               &ret->resident_pages) != 6) {
+    const char *field = strrchr(text, ')'); /* the name may hold anything */
+    if (!field) {
         return -EBADMSG;
+    }
+    field++;
+    for (size_t i = 0; i < FIELDS; i++) {
+        field += strspn(field, " ");
+        const size_t field_length = strcspn(field, " ");
+        if (field_length == 0) {
+            return -EBADMSG;
+        }
+        ret_fields[i] = 0; /* what is no number is none that is wanted */
+        (void)parse_uint(field, field_length, 0, UINT64_MAX, &ret_fields[i]);
+        field += field_length;
     }
     return 0;
 }
@@ -85,16 +100,16 @@ static void set(struct metrics *metrics, int figure, double value)
 static void collect(void *userdata)
 {
     struct metrics *metrics = userdata;
-    double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
-    struct stat_fields stat;
+    const double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
+    uint64_t fields[FIELDS];
     struct rlimit limit;
 
-    if (read_stat(&stat) == 0) {
-        set(metrics, CPU_SECONDS, (double)(stat.user_ticks + stat.system_ticks) / ticks_per_s);
-        set(metrics, RESIDENT_BYTES, (double)stat.resident_pages * (double)sysconf(_SC_PAGESIZE));
-        set(metrics, VIRTUAL_BYTES, (double)stat.virtual_bytes);
-        set(metrics, START_TIME, boot_time_s() + (double)stat.start_ticks / ticks_per_s);
-        set(metrics, THREADS, (double)stat.threads);
+    if (read_stat(fields) == 0) {
+        set(metrics, CPU_SECONDS, (double)(fields[USER_TICKS] + fields[SYSTEM_TICKS]) / ticks_per_s);
+        set(metrics, RESIDENT_BYTES, (double)fields[PAGES] * (double)sysconf(_SC_PAGESIZE));
+        set(metrics, VIRTUAL_BYTES, (double)fields[SIZE_BYTES]);
+        set(metrics, START_TIME, boot_time_s() + (double)fields[START_TICKS] / ticks_per_s);
+        set(metrics, THREADS, (double)fields[THREAD_COUNT]);
     }
     set(metrics, OPEN_FDS, (double)count_open_fds());
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
