@@ -176,11 +176,22 @@ static void set_culprit_aside(struct batch *batch, struct segment whole, size_t 
     push(batch, (struct segment){.start = whole.start + 1, .count = whole.count - 1});
 }
 
+/* Somebody put it there since we looked. */
+static void found_foreign(struct change *change, const struct provider_result *result)
+{
+    record_know(change->record, RECORD_FOREIGN, result->foreign, NULL, 0, loop_now_ms(change->zone->changes->loop));
+    change_finish(change, CHANGE_CONFLICT, result->foreign, result->message);
+}
+
 static void segment_refused(struct zone *zone, const struct provider_result *result)
 {
     struct batch *batch = &zone->batch;
     const struct segment whole = batch->current;
 
+    if (whole.count == 1 && result->foreign != FOREIGN_NONE) {
+        found_foreign(batch->changes[whole.start], result);
+        return;
+    }
     if (whole.count == 1) {
         change_finish(batch->changes[whole.start], CHANGE_REFUSED, FOREIGN_NONE, result->message);
         return;

@@ -31,6 +31,7 @@ struct provider_result {
     const char *change_id;   /* "" where there is none */
     uint32_t retry_after_ms; /* 0: not said */
     size_t culprit;          /* PROVIDER_REFUSED: index of the change that the message names, or PROVIDER_NO_CULPRIT */
+    enum record_foreign foreign; /* the culprit must not be overwritten, and why; FOREIGN_NONE: not for that */
 };
 
 struct provider_change {

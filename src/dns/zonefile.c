@@ -269,6 +269,7 @@ static void apply_now(struct provider_zone *zone, const struct provider_change *
             *result = result_of(-EEXIST, message);
             result->outcome = PROVIDER_REFUSED;
             result->culprit = culprit;
+            result->foreign = FOREIGN_SEVERAL_VALUES;
             return;
         }
         r = set_and_write(zone, changes, count, message);
