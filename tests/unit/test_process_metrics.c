@@ -36,7 +36,7 @@ static void test_figures_are_ours(void **state)
     assert_true(value_of(text, "process_cpu_seconds_total") >= 0);
     assert_true(value_of(text, "process_resident_memory_bytes") > 100000);
     assert_true(value_of(text, "process_virtual_memory_bytes") >= value_of(text, "process_resident_memory_bytes"));
-    assert_true(value_of(text, "process_threads") == 1);
+    assert_true(value_of(text, "process_threads") >= 1); /* a sanitizer may have its own */
     assert_true(value_of(text, "process_max_fds") >= 20);
 
     const double open_fds = value_of(text, "process_open_fds");
