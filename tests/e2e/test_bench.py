@@ -1,0 +1,43 @@
+"""The benchmarks run and print what they promise; their figures are not judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import REPOSITORY, binary_path
+
+
+def run_benchmark(folder: Path, *arguments: str) -> tuple[str, dict]:
+    figures = folder / "figures.json"
+    result = subprocess.run(
+        [sys.executable, str(REPOSITORY / "tests/bench/run"), *arguments, "--json", str(figures)],
+        env={**os.environ, "DDNS53D": str(binary_path())},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout, json.loads(figures.read_text())
+
+
+def test_storm(tmp_path: Path) -> None:
+    table, figures = run_benchmark(tmp_path, "storm", "--records", "1200", "--baseline", "3")
+    assert table.startswith("storm: 1200 records")
+    storm = figures["storm"]
+    assert storm["answered_success"] == 1200
+    assert storm["throttled"] == 0
+    assert 3 <= storm["change_calls"] <= 12
+    assert figures["baseline"]["calls"] == 6
+
+
+@pytest.mark.timeout_s(150)
+def test_lone(tmp_path: Path) -> None:
+    table, figures = run_benchmark(tmp_path, "lone", "--updates", "2", "--storm-records", "900")
+    assert table.startswith("lone: 2 single updates")
+    assert len(figures["quiet_added_ms"]) == len(figures["storm_added_ms"]) == 2
