@@ -26,11 +26,11 @@ enum aws_outcome {
 
 struct aws_result {
     enum aws_outcome outcome;
-    unsigned status;                  /* HTTP; 0: none */
-    const char *code;                 /* "InvalidChangeBatch", "Throttling", ...; "" without one */
-    const char *message;              /* AWS's own words or ours; never NULL; all Messages/Message joined by newline */
+    unsigned status;     /* HTTP; 0: none */
+    const char *code;    /* "InvalidChangeBatch", "Throttling", ...; "" without one */
+    const char *message; /* AWS's own words or ours; never NULL; all Messages/Message joined by newline */
     const struct xml_document *document; /* AWS_OK, and errors that were well-formed; NULL otherwise */
-    uint32_t retry_after_ms;          /* from Retry-After; 0: none */
+    uint32_t retry_after_ms;             /* from Retry-After; 0: none */
     uint32_t duration_ms;
 };
 /* Everything is borrowed for the call. */
@@ -40,9 +40,9 @@ struct aws_service;
 struct aws_call;
 
 struct aws_service_options {
-    const char *service;  /* "route53" */
-    const char *region;   /* of the signature's scope */
-    const char *endpoint; /* "https://route53.amazonaws.com", no final slash */
+    const char *service;          /* "route53" */
+    const char *region;           /* of the signature's scope */
+    const char *endpoint;         /* "https://route53.amazonaws.com", no final slash */
     const char *operation_prefix; /* unused by the signer; names the metric's service */
     uint32_t connect_timeout_ms;
     uint32_t timeout_ms;

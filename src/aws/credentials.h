@@ -21,7 +21,7 @@ struct aws_keys {
     struct secret *secret_access_key;
     struct secret *session_token; /* NULL: none */
     int64_t expires_s;            /* Unix time; INT64_MAX: never */
-    char *origin;                 /* "environment", "profile default of /x", "container", "instance metadata": for the log */
+    char *origin; /* "environment", "profile default of /x", "container", "instance metadata": for the log */
     unsigned references;
 };
 struct aws_keys *aws_keys_ref(struct aws_keys *keys);

@@ -24,9 +24,9 @@ enum plan_base {
 struct plan_role {
     char *arn;
     char *session_name;
-    char *external_id; /* NULL: none */
-    char *token_file;  /* of a web identity; NULL: assumed with the keys at hand */
-    char *region;      /* whose STS endpoint is asked */
+    char *external_id;   /* NULL: none */
+    char *token_file;    /* of a web identity; NULL: assumed with the keys at hand */
+    char *region;        /* whose STS endpoint is asked */
     uint32_t duration_s; /* 0: STS's default, an hour */
 };
 

@@ -21,8 +21,8 @@ struct sigv4_header {
 
 struct sigv4_request {
     const char *method;
-    const char *path;  /* absolute, as on the wire before '?' ; "" counts as "/" */
-    const char *query; /* as on the wire after '?', without it; "" or NULL: none */
+    const char *path;                   /* absolute, as on the wire before '?' ; "" counts as "/" */
+    const char *query;                  /* as on the wire after '?', without it; "" or NULL: none */
     const struct sigv4_header *headers; /* all that are to be signed, host and x-amz-date among them */
     size_t header_count;
     const char *payload_sha256; /* 64 hex digits, or UNSIGNED-PAYLOAD */

@@ -55,29 +55,33 @@ struct provider_zone;
 
 typedef void (*provider_applied)(const struct provider_result *result, void *userdata);
 /* `found` is NULL unless the outcome is PROVIDER_DONE. */
-typedef void (*provider_looked_up)(const struct provider_result *result, const struct provider_found *found, void *userdata);
+typedef void (*provider_looked_up)(const struct provider_result *result, const struct provider_found *found,
+                                   void *userdata);
 /* Called for each A and AAAA set of a page before its `done`. Several sets of one name and type (routing policies)
  * come as one RECORD_FOREIGN. */
 typedef void (*provider_each)(const struct provider_found *found, void *userdata);
 typedef void (*provider_listed)(const struct provider_result *result, bool more, void *userdata);
 /* `more`: call prepare again. `record_count`: all record sets of the zone, 0 when it is cheap to list. */
-typedef void (*provider_prepared)(const struct provider_result *result, bool more, uint64_t record_count, void *userdata);
+typedef void (*provider_prepared)(const struct provider_result *result, bool more, uint64_t record_count,
+                                  void *userdata);
 
 struct provider_ops {
     const char *name;
-    size_t changes_max;              /* per batch */
-    size_t value_characters_max;     /* per batch, each change counts value_characters_factor times its address text */
+    size_t changes_max;          /* per batch */
+    size_t value_characters_max; /* per batch, each change counts value_characters_factor times its address text */
     size_t value_characters_factor;
-    size_t page_records;             /* records that one list_page brings at most; 0: all */
+    size_t page_records; /* records that one list_page brings at most; 0: all */
 
     /* Finds the zone at the server (its id, its size). */
     void (*prepare)(struct provider_zone *zone, provider_prepared done, void *userdata);
     /* All or none. */
     void (*apply)(struct provider_zone *zone, const struct provider_change *changes, size_t count,
                   provider_applied done, void *userdata);
-    void (*look_up)(struct provider_zone *zone, const char *hostname, enum record_type type, provider_looked_up done, void *userdata);
+    void (*look_up)(struct provider_zone *zone, const char *hostname, enum record_type type, provider_looked_up done,
+                    void *userdata);
     /* The next page of the zone in the server's order; `restart` begins anew. */
-    void (*list_page)(struct provider_zone *zone, bool restart, provider_each each, provider_listed done, void *userdata);
+    void (*list_page)(struct provider_zone *zone, bool restart, provider_each each, provider_listed done,
+                      void *userdata);
     /* What is under way is dropped without its callback. NULL is fine. */
     void (*free)(struct provider_zone *zone);
 };

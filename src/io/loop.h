@@ -53,7 +53,7 @@ void loop_set_poller(struct loop *loop, const struct loop_poller *poller); /* NU
 
 /* Runs due timers and posted work until there is none left, then waits once, at most max_wait_ms. */
 void loop_turn(struct loop *loop, int max_wait_ms);
-void loop_run(struct loop *loop); /* until loop_stop */
+void loop_run(struct loop *loop);  /* until loop_stop */
 void loop_stop(struct loop *loop); /* any thread */
 
 /* loop_run in a thread of its own, signals blocked, named "io". */

@@ -21,8 +21,10 @@ DEFINE_CLEANUP(struct ratelimit *, ratelimit_free)
 void ratelimit_set(struct ratelimit *ratelimit, uint32_t per_minute);
 
 /* Counts one and says whether it still fits. `ret_retry_after_s` (may be NULL): when the next one will. */
-bool ratelimit_take(struct ratelimit *ratelimit, const struct address *source, int64_t now_ms, uint32_t *ret_retry_after_s);
+bool ratelimit_take(struct ratelimit *ratelimit, const struct address *source, int64_t now_ms,
+                    uint32_t *ret_retry_after_s);
 /* Does one more fit? Counts nothing. A bucket that has overflowed stays shut until it has drained to half. */
-bool ratelimit_allows(struct ratelimit *ratelimit, const struct address *source, int64_t now_ms, uint32_t *ret_retry_after_s);
+bool ratelimit_allows(struct ratelimit *ratelimit, const struct address *source, int64_t now_ms,
+                      uint32_t *ret_retry_after_s);
 
 #endif
