@@ -97,7 +97,9 @@ def test_ttl_of_the_host_and_of_the_zone(daemon, r53):
     assert r53.record("short.example.com.").ttl == 30
 
 
-@pytest.mark.parametrize("name, stored", [("*.example.com.", "\\052.example.com."), ("_x.example.com.", "_x.example.com.")])
+@pytest.mark.parametrize(
+    "name, stored", [("*.example.com.", "\\052.example.com."), ("_x.example.com.", "_x.example.com.")]
+)
 def test_names_with_octal_escapes(daemon, r53, name, stored):
     r53.put_record(stored, "A", ["198.18.7.1"], ttl=60)
     d = daemon(route53=r53, settings=FAST, hosts=[host(name)])
