@@ -285,13 +285,11 @@ int listener_adopt(int fd, struct buffer *message, struct listener *ret_listener
     return 0;
 }
 
-void listener_stop(struct listener *listener)
+/* The file goes first: as long as the socket listens, nobody else takes the file for stale and puts an own one there. */
+static void remove_file(struct listener *listener)
 {
     struct stat info;
 
-    if (listener->fd >= 0 && !listener->inherited) {
-        (void)shutdown(listener->fd, SHUT_RDWR);
-    }
     if (listener->unix_path == NULL) {
         return;
     }
@@ -300,6 +298,14 @@ void listener_stop(struct listener *listener)
     }
     free(listener->unix_path);
     listener->unix_path = NULL;
+}
+
+void listener_stop(struct listener *listener)
+{
+    remove_file(listener);
+    if (listener->fd >= 0 && !listener->inherited) {
+        (void)shutdown(listener->fd, SHUT_RDWR);
+    }
 }
 
 void listener_done(struct listener *listener)
