@@ -165,7 +165,11 @@ static int wire_records(struct daemon *daemon, const struct hosts *hosts, struct
     if (status < 0) {
         return status;
     }
-    return state_each_record(daemon->state, remember, daemon->records);
+    status = state_each_record(daemon->state, remember, daemon->records);
+    if (status < 0) {
+        buffer_append_text(message, state_error(daemon->state));
+    }
+    return status;
 }
 
 static int wire_changes(struct daemon *daemon)

@@ -208,6 +208,7 @@ struct changes {
     struct state *state;
     int (*commit)(struct state *state, const struct state_change *changes, size_t count);
     int (*commit_touches)(struct state *state, const struct state_touch *touches, size_t count);
+    const char *(*state_error)(const struct state *state);
     struct change_list unsaved;
     struct state_change *commit_rows;
     struct state_touch *touch_rows;

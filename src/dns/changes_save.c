@@ -5,9 +5,11 @@
 
 /* ---- what is wrong with the state ---- */
 
+/* In the state's own words, which say what to do. */
 static void state_failed(struct changes *changes, int error)
 {
-    const char *message = strerrordesc_np(-error);
+    const char *words = changes->state_error ? changes->state_error(changes->state) : "";
+    const char *message = words[0] != '\0' ? words : strerrordesc_np(-error);
 
     trouble_begin(changes, &changes->state_trouble, "state_trouble", NULL, message ? message : "unknown error", false);
 }
@@ -177,6 +179,7 @@ int save_init(struct changes *changes, struct state *state)
     changes->state = state;
     changes->commit = state ? state_commit : NULL;
     changes->commit_touches = state ? state_commit_touches : NULL;
+    changes->state_error = state ? state_error : NULL;
     changes->commit_work.run = run_work;
     changes->commit_timer.run = run_commit_timer;
     changes->touch_timer.run = run_touch_timer;
