@@ -140,6 +140,29 @@ int aws_request_sign(const struct aws_request *request, struct signed_request *r
 
 /* ---- errors ---- */
 
+static bool is_one_of(const char *text, const char *const *choices, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, choices[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* After its first line a refused signature is explained with the whole canonical request, a session token in it; an
+ * incomplete one with the Authorization header. Neither may reach a log. */
+static void append_message(const char *code, const char *text, struct buffer *message)
+{
+    if (strcmp(code, "IncompleteSignature") == 0) {
+        buffer_append_text(message, "the Authorization header is not what AWS expects");
+    } else if (aws_is_credentials_code(code)) {
+        buffer_append(message, text, strcspn(text, "\r\n"));
+    } else {
+        buffer_append_text(message, text);
+    }
+}
+
 void aws_error_read(const struct xml_element *root, struct buffer *code, struct buffer *message)
 {
     if (!root) {
@@ -160,17 +183,9 @@ void aws_error_read(const struct xml_element *root, struct buffer *code, struct 
     const char *code_text = xml_child_text(error, "Code");
     const char *message_text = xml_child_text(error, "Message");
     buffer_append_text(code, code_text ? code_text : "");
-    buffer_append_text(message, message_text ? message_text : "");
-}
-
-static bool is_one_of(const char *text, const char *const *choices, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(text, choices[i]) == 0) {
-            return true;
-        }
+    if (code_text && message_text) {
+        append_message(code_text, message_text, message);
     }
-    return false;
 }
 
 bool aws_clock_skew(const char *code, const char *date, int64_t now_s, int64_t *ret_offset_s)
