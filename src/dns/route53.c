@@ -319,6 +319,9 @@ static void on_applied(const struct aws_result *answer, void *userdata)
     result = result_of(zone, answer, &message);
     if (result.outcome == PROVIDER_DONE) {
         result.change_id = route53_change_id(xml_root(answer->document));
+        if (result.change_id[0] == '\0') { /* a captive portal's page can be a well-formed 200 too */
+            set_not_understood(&result, "Route 53's answer to the change cannot be understood");
+        }
     } else if (result.outcome == PROVIDER_REFUSED) {
         result.culprit = route53_find_culprit(answer->message, changes, zone->change_count);
     }

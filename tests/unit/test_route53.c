@@ -651,6 +651,10 @@ static void prepare_without_permission(void **data)
     assert_told(&wrong, PROVIDER_NO_ZONE, "no zone with the id Z1 (bad id): correct zone_id");
 }
 
+#define APPLIED                                                                                                \
+    "<ChangeResourceRecordSetsResponse" NAMESPACE "><ChangeInfo><Id>/change/C123</Id><Status>PENDING</Status>" \
+    "</ChangeInfo></ChangeResourceRecordSetsResponse>"
+
 static void apply(struct fixture *fixture, struct provider_zone *zone, struct told *told)
 {
     const struct provider_change changes[] = {
@@ -677,15 +681,13 @@ static void changes_are_applied(void **data)
     apply(fixture, fixture->with_id, &told);
     route53_write_changes(changes, ELEMENTS(changes), &expected);
     assert_string_equal(buffer_text(&under_way[0]->body), buffer_text(&expected));
-    answer_xml(APPLY, "<ChangeResourceRecordSetsResponse" NAMESPACE
-                      "><ChangeInfo><Id>/change/C123</Id><Status>PENDING</Status>"
-                      "</ChangeInfo></ChangeResourceRecordSetsResponse>");
+    answer_xml(APPLY, APPLIED);
     assert_told(&told, PROVIDER_DONE, "");
     assert_string_equal(told.change_id, "C123");
 
     apply(fixture, fixture->with_id, &told);
-    answer_xml(APPLY, "<x/>"); /* it has been accepted all the same */
-    assert_told(&told, PROVIDER_DONE, "");
+    answer_xml(APPLY, "<html><p>log in first</p></html>"); /* whoever says that is not Route 53 */
+    assert_told(&told, PROVIDER_TRANSIENT, "cannot be understood");
     assert_string_equal(told.change_id, "");
 }
 
@@ -738,7 +740,7 @@ static void vanished_zone_is_found_anew(void **data)
     assert_told(&told, PROVIDER_NO_ZONE, "does not have the zone example.com. (not found yet)");
     find_zone(fixture);
     apply(fixture, fixture->by_name, &told);
-    answer_xml(APPLY, "<x/>");
+    answer_xml(APPLY, APPLIED);
     assert_told(&told, PROVIDER_DONE, "");
 }
 
@@ -771,7 +773,7 @@ static void call_that_cannot_begin(void **data)
     assert_told(&prepared, PROVIDER_TRANSIENT, "memory");
     refuse_to_begin = 0;
     apply(fixture, fixture->with_id, &told);
-    answer_xml(APPLY, "<x/>");
+    answer_xml(APPLY, APPLIED);
     assert_told(&told, PROVIDER_DONE, "");
 }
 
