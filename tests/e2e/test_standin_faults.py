@@ -294,3 +294,26 @@ def test_a_record_that_is_refused_by_name_or_namelessly(r53, client, zone):
     refused("InvalidChangeBatch", change, client, zone, rows[5])
     fault.remove()
     change(client, zone, *rows)
+
+
+def test_a_call_that_is_held(route53):
+    r53 = route53()
+    zone = r53.zone("example.com.")
+    held = r53.faults.hold(operation="GetHostedZone")
+    r53.faults.error(500, operation="GetHostedZone")
+    results = []
+
+    def slow():
+        client = boto(r53, r53.url)
+        results.append(refused("InternalFailure", client.get_hosted_zone, Id=zone.id, status=500))
+        client.close()
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    r53.wait_for(lambda: held.hits == 1)
+    client = boto(r53, r53.url)
+    assert client.list_resource_record_sets(HostedZoneId=zone.id) and not results
+    client.close()
+    held.release()
+    thread.join()
+    assert len(results) == 1

@@ -21,7 +21,7 @@ Route53(zones, ca=, keys=, clock=, region=, rate_limit=, latency_s=, host=, port
                 (on a condition variable; the predicate is looked at after every event)
     faults      r53.faults.throttle(), error(status), unavailable(retry_after), truncated_xml(),
                 garbage_xml(), endless_body(), reset_before(), reset_after(), stall(seconds),
-                refuse_record(name, type, named=True); each takes count=, seconds=, operation=, zone=,
+                hold() (until .release()), refuse_record(name, type, named=True); each takes count=, seconds=, operation=, zone=,
                 when=predicate(Call), applied= and returns a Fault with .hits and .remove(); clear()
     keys        r53.keys.default, add(), issue(lifetime_s), reject(key_id), deny(key_id),
                 accept(key_id), expire(key_id)

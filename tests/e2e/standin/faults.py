@@ -31,11 +31,18 @@ class Fault:
     when: Predicate | None
     applied: bool
     hits: int = 0
+    gate: threading.Event | None = None  # of hold()
     _owner: "Faults | None" = field(default=None, repr=False)
 
     def remove(self) -> None:
         assert self._owner is not None
         self._owner.remove(self)
+
+    def release(self) -> None:
+        """Ends a hold(): what waits goes on, and no more calls are held."""
+        assert self.gate is not None
+        self.remove()
+        self.gate.set()
 
     def _strikes(self, call: "Call") -> bool:
         if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -112,6 +119,10 @@ class Faults:
         """Silence, then a reset. With applied=True the work was done before the silence."""
         return self._add("stall", lambda _: Answer(reset=True, stall_s=seconds_of_silence), **scope)
 
+    def hold(self, **scope) -> Fault:
+        """The call waits for `release()` and then goes on as if it came only now."""
+        return self._add("hold", lambda answer: answer, gate=threading.Event(), **scope)
+
     def refuse_record(
         self, name: str, record_type: str | None = None, named: bool = True, **scope
     ) -> Fault:
@@ -141,7 +152,10 @@ class Faults:
 
     def clear(self) -> None:
         with self._lock:
-            self._faults.clear()
+            ended, self._faults = self._faults, []
+        for fault in ended:
+            if fault.gate is not None:
+                fault.gate.set()
 
     def _add(
         self,
@@ -153,10 +167,11 @@ class Faults:
         zone: str | None = None,
         when: Predicate | None = None,
         applied: bool = False,
+        gate: threading.Event | None = None,
     ) -> Fault:
         deadline = time.monotonic() + seconds if seconds is not None else None
         zone = canonical(zone) if zone is not None else None
-        fault = Fault(kind, make, count, deadline, operation, zone, when, applied, _owner=self)
+        fault = Fault(kind, make, count, deadline, operation, zone, when, applied, gate=gate, _owner=self)
         with self._lock:
             self._faults.append(fault)
         return fault

@@ -132,6 +132,7 @@ class Route53:
 
     def stop(self) -> None:
         self._closing.set()
+        self.faults.clear()  # nothing is held any longer
         for server in self._servers:
             server.closing.set()
         for server in self._servers:
@@ -371,6 +372,10 @@ class Route53:
             return answers.error("Throttling", "Rate exceeded")
         refusal = self.operations.parse(call)
         fault = self.faults.strike(call)
+        if fault is not None and fault.gate is not None:
+            self._wake()
+            fault.gate.wait()
+            fault = self.faults.strike(call)
         if fault is not None:
             call.fault = fault.kind
             if not fault.applied:
@@ -378,6 +383,10 @@ class Route53:
         answer = refusal or self.operations.run(call)
         call.applied = answer.status < 300
         return fault.make(answer) if fault is not None else answer
+
+    def _wake(self) -> None:
+        with self._cond:
+            self._cond.notify_all()
 
     def _admit(self, account: str = DEFAULT_ACCOUNT) -> bool:
         if self.rate_limit is None:
