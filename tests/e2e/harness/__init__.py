@@ -29,6 +29,8 @@ Daemon
 Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; hash_token(source, hostname, secret),
 signed_parameters(mode, hostname, secret, address), query_target(parameters, path), host(...),
 base_environment(**extra), binary_path(), keep_confidential(*texts).
+In harness.updates: Ledger(daemon, r53) remembers what each client asked for and was told, and settle() holds it
+against DNS, the state and an orderly end; Background(call, ...) runs a call in a thread; PATIENT and HASTY settings.
 In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> dict, upsert(name, *values),
 change(client, zone, *upserts), refused(code, call, ...), Raw (sign, spoil, send).
 
