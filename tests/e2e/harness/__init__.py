@@ -33,6 +33,8 @@ In harness.updates: Ledger(daemon, r53) remembers what each client asked for and
 against DNS, the state and an orderly end; Background(call, ...) runs a call in a thread; PATIENT and HASTY settings.
 In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> dict, upsert(name, *values),
 change(client, zone, *upserts), refused(code, call, ...), Raw (sign, spoil, send).
+In harness.dialects: nic_update(d, hostname, user=, secret=, **parameters), plain_secret(d, secret, newip=...),
+basic(user, password) -> header, zone_values(path, name, type), check_headers(answer).
 
 The binary is $DDNS53D, or build/ddns53d of the repository. Every daemon's log is searched for sanitizer
 reports when it ends, and at the end of the test for every secret, token and query string that the test used.

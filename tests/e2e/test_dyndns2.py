@@ -1,0 +1,532 @@
+"""The dyndns2 dialect: every row of its tables, byte by byte."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from harness import BEHIND_PROXY, SECRET, Daemon, Response, host, keep_confidential, merged
+from harness.dialects import CHALLENGE, basic, check_headers, nic_update, zone_values
+
+OTHER = "another-shared-secret-of-a-host-02"
+ALONE = "the-secret-of-exactly-one-host-003"
+PAIR = "the-secret-of-two-rows-of-a-name-4"
+BOTH = ["A", "AAAA"]
+DYN = {"auth": ["basic"]}
+HOSTS = [
+    host("home.example.test.", BOTH, **DYN),
+    host("four.example.test.", "A", **DYN),
+    host("six.example.test.", "AAAA", **DYN),
+    host("locked.example.test.", BOTH, lock_record=True, **DYN),
+    host("inside.example.test.", BOTH, allow_internal=True, **DYN),
+    host("hashed.example.test.", BOTH, auth=["hash", "signed", "secret"]),
+    host("other.example.test.", BOTH, OTHER, **DYN),
+    host("alone.example.test.", BOTH, ALONE, **DYN),
+    host("split.example.test.", "A", PAIR, **DYN),
+    host("split.example.test.", "AAAA", PAIR, **DYN),
+    *(host(f"h{number}.example.test.", "A", **DYN) for number in range(1, 22)),
+]
+FAST = merged(BEHIND_PROXY, {"limits": {"auth_failures_per_minute": 100000}, "route53": {"requests_per_second": 1000}})
+
+
+@pytest.fixture(scope="module")
+def shared(ca, tmp_path_factory):
+    """One daemon for the tests that need no provider; they set addresses that no other test sets."""
+    with ExitStack() as stack:
+        made = Daemon(tmp_path_factory.mktemp("dyndns2"), ca, settings=FAST, hosts=HOSTS)
+        stack.callback(made.close)
+        yield made.start()
+
+
+@pytest.fixture
+def d(shared):
+    yield shared
+    shared.check_confidential()
+
+
+_numbers = itertools.count(1)
+
+
+def fresh4() -> str:
+    number = next(_numbers)
+    return f"198.18.{number // 250}.{number % 250 + 1}"
+
+
+def fresh6() -> str:
+    return f"2001:db8::{next(_numbers):x}"
+
+
+def answers(answer: Response, status: int, body: str) -> None:
+    """The whole of it: status, body, and the headers that go with the status."""
+    assert (answer.status, answer.text) == (status, body)
+    check_headers(answer)
+    assert answer.headers["WWW-Authenticate"] == (CHALLENGE if status == 401 else None)
+    assert (answer.headers["Retry-After"] is not None) == (status == 503)
+    if status == 503:
+        assert 1 <= int(answer.headers["Retry-After"]) <= 600
+
+
+def values(d: Daemon, name: str) -> tuple[list[str], list[str]]:
+    path = d.zone_file()
+    return zone_values(path, name, "A"), zone_values(path, name, "AAAA")
+
+
+# ---- paths and methods ----
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nic/update", "/v3/update", "/v2/update", "/update", "/nic/update/", "//nic//update", "/nic/update///", "//update/"],
+)
+def test_paths(d, path):
+    address = fresh4()
+    answers(nic_update(d, "home.example.test", path=path, myip=address), 200, f"good {address}\n")
+
+
+@pytest.mark.parametrize("path", ["/nic", "/nic/updates", "/v4/update", "/nic/update/x", "/NIC/update", "/nic%2fupdate"])
+def test_other_paths(d, path):
+    assert nic_update(d, "home.example.test", path=path, myip=fresh4()).status == 404
+
+
+def test_by_form(d):
+    address = fresh4()
+    form = {"Content-Type": "application/x-www-form-urlencoded", **basic("user", SECRET)}
+    body = f"hostname=home.example.test&myip={address}"
+    answers(d.request("/nic/update", "POST", form, body), 200, f"good {address}\n")
+    answers(d.request("/nic/update?hostname=home.example.test", "POST", form, body), 400, "notfqdn\n")
+
+
+def test_http_1_0(d):
+    address = fresh4()
+    text = f"GET /nic/update?hostname=home.example.test&myip={address} HTTP/1.0\r\nHost: ddns.example.test\r\n"
+    text += "".join(f"{name}: {value}\r\n" for name, value in basic("user", SECRET).items())
+    answer = d.raw(text.encode() + b"\r\n")
+    assert (answer.status, answer.text) == (200, f"good {address}\n")
+
+
+# ---- hostname ----
+
+
+@pytest.mark.parametrize("spelling", ["home.example.test", "home.example.test.", "HOME.Example.TEST", " home.example.test "])
+def test_spellings_of_a_hostname(d, spelling):
+    address = fresh4()
+    answers(nic_update(d, spelling, myip=address), 200, f"good {address}\n")
+    assert values(d, "home.example.test.")[0] == [address]
+
+
+@pytest.mark.parametrize("hostname", [None, "", "YES", "yes"])
+def test_without_a_hostname_the_user_name_is_one(d, hostname):
+    address = fresh4()
+    answers(nic_update(d, hostname, user="Four.Example.Test", myip=address), 200, f"good {address}\n")
+    assert values(d, "four.example.test.") == ([address], [])
+
+
+@pytest.mark.parametrize("hostname", [None, "", "YES"])
+@pytest.mark.parametrize("name, secret", [("alone.example.test.", ALONE), ("split.example.test.", PAIR)])
+def test_without_a_hostname_the_secret_belongs_to_one(d, hostname, name, secret):
+    four, six = fresh4(), fresh6()
+    answers(nic_update(d, hostname, secret=secret, myip=f"{four},{six}"), 200, f"good {four},{six}\n")
+    assert values(d, name) == ([four], [six])
+
+
+def test_without_a_hostname_that_can_be_found(d):
+    answers(nic_update(d, myip=fresh4()), 400, "notfqdn\n")  # the secret belongs to many
+    answers(nic_update(d, ",", myip=fresh4()), 400, "notfqdn\n")
+    answers(nic_update(d, secret="no-secret-of-any-host-at-all", myip=fresh4()), 401, "badauth\n")
+
+
+def test_twenty_hostnames_and_one_too_many(d):
+    names = [f"h{number}.example.test" for number in range(1, 22)]
+    address = fresh4()
+    answers(nic_update(d, ",".join(names[:20]), myip=address), 200, f"good {address}\n" * 20)
+    answers(nic_update(d, ",".join(names), myip=fresh4()), 400, "numhost\n")
+    assert values(d, "h20.example.test.")[0] == [address] and not values(d, "h21.example.test.")[0]
+
+
+def test_a_line_each_in_the_order_asked(d):
+    address = fresh4()
+    nic_update(d, "four.example.test", myip=address)
+    body = f"nohost\nnochg {address}\nabuse\ngood {address}\nnohost\nnohost\n"
+    names = ["six", "four", "locked", "home", "other", "nobody"]
+    answer = nic_update(d, ",".join(f"{name}.example.test" for name in names), myip=address)
+    answers(answer, 200, body)
+
+
+def test_a_hostname_twice(d):
+    address = fresh4()
+    answer = nic_update(d, "home.example.test,home.example.test", myip=address)
+    assert (answer.status, answer.text.splitlines()[0]) == (200, f"good {address}")
+    assert answer.text.splitlines()[1] in (f"good {address}", f"nochg {address}")
+    assert len(answer.text.splitlines()) == 2
+
+
+def test_rows_of_a_name_are_one_host(d):
+    four, six = fresh4(), fresh6()
+    answers(nic_update(d, "split.example.test", secret=PAIR, myip=f"{six},{four}"), 200, f"good {six},{four}\n")
+    assert values(d, "split.example.test.") == ([four], [six])
+
+
+# ---- addresses ----
+
+
+@pytest.mark.parametrize("name", ["myip", "myipv4", "ip", "ipv4", "ipaddr"])
+def test_parameters_with_an_ipv4_address(d, name):
+    address = fresh4()
+    before = values(d, "home.example.test.")[1]
+    answers(nic_update(d, "home.example.test", **{name: address}), 200, f"good {address}\n")
+    assert values(d, "home.example.test.") == ([address], before)
+
+
+@pytest.mark.parametrize("name", ["myip", "myipv6", "myip6", "ipv6", "ip6addr", "ip"])
+def test_parameters_with_an_ipv6_address(d, name):
+    address = fresh6()
+    before = values(d, "home.example.test.")[0]
+    answers(nic_update(d, "home.example.test", **{name: address}), 200, f"good {address}\n")
+    assert values(d, "home.example.test.") == (before, [address])
+
+
+@pytest.mark.parametrize("name", ["myipv4", "ipv4", "ipaddr"])
+def test_an_ipv6_address_where_ipv4_belongs(d, name):
+    answers(nic_update(d, "home.example.test", **{name: fresh6()}), 400, "dnserr\n")
+
+
+@pytest.mark.parametrize("name", ["myipv6", "myip6", "ipv6", "ip6addr"])
+def test_an_ipv4_address_where_ipv6_belongs(d, name):
+    answers(nic_update(d, "home.example.test", **{name: fresh4()}), 400, "dnserr\n")
+
+
+def test_both_families(d):
+    four, six = fresh4(), fresh6()
+    answers(nic_update(d, "home.example.test", myip=f"{four},{six}"), 200, f"good {four},{six}\n")
+    answers(nic_update(d, "home.example.test", myip=f"{six},{four}"), 200, f"nochg {six},{four}\n")
+    next4, next6 = fresh4(), fresh6()
+    answers(nic_update(d, "home.example.test", myip=next4, ip6addr=next6), 200, f"good {next4},{next6}\n")
+    answers(nic_update(d, "home.example.test", myip=f"{next4},{six}"), 200, f"good {next4},{six}\n")  # one of them is new
+    assert values(d, "home.example.test.") == ([next4], [six])
+
+
+@pytest.mark.parametrize(
+    "sent, answered, stored",
+    [
+        ("198.19.0.1/24", "198.19.0.1", "198.19.0.1"),
+        ("2001:DB8:0:0::A1", "2001:DB8:0:0::A1", "2001:db8::a1"),
+        ("2001:db8:0:0:0:0:0:a2/64", "2001:db8:0:0:0:0:0:a2", "2001:db8::a2"),
+        ("::ffff:198.19.0.3", "::ffff:198.19.0.3", "198.19.0.3"),
+        (" 198.19.0.4 ", "198.19.0.4", "198.19.0.4"),
+        ("198.19.0.5,", "198.19.0.5", "198.19.0.5"),
+        (",198.19.0.6", "198.19.0.6", "198.19.0.6"),
+        ("198.19.0.7,198.19.0.7", "198.19.0.7", "198.19.0.7"),
+    ],
+)
+def test_an_address_is_answered_as_it_was_sent(d, sent, answered, stored):
+    answers(nic_update(d, "home.example.test", myip=sent), 200, f"good {answered}\n")
+    answers(nic_update(d, "home.example.test", myip=sent), 200, f"nochg {answered}\n")
+    assert stored in sum(values(d, "home.example.test."), [])
+
+
+@pytest.mark.parametrize("family", ["", "empty", "no other"])
+def test_the_source_address_where_none_is_named(d, family):
+    parameters = {"": {}, "empty": {"myip": ""}, "no other": {"myip": "", "myipv6": "", "ip6lanprefix": ""}}[family]
+    four, six = fresh4(), fresh6()
+    before = values(d, "home.example.test.")
+    answers(nic_update(d, "home.example.test", via=four, **parameters), 200, f"good {four}\n")
+    assert values(d, "home.example.test.") == ([four], before[1])
+    answers(nic_update(d, "home.example.test", via=six, **parameters), 200, f"good {six}\n")
+    assert values(d, "home.example.test.") == ([four], [six])
+
+
+def test_empty_beside_another_is_nothing(d):
+    before, six = values(d, "home.example.test."), fresh6()
+    answers(nic_update(d, "home.example.test", via=fresh4(), myip="", myipv6=six), 200, f"good {six}\n")
+    assert values(d, "home.example.test.") == (before[0], [six])
+
+
+@pytest.mark.parametrize("word", ["no", "NO", "preserve", "Preserve"])
+def test_a_family_can_be_left_alone(d, word):
+    before, six = values(d, "home.example.test."), fresh6()
+    answers(nic_update(d, "home.example.test", via=fresh4(), myipv4=word, myipv6=six), 200, f"good {six}\n")
+    four = fresh4()
+    answers(nic_update(d, "home.example.test", via=fresh6(), myip=four, myipv6=word), 200, f"good {four}\n")
+    assert values(d, "home.example.test.") == ([four], [six])
+    answers(nic_update(d, "home.example.test", via=fresh4(), myip=word), 400, "nohost\n")
+    assert values(d, "home.example.test.") == ([four], [six])
+    assert before != ([four], [six])
+
+
+@pytest.mark.parametrize(
+    "address", ["home", "198.18.1", "198.18.1.256", "198.018.1.1", "fe80::1%eth0", "198.18.1.1/33", "198.18.1.1/x", "1;2"]
+)
+def test_not_an_address(d, address):
+    before = values(d, "home.example.test.")
+    answers(nic_update(d, "home.example.test", myip=address), 400, "dnserr\n")
+    answers(nic_update(d, "home.example.test", myip=f"{fresh4()},{address}"), 400, "dnserr\n")
+    assert values(d, "home.example.test.") == before
+
+
+def test_two_addresses_of_a_family(d):
+    answers(nic_update(d, "home.example.test", myip=f"{fresh4()},{fresh4()}"), 400, "dnserr\n")
+    answers(nic_update(d, "home.example.test", myip=fresh4(), ip=fresh4()), 400, "dnserr\n")
+
+
+def test_a_host_without_the_family_ignores_it(d):
+    four, six = fresh4(), fresh6()
+    answers(nic_update(d, "four.example.test", myip=f"{four},{six}"), 200, f"good {four}\n")
+    answers(nic_update(d, "six.example.test", myip=f"{four},{six}"), 200, f"good {six}\n")
+    assert values(d, "four.example.test.") == ([four], []) and values(d, "six.example.test.") == ([], [six])
+    answers(nic_update(d, "four.example.test", myip=fresh6()), 400, "nohost\n")
+    answers(nic_update(d, "six.example.test", myip=fresh4()), 400, "nohost\n")
+
+
+# ---- credentials ----
+
+
+def test_challenge_without_credentials(d):
+    before = d.metrics().sum("ddns53_requests_total", dialect="dyndns2", result="badauth")
+    for headers in ({}, {"Authorization": "Digest username=x"}, {"Authorization": "Negotiate YWJj"}):
+        answers(nic_update(d, "home.example.test", user=None, headers=headers, myip=fresh4()), 401, "badauth\n")
+    assert d.metrics().sum("ddns53_requests_total", dialect="dyndns2", result="badauth") == before + 3
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "Basic  "])
+def test_basic(d, scheme):
+    address = fresh4()
+    header = {"Authorization": basic("any user name", SECRET)["Authorization"].replace("Basic", scheme)}
+    answers(nic_update(d, "home.example.test", user=None, headers=header, myip=address), 200, f"good {address}\n")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_bearer(d, scheme):
+    keep_confidential(ALONE)
+    for hostname in ("alone.example.test", None):
+        address = fresh4()
+        header = {"Authorization": f"{scheme} {ALONE}"}
+        answers(nic_update(d, hostname, user=None, headers=header, myip=address), 200, f"good {address}\n")
+
+
+@pytest.mark.parametrize("name", ["password", "token"])
+def test_credentials_in_the_query(d, name):
+    address = fresh4()
+    with_user = {"username": "four.example.test", name: SECRET}
+    answers(nic_update(d, user=None, myip=address, **with_user), 200, f"good {address}\n")
+    assert values(d, "four.example.test.") == ([address], [])
+    answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: "not-its-secret"}), 401, "badauth\n")
+    answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: ""}), 401, "badauth\n")
+    answers(nic_update(d, "home.example.test", user=None, myip=address, username="user"), 401, "badauth\n")
+
+
+def test_the_header_goes_before_the_query(d):
+    answer = nic_update(d, "home.example.test", secret="not-its-secret-at-all", token=SECRET, myip=fresh4())
+    answers(answer, 401, "badauth\n")
+
+
+def test_unknown_host_wrong_secret_and_scheme_look_the_same(d):
+    refused = [
+        nic_update(d, "home.example.test", secret="not-the-secret-of-this-host", myip="198.18.0.1"),
+        nic_update(d, "home.example.test", secret=OTHER, myip="198.18.0.1"),
+        nic_update(d, "nobody.example.test", myip="198.18.0.1"),
+        nic_update(d, "hashed.example.test", myip="198.18.0.1"),
+        nic_update(d, "not a name!", myip="198.18.0.1"),
+        nic_update(d, "example.org", myip="198.18.0.1"),
+        nic_update(d, "nobody.example.test,example.org", myip="198.18.0.1"),
+        nic_update(d, "home.example.test", user=None, headers={"Authorization": "Basic !!!"}, myip="198.18.0.1"),
+        nic_update(d, "home.example.test", user=None, headers={"Authorization": "Basic bm9jb2xvbg=="}, myip="198.18.0.1"),
+        nic_update(d, "home.example.test", secret="", myip="198.18.0.1"),
+    ]
+    for answer in refused:
+        answers(answer, 401, "badauth\n")
+        assert sorted(answer.headers.keys()) == sorted(refused[0].headers.keys())
+
+
+def test_only_what_fails_counts_as_a_failed_login(daemon):
+    settings = merged(BEHIND_PROXY, {"limits": {"auth_failures_per_minute": 3}})
+    d = daemon(settings=settings, hosts=HOSTS)
+    source, other = "198.18.7.9", "198.18.7.10"
+    for _ in range(10):
+        answers(nic_update(d, "home.example.test", user=None, via=source), 401, "badauth\n")
+    assert not d.log_lines("event=auth_failure")
+    answers(nic_update(d, "home.example.test", via=source), 200, f"good {source}\n")
+    for _ in range(3):
+        answers(nic_update(d, "home.example.test", secret="wrong-secret", via=source), 401, "badauth\n")
+    answers(nic_update(d, "home.example.test", via=source), 503, "abuse\n")
+    answers(nic_update(d, "home.example.test", user=None, via=source), 401, "badauth\n")
+    answers(nic_update(d, "home.example.test", via=other), 200, f"good {other}\n")
+    assert len(d.log_lines(f"event=auth_failure dialect=dyndns2 source={source}$")) == 3
+
+
+# ---- outcomes ----
+
+
+def test_repeats_are_nochg_and_never_abuse(d):
+    address = fresh4()
+    answers(nic_update(d, "home.example.test", myip=address), 200, f"good {address}\n")
+    for _ in range(30):
+        answers(nic_update(d, "home.example.test", myip=address), 200, f"nochg {address}\n")
+
+
+def test_locked(d):
+    answers(nic_update(d, "locked.example.test", myip=fresh4()), 503, "abuse\n")
+    answers(nic_update(d, "locked.example.test", myip=f"{fresh4()},{fresh6()}"), 503, "abuse\n")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "100.64.0.1", "127.0.0.1", "fd00::1", "::1"])
+def test_private_addresses(d, address):
+    answers(nic_update(d, "home.example.test", myip=address), 503, "dnserr\n")
+    answers(nic_update(d, "inside.example.test", myip=address), 200, f"good {address}\n")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "169.254.1.1", "255.255.255.255", "::", "fe80::1", "ff02::1"])
+def test_unusable_addresses(d, address):
+    """A router whose WAN is down names such; it must come again, so not 4xx."""
+    for name in ("home", "inside"):
+        answers(nic_update(d, f"{name}.example.test", myip=address), 503, "dnserr\n")
+
+
+def test_one_family_refused_is_one_answer(d):
+    six = fresh6()
+    answers(nic_update(d, "home.example.test", myip=f"10.0.0.1,{six}"), 503, "dnserr\n")
+
+
+def test_none_done_has_the_status_of_the_first_that_failed(d):
+    names = {"locked": "abuse", "nobody": "nohost", "six": "nohost"}
+    for order in itertools.permutations(names):
+        answer = nic_update(d, ",".join(f"{name}.example.test" for name in order), myip=fresh4())
+        answers(answer, 503 if order[0] == "locked" else 400, "".join(f"{names[name]}\n" for name in order))
+
+
+@pytest.mark.parametrize("word", ["YES", "yes"])
+def test_offline(d, word):
+    answers(nic_update(d, "home.example.test", offline=word), 400, "!donator\n")
+    address = fresh4()
+    answers(nic_update(d, "home.example.test", offline="NO", myip=address), 200, f"good {address}\n")
+
+
+@pytest.mark.parametrize("query", ["hostname=a&hostname=b", "hostname=%zz", "hostname=%00", "hostname=%ff", "myip=1%4"])
+def test_broken_parameters(d, query):
+    answers(d.request(f"/nic/update?{query}", headers=basic("user", SECRET)), 400, "notfqdn\n")
+
+
+def test_unknown_parameters_are_ignored(d):
+    address = fresh4()
+    more = {"system": "dyndns", "wildcard": "NOCHG", "mx": "", "backmx": "NO", "url": "https://x/?y", "mode": "set"}
+    answers(nic_update(d, "home.example.test", myip=address, **more), 200, f"good {address}\n")
+
+
+def test_no_answer_holds_a_word_of_success_by_chance(d):
+    """Clients look for these in the body of whatever comes back, some without a look at the status."""
+    words = ("good", "nochg", "true", "updated", "success", "no change", "update ok")
+    headers = basic("user", SECRET)
+    refused = [
+        nic_update(d, "nobody.example.test"),
+        nic_update(d, "home.example.test", user=None),
+        nic_update(d, "home.example.test", myip="x"),
+        nic_update(d, "locked.example.test", myip=fresh4()),
+        nic_update(d, "home.example.test", path="/nic/nothing"),
+        d.request("/nic/update", "PUT", headers),
+        d.request("/nic/update?" + "x" * 5000, headers=headers),
+        d.request("/nic/update", headers={**headers, "X": "y" * 17000}),
+        d.request("/nic/update", "POST", headers, "x" * 9000),
+        d.request("/nic/update", headers={**headers, "X-Forwarded-For": "rubbish"}),
+    ]
+    assert {answer.status for answer in refused} == {400, 401, 404, 405, 413, 414, 431, 503}
+    for answer in refused:
+        assert not any(word in answer.text.lower() for word in words), answer.text
+        assert "ok" not in answer.text.lower(), answer.text
+
+
+# ---- with a provider ----
+
+
+def changes_of(r53, zone: str | None = None) -> list:
+    return r53.calls_of("ChangeResourceRecordSets", zone=zone) if zone else r53.calls_of("ChangeResourceRecordSets")
+
+
+def routed(rows: list) -> list:
+    return [{**row, "hostname": row["hostname"].replace("example.test.", "example.com.")} for row in rows]
+
+
+def test_twenty_hosts_are_one_batch_per_zone(daemon, route53):
+    r53 = route53("example.com.", "example.net.")
+    names = [f"h{number}.example.{zone}." for number in range(10) for zone in ("com", "net")]
+    d = daemon(route53=r53, settings=FAST, hosts=[host(name, BOTH, **DYN) for name in names])
+    r53.wait_calls(2, "ListResourceRecordSets")
+    answers(nic_update(d, ",".join(names), myip="198.18.7.9,2001:db8::9"), 200, "good 198.18.7.9,2001:db8::9\n" * 20)
+    for zone in ("example.com.", "example.net."):
+        calls = changes_of(r53, zone)
+        assert [len(call.batch) for call in calls] == [20]
+    for name in names:
+        assert (r53.values(name), r53.values(name, "AAAA")) == (["198.18.7.9"], ["2001:db8::9"])
+
+
+def test_one_family_never_touches_the_other(daemon, r53):
+    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
+    r53.put_record("home.example.com.", "AAAA", ["2001:db8::1", "2001:db8::2"], ttl=7)
+    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 200, "good 198.18.7.9\n")
+    assert r53.values("home.example.com.", "AAAA") == ["2001:db8::1", "2001:db8::2"]
+    assert [change.record.type for call in changes_of(r53) for change in call.batch] == ["A"]
+
+
+def test_both_families_at_the_same_second(daemon, r53):
+    """Routers with a section per family send both at once."""
+    r53.change_latency_s = 0.1
+    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
+    r53.wait_calls(1, "ListResourceRecordSets")
+    for number in range(1, 4):
+        before = len(changes_of(r53))
+        addresses = [f"198.18.7.{number}", f"2001:db8::{number}"]
+        with ThreadPoolExecutor(2) as pool:
+            both = list(pool.map(lambda address: nic_update(d, "home.example.com", via=address), addresses))
+        for address, answer in zip(addresses, both):
+            answers(answer, 200, f"good {address}\n")
+        assert (r53.values("home.example.com."), r53.values("home.example.com.", "AAAA")) == tuple([a] for a in addresses)
+        assert 1 <= len(changes_of(r53)) - before <= 2
+
+
+def test_records_that_must_not_be_overwritten(daemon, r53):
+    r53.put_record("several.example.com.", "A", ["198.18.7.1", "198.18.7.2"])
+    r53.put_record("alias.example.com.", "A", alias="other.example.com.")
+    rows = [host(f"{name}.example.com.", BOTH, **DYN) for name in ("several", "alias", "free")]
+    d = daemon(route53=r53, settings=FAST, hosts=rows)
+    for name in ("several", "alias"):
+        answers(nic_update(d, f"{name}.example.com", myip="198.18.7.9"), 503, "dnserr\n")
+    names = "several.example.com,free.example.com,alias.example.com"
+    answers(nic_update(d, names, myip="198.18.7.9"), 200, "dnserr\ngood 198.18.7.9\ndnserr\n")
+    assert r53.values("several.example.com.") == ["198.18.7.1", "198.18.7.2"]
+
+
+@pytest.mark.refusals_expected
+def test_refused_by_the_provider(daemon, r53):
+    r53.faults.refuse_record("home.example.com.", "A")
+    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
+    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "dnserr\n")
+
+
+@pytest.mark.parametrize("fault", ["error", "throttle", "stall"])
+def test_provider_down_or_throttled(daemon, r53, fault):
+    """911 now, and the change stays queued."""
+    settings = merged(FAST, {"update": {"timeout_s": 1}})
+    d = daemon(route53=r53, settings=settings, hosts=[host("home.example.com.", BOTH, **DYN)])
+    r53.wait_calls(1, "ListResourceRecordSets")
+    make = {
+        "error": lambda: r53.faults.error(503, operation="ChangeResourceRecordSets"),
+        "throttle": lambda: r53.faults.throttle(operation="ChangeResourceRecordSets"),
+        "stall": lambda: r53.faults.stall(3, operation="ChangeResourceRecordSets", count=1),
+    }
+    injected = make[fault]()
+    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "911\n")
+    injected.remove()
+    r53.wait_value("home.example.com.", "198.18.7.9", timeout=40)
+
+
+def test_log_and_metrics(daemon):
+    d = daemon(settings=BEHIND_PROXY, hosts=HOSTS)
+    nic_update(d, "home.example.test,six.example.test", via="198.18.7.9", myip="2001:db8::9")
+    for name in ("home", "six"):
+        d.wait_log(
+            f"event=update dialect=dyndns2 source=198.18.7.9 host={name}.example.test. "
+            r"type=AAAA address=2001:db8::9 result=good ms=\d+"
+        )
+    assert d.metrics().value("ddns53_updates_total", dialect="dyndns2", result="good") == 2
+    assert d.metrics().value("ddns53_requests_total", dialect="dyndns2", result="good") == 1
