@@ -79,14 +79,25 @@ def values(d: Daemon, name: str) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nic/update", "/v3/update", "/v2/update", "/update", "/nic/update/", "//nic//update", "/nic/update///", "//update/"],
+    [
+        "/nic/update",
+        "/v3/update",
+        "/v2/update",
+        "/update",
+        "/nic/update/",
+        "//nic//update",
+        "/nic/update///",
+        "//update/",
+    ],
 )
 def test_paths(d, path):
     address = fresh4()
     answers(nic_update(d, "home.example.test", path=path, myip=address), 200, f"good {address}\n")
 
 
-@pytest.mark.parametrize("path", ["/nic", "/nic/updates", "/v4/update", "/nic/update/x", "/NIC/update", "/nic%2fupdate"])
+@pytest.mark.parametrize(
+    "path", ["/nic", "/nic/updates", "/v4/update", "/nic/update/x", "/NIC/update", "/nic%2fupdate"]
+)
 def test_other_paths(d, path):
     assert nic_update(d, "home.example.test", path=path, myip=fresh4()).status == 404
 
@@ -110,7 +121,9 @@ def test_http_1_0(d):
 # ---- hostname ----
 
 
-@pytest.mark.parametrize("spelling", ["home.example.test", "home.example.test.", "HOME.Example.TEST", " home.example.test "])
+@pytest.mark.parametrize(
+    "spelling", ["home.example.test", "home.example.test.", "HOME.Example.TEST", " home.example.test "]
+)
 def test_spellings_of_a_hostname(d, spelling):
     address = fresh4()
     answers(nic_update(d, spelling, myip=address), 200, f"good {address}\n")
@@ -204,7 +217,9 @@ def test_both_families(d):
     answers(nic_update(d, "home.example.test", myip=f"{six},{four}"), 200, f"nochg {six},{four}\n")
     next4, next6 = fresh4(), fresh6()
     answers(nic_update(d, "home.example.test", myip=next4, ip6addr=next6), 200, f"good {next4},{next6}\n")
-    answers(nic_update(d, "home.example.test", myip=f"{next4},{six}"), 200, f"good {next4},{six}\n")  # one of them is new
+    answers(
+        nic_update(d, "home.example.test", myip=f"{next4},{six}"), 200, f"good {next4},{six}\n"
+    )  # one of them is new
     assert values(d, "home.example.test.") == ([next4], [six])
 
 
@@ -257,7 +272,8 @@ def test_a_family_can_be_left_alone(d, word):
 
 
 @pytest.mark.parametrize(
-    "address", ["home", "198.18.1", "198.18.1.256", "198.018.1.1", "fe80::1%eth0", "198.18.1.1/33", "198.18.1.1/x", "1;2"]
+    "address",
+    ["home", "198.18.1", "198.18.1.256", "198.018.1.1", "fe80::1%eth0", "198.18.1.1/33", "198.18.1.1/x", "1;2"],
 )
 def test_not_an_address(d, address):
     before = values(d, "home.example.test.")
@@ -332,7 +348,9 @@ def test_unknown_host_wrong_secret_and_scheme_look_the_same(d):
         nic_update(d, "example.org", myip="198.18.0.1"),
         nic_update(d, "nobody.example.test,example.org", myip="198.18.0.1"),
         nic_update(d, "home.example.test", user=None, headers={"Authorization": "Basic !!!"}, myip="198.18.0.1"),
-        nic_update(d, "home.example.test", user=None, headers={"Authorization": "Basic bm9jb2xvbg=="}, myip="198.18.0.1"),
+        nic_update(
+            d, "home.example.test", user=None, headers={"Authorization": "Basic bm9jb2xvbg=="}, myip="198.18.0.1"
+        ),
         nic_update(d, "home.example.test", secret="", myip="198.18.0.1"),
     ]
     for answer in refused:
@@ -480,7 +498,9 @@ def test_both_families_at_the_same_second(daemon, r53):
             both = list(pool.map(lambda address: nic_update(d, "home.example.com", via=address), addresses))
         for address, answer in zip(addresses, both):
             answers(answer, 200, f"good {address}\n")
-        assert (r53.values("home.example.com."), r53.values("home.example.com.", "AAAA")) == tuple([a] for a in addresses)
+        assert (r53.values("home.example.com."), r53.values("home.example.com.", "AAAA")) == tuple(
+            [a] for a in addresses
+        )
         assert 1 <= len(changes_of(r53)) - before <= 2
 
 

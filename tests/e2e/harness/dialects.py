@@ -47,7 +47,9 @@ def plain_secret(d: Daemon, secret: str | None = SECRET, via: str | None = None,
 
 
 def zone_values(path: Path, name: str, record_type: str = "A") -> list[str]:
-    """What a zone file of the daemon has for a record of its own; `name` with its final dot."""
+    """What a zone file of the daemon has for a record of its own; `name` with its final dot. No file: nothing yet."""
+    if not path.exists():
+        return []
     line = re.compile(rf"^{re.escape(name)}\s(?:.*\s)?{record_type}\s+(\S+)$")
     found: Iterable[re.Match | None] = (line.match(row) for row in path.read_text().splitlines())
     return [match[1] for match in found if match]

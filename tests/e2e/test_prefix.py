@@ -1,0 +1,215 @@
+"""Hosts that follow a router's IPv6 prefix, set in one batch with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import BEHIND_PROXY, SECRET, host, merged
+from harness.dialects import check_headers, nic_update, zone_values
+
+FAST = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}})
+ROUTER = "router.example.com."
+LOCAL = ROUTER.replace(".com", ".test")
+
+
+def follower(name: str, router: str = ROUTER, **more) -> dict:
+    zone = router.partition(".")[2]
+    return {"hostname": f"{name}.{zone}", "record_type": "AAAA", "follows": router, **more}
+
+
+def router(name: str = ROUTER, **more) -> dict:
+    return host(name, ["A", "AAAA"], auth=["basic"], **more)
+
+
+def changes_of(r53) -> list:
+    return r53.calls_of("ChangeResourceRecordSets")
+
+
+def answers(answer, status: int, body: str) -> None:
+    assert (answer.status, answer.text) == (status, body)
+    check_headers(answer)
+
+
+def test_router_and_followers_are_one_batch(daemon, r53):
+    rows = [
+        follower("nas", interface_id="::211:32ff:fe12:3456", subnet_id=1),
+        router(),
+        follower("printer", mac_address="00:11:32:AB:CD:EF"),
+        follower("tv", interface_id="::1", subnet_id=0xFF, ttl=300),
+        follower("frozen", interface_id="::2", lock_record=True),
+        host("bystander.example.com.", "AAAA", auth=["basic"]),
+    ]
+    d = daemon(route53=r53, settings=FAST, hosts=rows)
+    r53.wait_calls(1, "ListResourceRecordSets")
+    own = {"myip": "198.18.7.9", "ip6addr": "2001:db8:0:ff00::1"}
+    answer = nic_update(d, ROUTER, **own, ip6lanprefix="2001:db8:1::/56")
+    answers(answer, 200, "good 198.18.7.9,2001:db8:0:ff00::1\n")
+    (call,) = changes_of(r53)
+    batch = {(change.record.name, change.record.type): change.record for change in call.batch}
+    assert {key: record.values for key, record in batch.items()} == {
+        (ROUTER, "A"): ("198.18.7.9",),
+        (ROUTER, "AAAA"): ("2001:db8:0:ff00::1",),
+        ("nas.example.com.", "AAAA"): ("2001:db8:1:1:211:32ff:fe12:3456",),
+        ("printer.example.com.", "AAAA"): ("2001:db8:1:0:211:32ff:feab:cdef",),  # modified EUI-64
+        ("tv.example.com.", "AAAA"): ("2001:db8:1:ff::1",),
+    }
+    assert batch["tv.example.com.", "AAAA"].ttl == 300
+    again = nic_update(d, ROUTER, **own, ip6lanprefix="2001:db8:1::/56")
+    answers(again, 200, "nochg 198.18.7.9,2001:db8:0:ff00::1\n")
+    assert len(changes_of(r53)) == 1
+    moved = nic_update(d, ROUTER, **own, ip6lanprefix="2001:db8:2::/56")
+    answers(moved, 200, "nochg 198.18.7.9,2001:db8:0:ff00::1\n")  # the router is answered for itself alone
+    assert {change.record.name for change in changes_of(r53)[1].batch} == {
+        f"{name}.example.com." for name in ("nas", "printer", "tv")
+    }
+    assert r53.values("nas.example.com.", "AAAA") == ["2001:db8:2:1:211:32ff:fe12:3456"]
+
+
+def test_followers_in_another_zone(daemon, route53):
+    r53 = route53("example.com.", "example.net.")
+    rows = [router(), {**follower("nas", interface_id="::1"), "hostname": "nas.example.net."}]
+    d = daemon(route53=r53, settings=FAST, hosts=rows)
+    answers(nic_update(d, ROUTER, myip="198.18.7.9", ip6lanprefix="2001:db8:1::/64"), 200, "good 198.18.7.9\n")
+    assert r53.values("nas.example.net.", "AAAA") == ["2001:db8:1::1"]
+    assert len(changes_of(r53)) == 2
+
+
+@pytest.fixture
+def local(daemon):
+    def make(*rows: dict, **more):
+        return daemon(settings=FAST, hosts=[router(LOCAL, **more), *rows])
+
+    return make
+
+
+def followers(d, name: str) -> list[str]:
+    return zone_values(d.zone_file(), f"{name}.example.test.", "AAAA")
+
+
+@pytest.mark.parametrize("parameter", ["ip6lanprefix", "prefix"])
+def test_only_a_prefix(local, parameter):
+    """The router keeps its own addresses, and is answered with the prefix as it was sent."""
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    for word in ("good", "nochg"):
+        answer = nic_update(d, LOCAL, via="198.18.7.9", **{parameter: "2001:DB8:1:0::/59"})
+        answers(answer, 200, f"{word} 2001:DB8:1:0::/59\n")
+    assert followers(d, "nas") == ["2001:db8:1::9"]
+    assert followers(d, "router") == zone_values(d.zone_file(), LOCAL, "A") == []
+
+
+def test_an_empty_prefix_is_none(local):
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    answers(nic_update(d, LOCAL, via="198.18.7.9", ip6lanprefix="", prefix="no"), 200, "good 198.18.7.9\n")
+    assert followers(d, "nas") == []
+
+
+def test_a_prefix_without_followers(local):
+    d = local()
+    both = {"myip": "198.18.7.9", "ip6lanprefix": "2001:db8:1::/56"}
+    answers(nic_update(d, LOCAL, **both), 200, "good 198.18.7.9\n")
+    answers(nic_update(d, LOCAL, ip6lanprefix="2001:db8:1::/56"), 400, "nohost\n")
+
+
+@pytest.mark.parametrize(
+    "prefix, subnet_id, address",
+    [
+        ("2001:db8:1:2::/64", 0, "2001:db8:1:2::9"),
+        ("2001:db8:1:2::/63", 1, "2001:db8:1:3::9"),
+        ("2001:db8::/48", 0xFFFF, "2001:db8:0:ffff::9"),
+        ("2001:db8::/32", 0x10002, "2001:db8:1:2::9"),
+        ("2001:db8:1:2::5/60", 3, "2001:db8:1:3::9"),  # what stands behind the prefix does not count
+    ],
+)
+def test_addresses_in_a_prefix(local, prefix, subnet_id, address):
+    d = local(follower("nas", LOCAL, interface_id="::9", subnet_id=subnet_id))
+    assert nic_update(d, LOCAL, ip6lanprefix=prefix).status == 200
+    assert followers(d, "nas") == [address]
+
+
+@pytest.mark.parametrize(
+    "prefix, subnet_id",
+    [
+        ("2001:db8::/65", 0),
+        ("2001:db8::1/128", 0),
+        ("2001:db8::/64", 1),
+        ("2001:db8::/56", 0x100),
+        ("2001:db8::/63", 2),
+    ],
+)
+def test_what_does_not_fit_is_refused(local, prefix, subnet_id):
+    """As a whole: half an update would have to be noticed by someone."""
+    fitting = follower("printer", LOCAL, interface_id="::8")
+    d = local(fitting, follower("nas", LOCAL, interface_id="::9", subnet_id=subnet_id))
+    answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix=prefix), 400, "dnserr\n")
+    assert followers(d, "nas") == followers(d, "printer") == zone_values(d.zone_file(), LOCAL, "A") == []
+
+
+@pytest.mark.parametrize(
+    "prefix", ["x", "2001:db8::", "2001:db8::/129", "2001:db8::/-1", "198.18.0.0/16", "/56", "2001:db8::/"]
+)
+def test_not_a_prefix(local, prefix):
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    if prefix == "2001:db8::":  # without a length it is the address of one machine
+        assert nic_update(d, LOCAL, ip6lanprefix=prefix).status == 400
+    else:
+        answers(nic_update(d, LOCAL, ip6lanprefix=prefix), 400, "dnserr\n")
+    assert followers(d, "nas") == []
+
+
+def test_two_prefixes(local):
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    answers(nic_update(d, LOCAL, ip6lanprefix="2001:db8:1::/56", prefix="2001:db8:2::/56"), 400, "dnserr\n")
+    assert nic_update(d, LOCAL, ip6lanprefix="2001:db8:1::/56", prefix="2001:DB8:1:0::/56").status == 200
+
+
+def test_a_locked_router_and_locked_followers(local):
+    d = local(follower("nas", LOCAL, interface_id="::9"), lock_record=True)
+    answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix="2001:db8:1::/56"), 503, "abuse\n")
+    frozen = follower("frozen", LOCAL, interface_id="::9", lock_record=True)
+    d.hosts[:] = [router(LOCAL), frozen]
+    d.write_config()
+    d.reload()
+    answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix="2001:db8:1::/56"), 200, "good 198.18.7.9\n")
+    assert followers(d, "frozen") == []
+
+
+def test_private_prefixes_need_allow_internal_of_the_follower(local):
+    d = local(
+        follower("nas", LOCAL, interface_id="::9"),
+        follower("inside", LOCAL, interface_id="::9", allow_internal=True),
+    )
+    answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix="fd00:1::/56"), 200, "good 198.18.7.9\n")
+    assert (followers(d, "nas"), followers(d, "inside")) == ([], ["fd00:1::9"])
+    d.wait_log(r"event=update .*host=nas\.example\.test\. type=AAAA address=fd00:1::9 result=private_address")
+
+
+def test_a_follower_cannot_speak_for_itself_without_a_secret(local):
+    d = local(follower("nas", LOCAL, interface_id="::9"), follower("own", LOCAL, interface_id="::8", **OWN))
+    answers(nic_update(d, "nas.example.test", myip="2001:db8::1"), 401, "badauth\n")
+    answers(nic_update(d, "own.example.test", myip="2001:db8::1"), 200, "good 2001:db8::1\n")
+    assert nic_update(d, LOCAL, ip6lanprefix="2001:db8:1::/56").status == 200
+    assert followers(d, "own") == ["2001:db8:1::8"]
+
+
+OWN = {"shared_secret": SECRET, "auth": ["basic"]}
+
+
+def test_rows_of_the_router(daemon):
+    """A name with a row per family; the followers hang on the one that has AAAA."""
+    rows = [
+        host(LOCAL, "A", auth=["basic"]),
+        host(LOCAL, "AAAA", auth=["basic"]),
+        follower("nas", LOCAL, interface_id="::9"),
+    ]
+    d = daemon(settings=FAST, hosts=rows)
+    answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix="2001:db8:1::/56"), 200, "good 198.18.7.9\n")
+    assert followers(d, "nas") == ["2001:db8:1::9"]
+
+
+def test_several_routers_in_one_request(daemon):
+    rows = [router(LOCAL), router("other.example.test."), follower("nas", LOCAL, interface_id="::9")]
+    rows.append({**follower("pc", LOCAL, interface_id="::8"), "follows": "other.example.test."})
+    d = daemon(settings=FAST, hosts=rows)
+    names = "router.example.test,other.example.test"
+    answers(nic_update(d, names, ip6lanprefix="2001:db8:1::/56"), 200, "good 2001:db8:1::/56\n" * 2)
+    assert (followers(d, "nas"), followers(d, "pc")) == (["2001:db8:1::9"], ["2001:db8:1::8"])
