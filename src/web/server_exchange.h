@@ -56,10 +56,10 @@ void exchanges_done(struct exchanges *exchanges);
 /* Waits until every answer has gone out, at most linger_ms. */
 void exchanges_wait(struct exchanges *exchanges, uint32_t linger_ms);
 
-/* libmicrohttpd's four callbacks; `userdata` is a struct exchanges. */
+/* libmicrohttpd's callbacks: `userdata` is a struct exchanges, `context` holds the exchange. */
 void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *mhd);
 enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
-                               const char *version, const char *data, size_t *data_length, void **exchange);
-void exchange_end(void *userdata, struct MHD_Connection *mhd, void **exchange, enum MHD_RequestTerminationCode code);
+                               const char *version, const char *data, size_t *data_length, void **context);
+void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
 
 #endif

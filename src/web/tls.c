@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -44,6 +43,7 @@ struct generation {
 };
 
 struct tls {
+    const struct clock *clock;
     _Atomic(struct generation *) current;
     struct generation *replaced; /* newest first; main's */
 };
@@ -68,7 +68,17 @@ DEFINE_CLEANUP(struct generation *, generation_free)
 
 struct tls *tls_new(void)
 {
-    return calloc(1, sizeof(struct tls));
+    struct tls *tls = calloc(1, sizeof(*tls));
+
+    if (tls != NULL) {
+        tls->clock = clock_system();
+    }
+    return tls;
+}
+
+void tls_set_clock(struct tls *tls, const struct clock *clock)
+{
+    tls->clock = clock;
 }
 
 void tls_free(struct tls *tls)
@@ -326,7 +336,7 @@ static void forget_old(struct tls *tls, const struct settings *settings, int64_t
 
 static void put_in_force(struct tls *tls, struct generation *generation, const struct settings *settings)
 {
-    int64_t now_ms = clock_monotonic_ms(clock_system());
+    int64_t now_ms = clock_monotonic_ms(tls->clock);
     struct generation *old = atomic_exchange(&tls->current, generation);
 
     if (old != NULL) {

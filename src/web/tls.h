@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "config/settings.h"
 
 struct tls;
@@ -17,6 +18,9 @@ struct tls;
 struct tls *tls_new(void);
 void tls_free(struct tls *tls);
 DEFINE_CLEANUP(struct tls *, tls_free)
+
+/* For tests: what decides when a replaced certificate is freed; clock_system() unless set. */
+void tls_set_clock(struct tls *tls, const struct clock *clock);
 
 /* Loads server.certificate and private_key, or makes (once, mode 0600: state_dir/certificate.pem and private_key.pem)
  * and loads the self-signed pair, whose SAN has the names and addresses of listen and public_url, localhost, and

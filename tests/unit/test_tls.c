@@ -491,6 +491,37 @@ static void test_replaced_in_the_middle_of_a_handshake(void **state)
     assert_string_equal(shown, after);
 }
 
+/* Those of handshakes that could still go on stay, the others go: the sanitizers would tell. */
+static void test_replaced_ones_are_freed(void **state)
+{
+    struct place *place = *state;
+    struct clock clock;
+    struct pair old;
+    struct pair young;
+
+    clock_init_test(&clock, 1000000, 0);
+    tls_set_clock(place->tls, &clock);
+    load(place, false);
+    pair_init(&old, place->tls, TLS_PEER_DEFAULT, NULL, NULL);
+    pair_step(&old);
+    load(place, false);
+    clock.test_monotonic_ms += 70000; /* a minute and limits.request_s */
+    load(place, false);
+    assert_int_equal(pair_shake_hands(&old), 0); /* just in time */
+    pair_done(&old);
+    pair_init(&young, place->tls, TLS_PEER_DEFAULT, NULL, NULL);
+    pair_step(&young);
+    clock.test_monotonic_ms += 1;
+    load(place, false); /* frees the first */
+    clock.test_monotonic_ms += 70000;
+    load(place, false); /* and the second, but not the one of `young` */
+    assert_int_equal(pair_shake_hands(&young), 0);
+    pair_done(&young);
+    clock.test_monotonic_ms += 70001;
+    load(place, false);
+    assert_int_equal(shake_hands(place, TLS_PEER_DEFAULT, NULL, NULL, NULL), 0);
+}
+
 static void test_nothing_loaded(void **state)
 {
     struct place *place = *state;
@@ -514,6 +545,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_that_do_not_do, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_that_others_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_in_the_middle_of_a_handshake, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_replaced_ones_are_freed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_loaded, set_up, tear_down),
     };
 
