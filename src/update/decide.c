@@ -35,10 +35,11 @@ static enum verdict is_needed(const struct host *host, const struct address *req
     if (known->knowledge == RECORD_FOREIGN && now_ms - known->looked_at_ms < DECIDE_FOREIGN_FRESH_MS) {
         return VERDICT_CONFLICT;
     }
-    if (known->knowledge == RECORD_PLAIN && known->ttl_s == host->ttl_s && address_equal(&known->address, requested)) {
-        return VERDICT_UNCHANGED;
-    }
-    return VERDICT_CHANGE;
+    const bool is_in_dns =
+        known->knowledge == RECORD_PLAIN && known->ttl_s == host->ttl_s && address_equal(&known->address, requested);
+    /* What DNS holds without our having noted it (we were killed in between) still has to come into the state. */
+    const bool is_in_state = known->last_set_ttl_s == host->ttl_s && address_equal(&known->last_set, requested);
+    return is_in_dns && is_in_state ? VERDICT_UNCHANGED : VERDICT_CHANGE;
 }
 
 enum verdict decide(const struct host *host, enum auth_scheme scheme, const struct address *source,

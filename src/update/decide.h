@@ -13,7 +13,7 @@
 
 enum verdict {
     VERDICT_CHANGE,     /* to the queue */
-    VERDICT_UNCHANGED,  /* DNS holds it already, with the right TTL */
+    VERDICT_UNCHANGED,  /* DNS and the state hold it already, with the right TTL */
     VERDICT_NO_RECORD,  /* the host has no record of that family */
     VERDICT_UNUSABLE,   /* the address can stand in no record */
     VERDICT_LOCKED,     /* lock_record */

@@ -97,20 +97,32 @@ static void test_is_there_anything_to_do(void **state)
         enum record_knowledge knowledge;
         const char *address;
         uint32_t ttl_s;
+        const char *last_set;
+        uint32_t last_set_ttl_s;
         int64_t age_ms;
         bool busy;
         enum verdict verdict;
     } rows[] = {
-        {RECORD_PLAIN, "198.18.7.9", 60, 0, false, VERDICT_UNCHANGED},
-        {RECORD_PLAIN, "198.18.7.9", 60, 900000, false, VERDICT_UNCHANGED},
-        {RECORD_PLAIN, "198.18.7.9", 300, 0, false, VERDICT_CHANGE}, /* the TTL of hosts.yaml is another now */
-        {RECORD_PLAIN, "198.18.7.8", 60, 0, false, VERDICT_CHANGE},
-        {RECORD_PLAIN, "198.18.7.9", 60, 0, true, VERDICT_CHANGE}, /* something else is on its way */
-        {RECORD_ABSENT, NULL, 0, 0, false, VERDICT_CHANGE},
-        {RECORD_UNKNOWN, NULL, 0, 0, false, VERDICT_CHANGE},
-        {RECORD_FOREIGN, NULL, 0, 0, false, VERDICT_CONFLICT},
-        {RECORD_FOREIGN, NULL, 0, DECIDE_FOREIGN_FRESH_MS - 1, false, VERDICT_CONFLICT},
-        {RECORD_FOREIGN, NULL, 0, DECIDE_FOREIGN_FRESH_MS, false, VERDICT_CHANGE}, /* to be looked at again */
+        {RECORD_PLAIN, "198.18.7.9", 60, "198.18.7.9", 60, 0, false, VERDICT_UNCHANGED},
+        {RECORD_PLAIN, "198.18.7.9", 60, "198.18.7.9", 60, 900000, false, VERDICT_UNCHANGED},
+        /* the TTL of hosts.yaml is another now */
+        {RECORD_PLAIN, "198.18.7.9", 300, "198.18.7.9", 300, 0, false, VERDICT_CHANGE},
+        {RECORD_PLAIN, "198.18.7.8", 60, "198.18.7.8", 60, 0, false, VERDICT_CHANGE},
+        /* something else is on its way */
+        {RECORD_PLAIN, "198.18.7.9", 60, "198.18.7.9", 60, 0, true, VERDICT_CHANGE},
+        /* DNS is right, but not by what the state knows */
+        {RECORD_PLAIN, "198.18.7.9", 60, NULL, 0, 0, false, VERDICT_CHANGE},
+        {RECORD_PLAIN, "198.18.7.9", 60, "198.18.7.8", 60, 0, false, VERDICT_CHANGE},
+        {RECORD_PLAIN, "198.18.7.9", 60, "198.18.7.9", 300, 0, false, VERDICT_CHANGE},
+        /* the other way round: somebody has changed it, or deleted it */
+        {RECORD_PLAIN, "198.18.7.8", 60, "198.18.7.9", 60, 0, false, VERDICT_CHANGE},
+        {RECORD_ABSENT, NULL, 0, "198.18.7.9", 60, 0, false, VERDICT_CHANGE},
+        {RECORD_ABSENT, NULL, 0, NULL, 0, 0, false, VERDICT_CHANGE},
+        {RECORD_UNKNOWN, NULL, 0, "198.18.7.9", 60, 0, false, VERDICT_CHANGE},
+        {RECORD_FOREIGN, NULL, 0, NULL, 0, 0, false, VERDICT_CONFLICT},
+        {RECORD_FOREIGN, NULL, 0, NULL, 0, DECIDE_FOREIGN_FRESH_MS - 1, false, VERDICT_CONFLICT},
+        /* to be looked at again */
+        {RECORD_FOREIGN, NULL, 0, NULL, 0, DECIDE_FOREIGN_FRESH_MS, false, VERDICT_CHANGE},
     };
     const struct host host = host_of(0);
     const struct address requested = address_of("198.18.7.9");
@@ -120,11 +132,15 @@ static void test_is_there_anything_to_do(void **state)
         struct record_view known = {
             .knowledge = rows[i].knowledge,
             .ttl_s = rows[i].ttl_s,
+            .last_set_ttl_s = rows[i].last_set_ttl_s,
             .looked_at_ms = NOW_MS - rows[i].age_ms,
             .busy = rows[i].busy,
         };
         if (rows[i].address) {
             known.address = address_of(rows[i].address);
+        }
+        if (rows[i].last_set) {
+            known.last_set = address_of(rows[i].last_set);
         }
         enum verdict verdict = decide(&host, AUTH_HASH, &requested, &requested, &known, NOW_MS);
         if (verdict != rows[i].verdict) {
