@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
 from harness import BEHIND_PROXY, Daemon, host, merged
+from harness.disk import fill, small_disk
 
 HOME = "home.example.com."
 BOTH = ["A", "AAAA"]
@@ -219,30 +219,6 @@ def test_two_daemons_cannot_share_a_folder(started):
 
 
 # ---- a full disk ----
-
-
-@contextmanager
-def small_disk(path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB at the path; tests run as root."""
-    path.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", path], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", "--lazy", path], check=True)  # after a failed test something may still be open
-
-
-def fill(path: Path) -> Path:
-    """Leaves not a block."""
-    ballast = path / "ballast"
-    with open(ballast, "wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            while True:
-                try:
-                    file.write(b"x" * size)
-                except OSError:
-                    break
-    return ballast
 
 
 def test_a_full_disk_and_room_again(started, r53, tmp_path):
