@@ -30,7 +30,8 @@ struct entry {
     enum record_foreign foreign;
     struct address address;
     uint32_t ttl_s;
-    bool is_bad; /* a change of it is refused */
+    bool is_bad;    /* a change of it is refused */
+    bool is_edited; /* for the test: somebody else has written it since our last change */
     unsigned applied;
     /* the fake state */
     struct address saved;
@@ -63,8 +64,9 @@ struct call {
         provider_listed listed;
     } done;
     provider_each each;
-    bool is_restart;
-    struct entry *entry;
+    struct provider_found *page; /* what the server saw when the call came: it may be old when it is answered */
+    size_t page_count;
+    size_t page_end;
     const struct provider_change *changes;
     size_t count;
 };
@@ -240,12 +242,26 @@ static inline void fake_apply(struct provider_zone *zone, const struct provider_
     }
 }
 
+static inline struct provider_found found_of(const struct entry *entry)
+{
+    return (struct provider_found){
+        .hostname = record_hostname(entry->record),
+        .type = record_type(entry->record),
+        .knowledge = entry->knowledge == RECORD_UNKNOWN ? RECORD_ABSENT : entry->knowledge,
+        .foreign = entry->foreign,
+        .address = entry->address,
+        .ttl_s = entry->ttl_s,
+    };
+}
+
 static inline void fake_look_up(struct provider_zone *zone, const char *hostname, enum record_type type,
                                 provider_looked_up done, void *userdata)
 {
     struct call *call = call_begin(zone, CALL_LOOK_UP, userdata);
 
-    call->entry = entry_named(zone, hostname, type);
+    call->page = calloc(1, sizeof(*call->page));
+    assert_non_null(call->page);
+    call->page[0] = found_of(entry_named(zone, hostname, type));
     call->done.looked_up = done;
 }
 
@@ -253,16 +269,30 @@ static inline void fake_list_page(struct provider_zone *zone, bool restart, prov
                                   void *userdata)
 {
     struct call *call = call_begin(zone, CALL_LIST, userdata);
+    const size_t max = zone->ops.page_records ? zone->ops.page_records : zone->entry_count;
 
-    call->is_restart = restart;
     call->each = each;
     call->done.listed = done;
+    call->page = calloc(max, sizeof(*call->page));
+    assert_non_null(call->page);
+    call->page_count = 0;
+    call->page_end = restart ? 0 : zone->list_position;
+    for (; call->page_end < zone->entry_count; call->page_end++) {
+        if (zone->entries[call->page_end].knowledge < RECORD_PLAIN) {
+            continue;
+        }
+        if (call->page_count == max) {
+            break;
+        }
+        call->page[call->page_count++] = found_of(&zone->entries[call->page_end]);
+    }
 }
 
 static inline void fake_free(struct provider_zone *zone)
 {
     for (unsigned i = 0; zone && i < CALL_KINDS; i++) {
         loop_timer_cancel(zone->world->loop, &zone->calls[i].timer);
+        free(zone->calls[i].page);
     }
 }
 
@@ -275,6 +305,7 @@ static inline void apply_all(struct provider_zone *zone, const struct call *call
         entry->address = call->changes[i].address;
         entry->ttl_s = call->changes[i].ttl_s;
         entry->applied++;
+        entry->is_edited = false;
     }
 }
 
@@ -298,18 +329,6 @@ static inline struct provider_result apply_result(struct provider_zone *zone, co
     return result;
 }
 
-static inline struct provider_found found_of(const struct entry *entry)
-{
-    return (struct provider_found){
-        .hostname = record_hostname(entry->record),
-        .type = record_type(entry->record),
-        .knowledge = entry->knowledge == RECORD_UNKNOWN ? RECORD_ABSENT : entry->knowledge,
-        .foreign = entry->foreign,
-        .address = entry->address,
-        .ttl_s = entry->ttl_s,
-    };
-}
-
 static inline uint64_t entries_there(const struct provider_zone *zone)
 {
     uint64_t count = 0;
@@ -321,34 +340,19 @@ static inline uint64_t entries_there(const struct provider_zone *zone)
 
 static inline void end_list(struct provider_zone *zone, const struct call *call, const struct provider_result *result)
 {
-    size_t listed = 0;
-
     if (result->outcome != PROVIDER_DONE) {
         call->done.listed(result, false, call->userdata);
         return;
     }
-    if (call->is_restart) {
-        zone->list_position = 0;
+    for (size_t i = 0; i < call->page_count; i++) {
+        call->each(&call->page[i], call->userdata);
     }
-    for (; zone->list_position < zone->entry_count; zone->list_position++) {
-        const struct entry *entry = &zone->entries[zone->list_position];
-        if (entry->knowledge < RECORD_PLAIN) {
-            continue;
-        }
-        if (zone->ops.page_records && listed == zone->ops.page_records) {
-            break;
-        }
-        const struct provider_found found = found_of(entry);
-        call->each(&found, call->userdata);
-        listed++;
-    }
-    call->done.listed(result, zone->list_position < zone->entry_count, call->userdata);
+    zone->list_position = call->page_end;
+    call->done.listed(result, call->page_end < zone->entry_count, call->userdata);
 }
 
 static inline void call_answer(struct provider_zone *zone, const struct call *call, struct provider_result result)
 {
-    struct provider_found found;
-
     switch (call->kind) {
     case CALL_PREPARE: {
         const bool more = result.outcome == PROVIDER_DONE && zone->prepares > 1;
@@ -359,8 +363,7 @@ static inline void call_answer(struct provider_zone *zone, const struct call *ca
     }
     case CALL_APPLY: call->done.applied(&result, call->userdata); break;
     case CALL_LOOK_UP:
-        found = found_of(call->entry);
-        call->done.looked_up(&result, result.outcome == PROVIDER_DONE ? &found : NULL, call->userdata);
+        call->done.looked_up(&result, result.outcome == PROVIDER_DONE ? call->page : NULL, call->userdata);
         break;
     case CALL_LIST: end_list(zone, call, &result); break;
     }
@@ -388,9 +391,11 @@ static inline void call_end(struct loop_timer *timer)
     } else if (call->kind == CALL_APPLY) {
         result = apply_result(zone, call);
     }
-    const struct call ended = *call;
+    struct call ended = *call;
     call->is_under_way = false;
+    call->page = NULL;
     call_answer(zone, &ended, result);
+    free(ended.page);
 }
 
 /* ---- the state ---- */

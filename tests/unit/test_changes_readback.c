@@ -416,6 +416,52 @@ static void test_change_under_way_wins_over_the_listing(void **state)
     assert_true(address_equal(&view.address, &address));
     view = view_of(world, 50);
     assert_int_equal(view.knowledge, RECORD_PLAIN);
+    const struct address before = address_of("192.0.2.1");
+    assert_true(address_equal(&entry_of(zone, 5, RECORD_A)->saved_old, &before)); /* it was never thought absent */
+}
+
+static void test_look_up_has_its_turn_beside_a_backlog(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    world_start(world);
+    zone->ops.value_characters_max = 100; /* hundreds of batches */
+    for (unsigned i = 0; i < 1900; i++) {
+        ask_address(world, 0, i, numbered(i));
+    }
+    world_run(world, 2000);
+    record_know(record_of(world, 0, 1950), RECORD_UNKNOWN, FOREIGN_NONE, NULL, 0, 0);
+    ask(world, 0, 1950, "198.18.0.1");
+    world_run(world, 600);
+    assert_int_equal(zone->counts[CALL_LOOK_UP], 1);
+}
+
+static void test_change_wins_over_a_look_up(void **state)
+{
+    struct world *world = world_new(5);
+    struct provider_zone *zone = world_add_zone(world, "a.test.", 1);
+    const struct address address = address_of("198.18.0.1");
+    (void)state;
+
+    zone->record_count = 1000000; /* read back by single look-ups */
+    put(world, 0, 0, "192.0.2.1");
+    world_start(world);
+    set_reconcile(world, 10000);
+    while (!zone->calls[CALL_LOOK_UP].is_under_way) {
+        world_run(world, 1);
+    }
+    world_run(world, 10);
+    zone->latency_ms = 10; /* the change is faster than the look-up that has seen the old address */
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 20);
+    assert_int_equal(result_of(asked), CHANGE_SET);
+    assert_true(zone->calls[CALL_LOOK_UP].is_under_way);
+    world_run(world, 200);
+    const struct address known = view_of(world, 0).address;
+    assert_true(address_equal(&known, &address));
+    assert_int_equal(log_count(world, "event=drift"), 0);
+    world_free(world);
 }
 
 /* ---- drift ---- */
@@ -481,6 +527,71 @@ static void test_what_we_never_set_does_not_drift(void **state)
 
 /* ---- a zone that goes while it is read ---- */
 
+/* A reconcile finds the zone gone while a change is under way; returns that change. */
+static const struct asked *lose_zone_under_a_change(struct world *world)
+{
+    struct provider_zone *zone = world->zones[0];
+
+    put_many(world, 10);
+    world_start(world);
+    set_reconcile(world, 10000);
+    zone->faults[CALL_PREPARE] = (struct fault){.outcome = PROVIDER_NO_ZONE, .times = 1};
+    const unsigned before = zone->counts[CALL_PREPARE];
+    while (zone->counts[CALL_PREPARE] == before) {
+        world_run(world, 1);
+    }
+    zone->latency_ms = 300;
+    const struct asked *asked = ask(world, 0, 5, "198.18.0.1");
+    world_run(world, 160);
+    assert_true(zone->calls[CALL_APPLY].is_under_way);
+    assert_int_equal(view_of(world, 5).knowledge, RECORD_UNKNOWN);
+    assert_int_equal(asked->answers, 0);
+    return asked;
+}
+
+static void test_zone_goes_and_the_change_fails(void **state)
+{
+    struct world *world = *state;
+
+    world->zones[0]->faults[CALL_APPLY] = (struct fault){.outcome = PROVIDER_TRANSIENT, .times = 1};
+    const struct asked *asked = lose_zone_under_a_change(world);
+    world_run(world, 200);
+    assert_int_equal(result_of(asked), CHANGE_NO_ZONE);
+    assert_empty(world);
+}
+
+static void test_zone_goes_and_the_change_is_accepted(void **state)
+{
+    struct world *world = *state;
+
+    const struct asked *asked = lose_zone_under_a_change(world);
+    world_run(world, 200);
+    assert_int_equal(result_of(asked), CHANGE_SET);                /* it was, and it is saved... */
+    assert_int_equal(view_of(world, 5).knowledge, RECORD_UNKNOWN); /* ...but who knows what it is worth */
+}
+
+static void test_zone_goes_and_returns_under_a_change(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    zone->faults[CALL_APPLY] = (struct fault){.outcome = PROVIDER_TRANSIENT, .times = 1};
+    const struct asked *asked = lose_zone_under_a_change(world);
+    put_foreign(world, 5, FOREIGN_ALIAS); /* the new zone has an alias there */
+    loop_timer_cancel(world->loop, &zone->calls[CALL_APPLY].timer);
+    changes_reconfigure(world->changes, &world->options);
+    zone->faults[CALL_LIST] = (struct fault){.outcome = PROVIDER_CREDENTIALS, .times = 1};
+    world_run(world, 310);
+    assert_true(world->changes->zones[0]->readback.is_prepared);
+    (void)loop_timer_set(world->loop, &zone->calls[CALL_APPLY].timer, now_ms(world));
+    world_run(world, 200);
+    assert_int_equal(asked->answers, 0);
+    changes_reconfigure(world->changes, &world->options);
+    world_run(world, 400);
+    assert_int_equal(result_of(asked), CHANGE_CONFLICT); /* not overwritten by the retry */
+    assert_empty(world);
+}
+
 static void test_zone_goes_during_a_listing(void **state)
 {
     struct world *world = *state;
@@ -524,9 +635,14 @@ int main(void)
         WORLD_TEST(test_record_configured_during_a_listing),
         WORLD_TEST(test_change_wins_over_the_listing),
         WORLD_TEST(test_change_under_way_wins_over_the_listing),
+        WORLD_TEST(test_look_up_has_its_turn_beside_a_backlog),
         WORLD_TEST(test_drift_is_told_once_and_repaired),
         WORLD_TEST(test_what_we_never_set_does_not_drift),
         WORLD_TEST(test_zone_goes_during_a_listing),
+        WORLD_TEST(test_zone_goes_and_the_change_fails),
+        WORLD_TEST(test_zone_goes_and_the_change_is_accepted),
+        WORLD_TEST(test_zone_goes_and_returns_under_a_change),
+        cmocka_unit_test(test_change_wins_over_a_look_up),
     };
     return cmocka_run_group_tests_name("changes_readback", tests, NULL, NULL);
 }

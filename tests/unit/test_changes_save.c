@@ -94,6 +94,31 @@ static void test_newer_change_supersedes_an_unsaved_one(void **state)
     assert_empty(world);
 }
 
+static int fail_and_count(struct state *state, const struct state_change *changes, size_t count)
+{
+    struct world *world = (struct world *)(void *)state;
+
+    (void)changes;
+    (void)count;
+    world->commits++;
+    return -ENOSPC;
+}
+
+static void test_full_disk_is_left_in_peace(void **state)
+{
+    struct world *world = *state;
+
+    world->changes->commit = fail_and_count;
+    for (unsigned i = 0; i < 60; i++) {
+        ask_address(world, 0, i, numbered(i));
+        world_run(world, 1000);
+    }
+    assert_in_range(world->commits, 5, 7); /* after 1, 2, 4, 8, 16 s, then each 30 s */
+    world->changes->commit = fake_commit;
+    world_run(world, 30000);
+    assert_empty(world);
+}
+
 static void test_many_commits_are_few(void **state)
 {
     struct world *world = *state;
@@ -177,6 +202,7 @@ int main(void)
         WORLD_TEST(test_success_waits_for_the_state),
         WORLD_TEST(test_time_out_while_the_disk_is_full),
         WORLD_TEST(test_newer_change_supersedes_an_unsaved_one),
+        WORLD_TEST(test_full_disk_is_left_in_peace),
         WORLD_TEST(test_many_commits_are_few),
         WORLD_TEST(test_touches),
         cmocka_unit_test(test_touches_at_the_end),
