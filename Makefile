@@ -220,8 +220,9 @@ MAN_PAGES := $(sort $(wildcard man/*.[1-9]))
 check-man:
 	$(if $(MAN_PAGES),mandoc -T lint -W warning $(MAN_PAGES))
 UNITS := $(sort $(wildcard systemd/*.service systemd/*.socket systemd/*.timer))
+CLIENT_UNITS := $(sort $(wildcard contrib/clients/systemd/*.service contrib/clients/systemd/*.timer))
 check-units:
-	$(if $(UNITS),tests/check-units $(UNITS))
+	tests/check-units $(UNITS) $(CLIENT_UNITS)
 
 # ---- installation ------------------------------------------------------------------------------------------------
 
