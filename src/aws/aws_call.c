@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aws/aws_request.h"
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 
+#define CLOCK_RIGHT_S 5        /* a Date header has whole seconds and comes late */
 #define RETRY_AFTER_MAX_S 3600 /* whoever asks for more is asked again after this */
 
 struct aws_service {
@@ -378,14 +380,17 @@ static bool correct_clock(struct aws_call *call, const struct answer *answer)
 
     if (call->is_clock_corrected || response->error ||
         !aws_clock_skew(buffer_text(&answer->code), http_response_header(response, "Date"), our_time_s(service),
-                        &offset_s)) {
+                        service->clock_offset_s, &offset_s)) {
         return false;
     }
     call->is_clock_corrected = true;
     service->clock_offset_s = offset_s;
     (void)snprintf(text, sizeof(text), "%" PRId64, offset_s);
     log_event(LOG_LEVEL_WARNING, "clock_skew", "seconds", text, "endpoint", service->endpoint, "message",
-              "this machine's clock is off by so much; calls are signed with the right time, set the clock", NULL);
+              llabs(offset_s) > CLOCK_RIGHT_S
+                  ? "this machine's clock is off by so much; calls are signed with the right time, set the clock"
+                  : "this machine's clock is right again",
+              NULL);
     count(call, "clock_skew", response);
     send_call(call);
     return true;

@@ -188,7 +188,7 @@ void aws_error_read(const struct xml_element *root, struct buffer *code, struct 
     }
 }
 
-bool aws_clock_skew(const char *code, const char *date, int64_t now_s, int64_t *ret_offset_s)
+bool aws_clock_skew(const char *code, const char *date, int64_t now_s, int64_t offset_s, int64_t *ret_offset_s)
 {
     static const char *const time_codes[] = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"};
     static const char *const signature_codes[] = {"SignatureDoesNotMatch", "InvalidSignatureException"};
@@ -201,11 +201,11 @@ bool aws_clock_skew(const char *code, const char *date, int64_t now_s, int64_t *
     if (!date || parse_http_date(date, &date_s) < 0) {
         return false;
     }
-    const int64_t offset_s = date_s - now_s;
-    if (!is_about_time && offset_s >= -SKEW_MIN_S && offset_s <= SKEW_MIN_S) {
+    const int64_t error_s = date_s - (now_s + offset_s);
+    if (!is_about_time && error_s >= -SKEW_MIN_S && error_s <= SKEW_MIN_S) {
         return false; /* the signature fails for another reason */
     }
-    *ret_offset_s = offset_s;
+    *ret_offset_s = date_s - now_s;
     return true;
 }
 

@@ -216,7 +216,8 @@ static bool try_again(struct sts_call *call, const struct http_response *respons
     const int64_t now_s = clock_realtime_s(loop_clock(call->loop));
 
     if (!call->is_clock_corrected && call->keys &&
-        aws_clock_skew(code, http_response_header(response, "Date"), now_s, &call->clock_offset_s)) {
+        aws_clock_skew(code, http_response_header(response, "Date"), now_s, call->clock_offset_s,
+                       &call->clock_offset_s)) {
         call->is_clock_corrected = true;
         send_again(call);
         return true;

@@ -359,6 +359,42 @@ static void test_clock_is_corrected_once(void **state)
     expect_head(fixture, 2, "X-Amz-Date: 20150830T143600Z");
 }
 
+static void test_clock_that_is_set_right(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->exchanges[0] = (struct exchange){403, "Date: Sun, 30 Aug 2015 14:36:00 GMT\r\n",
+                                              ERROR_XML("SignatureDoesNotMatch", "Signature expired"), SERVER_KEEP};
+    fixture->exchanges[1] = (struct exchange){200, NULL, "<A/>", SERVER_KEEP};
+    fixture->exchanges[2] = fixture->exchanges[0];
+    fixture->exchanges[3] = fixture->exchanges[1];
+
+    assert_int_equal(get(fixture).outcome, AWS_OK);
+    fixture->clock.test_realtime_ms += 7200 * INT64_C(1000); /* somebody has set it */
+    assert_int_equal(get(fixture).outcome, AWS_OK);
+    expect_head(fixture, 2, "X-Amz-Date: 20150830T163600Z");
+    expect_head(fixture, 3, "X-Amz-Date: 20150830T143600Z");
+    assert_int_equal(aws_service_clock_offset_s(fixture->service), 0);
+    assert_int_equal(fixture->skews_logged, 2);
+}
+
+/* The clock is off and that is known: a signature that fails now fails for another reason. */
+static void test_wrong_keys_with_a_corrected_clock(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->exchanges[0] = (struct exchange){403, "Date: Sun, 30 Aug 2015 14:36:00 GMT\r\n",
+                                              ERROR_XML("SignatureDoesNotMatch", "Signature expired"), SERVER_KEEP};
+    fixture->exchanges[1] = (struct exchange){200, NULL, "<A/>", SERVER_KEEP};
+    fixture->exchanges[2] = fixture->exchanges[0];
+    fixture->exchanges[3] = fixture->exchanges[1];
+
+    assert_int_equal(get(fixture).outcome, AWS_OK);
+    environment_set("AWS_ACCESS_KEY_ID", "AKIDOTHER");
+    assert_int_equal(get(fixture).outcome, AWS_OK);
+    expect_head(fixture, 3, "Credential=AKIDOTHER/");
+    assert_int_equal(fixture->skews_logged, 1);
+    assert_true(counted(fixture, "credentials") == 1);
+}
+
 static void test_clock_behind_and_code_about_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -535,6 +571,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_retry_after, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_connection_and_endless_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_is_corrected_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_that_is_set_right, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_keys_with_a_corrected_clock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_behind_and_code_about_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_keys_are_looked_up_again_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys_that_stay_refused, setup, teardown),
