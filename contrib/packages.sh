@@ -8,7 +8,7 @@ BUILD_PACKAGES='gcc libc6-dev make autoconf pkg-config libmicrohttpd-dev libgnut
 
 # shellcheck disable=SC2034
 TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck mandoc pyflakes3 systemd
-    util-linux mount iproute2 procps binutils ca-certificates curl busybox openssl jq sqlite3 bind9-utils awscli
+    util-linux mount procps binutils ca-certificates curl openssl jq sqlite3 bind9-utils awscli
     dash perl net-tools iputils-ping
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
     iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl'
