@@ -15,7 +15,7 @@ import time
 import pytest
 from cryptography import x509
 
-from harness import Daemon, ProcessFailed, host, receive
+from harness import Daemon, ProcessFailed, free_port, host, receive
 
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -195,9 +195,7 @@ def test_several_listeners(daemon, ca):
 
 def test_ipv4_beside_ipv6_at_one_port(daemon):
     """Both wildcards at one port: each takes its own family."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     d = daemon(settings={"server": {"listen": [f"[::]:{port}", f"0.0.0.0:{port}"]}})
     assert d.request("/?mode=get", url=f"https://127.0.0.1:{port}").message == "127.0.0.1"
     assert d.request("/?mode=get", url=f"https://[::1]:{port}").message == "::1"

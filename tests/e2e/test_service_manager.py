@@ -11,7 +11,7 @@ from typing import Iterator
 
 import pytest
 
-from harness import Daemon, LoggedProcess, host, receive
+from harness import Daemon, LoggedProcess, free_port, host, receive
 
 # Listens, then becomes the daemon, as systemd does: descriptors from 3 on, their names in LISTEN_FDNAMES.
 LAUNCHER = r"""
@@ -191,9 +191,7 @@ def test_under_systemd_socket_activate(daemon):
     """systemd's own: the program starts with the first connection, which must not be lost."""
     program = shutil.which("systemd-socket-activate")
     assert program, "systemd-socket-activate is missing; tests/run installs systemd"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     d = daemon(start=False)
     passed = [f"--setenv={name}={value}" for name, value in d.environment.items()]
     activate = [program, f"--listen=127.0.0.1:{port}", "--fdname=api", *passed]

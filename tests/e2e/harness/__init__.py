@@ -28,7 +28,7 @@ Daemon
 
 Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; hash_token(source, hostname, secret),
 signed_parameters(mode, hostname, secret, address), query_target(parameters, path), host(...),
-base_environment(**extra), binary_path(), keep_confidential(*texts).
+base_environment(**extra), binary_path(), keep_confidential(*texts), free_port().
 In harness.updates: Ledger(daemon, r53) remembers what each client asked for and was told, and settle() holds it
 against DNS, the state and an orderly end; Background(call, ...) runs a call in a thread; PATIENT and HASTY settings.
 In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> dict, upsert(name, *values),
@@ -55,7 +55,7 @@ from .client import (
 )
 from .daemon import BEHIND_PROXY, REPOSITORY, SECRET, Daemon, binary_path, host, merged, run_binary
 from .metrics import Metrics
-from .process import LoggedProcess, ProcessFailed, base_environment
+from .process import LoggedProcess, ProcessFailed, base_environment, free_port
 
 __all__ = [
     "BEHIND_PROXY",
@@ -70,6 +70,7 @@ __all__ = [
     "base_environment",
     "binary_path",
     "confidential",
+    "free_port",
     "hash_token",
     "host",
     "keep_confidential",

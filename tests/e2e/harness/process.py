@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -150,6 +152,18 @@ class LoggedProcess:
         """The end of the log, for a failure's message."""
         lines = self._lines[-count:]
         return "\nlog:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def free_port() -> int:
+    """A port that nobody listens at, below those that connections get, so that it is still free a moment later."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket(socket.AF_INET6) as probe:
+            try:
+                probe.bind(("::", port))
+            except OSError:
+                continue
+        return port
 
 
 def base_environment(**extra: str) -> dict[str, str]:
