@@ -232,11 +232,7 @@ ssl_ca_file={ca}
 cache={folder}/ddclient.cache
 pid={folder}/ddclient.pid
 {use}
-protocol=dyndns2
-server={NAME}
-login=user
-password='{password}'
-{hostnames}
+protocol=dyndns2, server={NAME}, login=any, password='{password}' {hostnames}
 """
 
 
