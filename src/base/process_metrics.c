@@ -101,7 +101,7 @@ static void collect(void *userdata)
 {
     struct metrics *metrics = userdata;
     const double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
-    uint64_t fields[FIELDS];
+    uint64_t fields[FIELDS] = {0};
     struct rlimit limit;
 
     if (read_stat(fields) == 0) {
