@@ -17,6 +17,7 @@ struct connection {
     struct peer *peer;        /* NULL: a unix socket */
     struct address address;
     int fd;
+    void *userdata;
     _Atomic int64_t deadline_ms;
     bool reaped; /* guarded by the lock */
 };
@@ -167,6 +168,16 @@ const struct address *connection_peer(const struct connection *connection)
 int connection_fd(const struct connection *connection)
 {
     return connection->fd;
+}
+
+void connection_set_userdata(struct connection *connection, void *userdata)
+{
+    connection->userdata = userdata;
+}
+
+void *connection_userdata(const struct connection *connection)
+{
+    return connection->userdata;
 }
 
 size_t connections_reap(struct connections *connections, int64_t now_ms)

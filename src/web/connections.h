@@ -37,6 +37,10 @@ void connection_set_deadline(struct connection *connection, int64_t deadline_ms)
 const struct address *connection_peer(const struct connection *connection); /* family NONE: a unix socket */
 int connection_fd(const struct connection *connection);
 
+/* What its owner keeps with it; only for the thread that serves the connection. */
+void connection_set_userdata(struct connection *connection, void *userdata);
+void *connection_userdata(const struct connection *connection);
+
 /* Shuts down the sockets whose deadline has passed, so that their owner sees the end of input and closes them.
  * Returns how many. */
 size_t connections_reap(struct connections *connections, int64_t now_ms);

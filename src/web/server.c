@@ -15,9 +15,10 @@
 #include "web/server_exchange.h"
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
- * over our limits still comes to us to be refused in our words. libmicrohttpd itself answers 414 or 431 when this is
- * full: a line or headers of more than some 30 KiB, or more than some 200 headers and parameters, which cost it 56
- * bytes each; and 400 for what is no HTTP. It closes the connection then, and those answers lack Cache-Control. */
+ * over our limits still comes to us to be refused in our words. When this is full, libmicrohttpd answers 414 or 431
+ * itself: a line or headers of more than some 30 KiB, or more than some 250 headers and cookies, which cost it 56 bytes
+ * each. It also answers 400, 413 or 505 to what is no HTTP. It closes the connection then, and those answers lack
+ * Cache-Control. */
 #define CONNECTION_MEMORY_BYTES ((size_t)32 * 1024)
 #define THREADS_MAX 256
 #define LIMIT_LOG_MS 60000
@@ -111,6 +112,7 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*context != NULL) {
+            exchange_abandon(*context);
             connections_close(server->connections, *context);
             *context = NULL;
         }
@@ -161,13 +163,13 @@ static struct MHD_Daemon *start_daemon(struct server *server, const struct serve
     /* The limit is divided among the workers, who do not get equal shares of connections: it only has to be out of the
      * way of ours. */
     unsigned limit = options->connections > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : options->connections * threads;
+    /* Not MHD_OPTION_STRICT_FOR_CLIENT: what that refuses is refused in server_check, and answered properly. */
     return MHD_start_daemon(flags, 0, accept_policy, server, exchange_go_on, &server->exchanges, /**/
                             MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                       /**/
                             MHD_OPTION_LISTEN_SOCKET, fd,                                        /**/
                             MHD_OPTION_CONNECTION_LIMIT, limit + threads,                        /**/
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,         /**/
                             MHD_OPTION_CONNECTION_TIMEOUT, (options->request_ms + 999) / 1000,   /**/
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1,                                     /**/
                             MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->exchanges,     /**/
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->exchanges,       /**/
                             MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server,             /**/

@@ -11,6 +11,9 @@ static const struct refusal line_too_long = {
     "the request line is longer than 4096 bytes; send long values as a form in a POST body\n"};
 static const struct refusal headers_too_large = {
     431, true, "headers_too_large", "the headers are larger than 16384 bytes; send fewer or shorter ones\n"};
+static const struct refusal bad_target = {400, true, "target",
+                                          "there is a space or a control character in the URL; encode it as %XX\n"};
+static const struct refusal no_host = {400, true, "host", "HTTP/1.1 needs one Host header; send it\n"};
 static const struct refusal ambiguous_body = {
     400, true, "ambiguous_body",
     "the length of the body is not clear; send one Content-Length, or Transfer-Encoding: "
@@ -130,6 +133,17 @@ static const struct refusal *check_framing(const struct exchange *exchange)
                : NULL;
 }
 
+/* RFC 9112 section 3.2. */
+static const struct refusal *check_target(const struct exchange *exchange, const char *version)
+{
+    if (!exchange->is_target_clean) {
+        return &bad_target;
+    }
+    bool needs_host = strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
+    size_t hosts = look_up(exchange, MHD_HTTP_HEADER_HOST).count;
+    return hosts > 1 || (hosts == 0 && needs_host) ? &no_host : NULL;
+}
+
 static const struct refusal *check_method(struct exchange *exchange, const char *method)
 {
     if (strcmp(method, MHD_HTTP_METHOD_GET) == 0) {
@@ -182,6 +196,9 @@ const struct refusal *check_headers(struct exchange *exchange, const char *metho
     const struct refusal *source = check_source(exchange, settings);
     const struct refusal *refusal = check_sizes(exchange, method, version);
 
+    if (refusal == NULL) {
+        refusal = check_target(exchange, version);
+    }
     if (refusal == NULL) {
         refusal = check_framing(exchange);
     }

@@ -180,10 +180,22 @@ static const char *path_of(const char *target)
     return target;
 }
 
+/* Neither may stand in a request target (RFC 9112 section 3.2); libmicrohttpd lets them pass. */
+static bool is_clean(const char *target)
+{
+    for (const char *c = target; *c != '\0'; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* libmicrohttpd decodes its own copy in place, so that this is the only chance to see it as sent. */
 static int keep_target(struct exchange *exchange, const char *target)
 {
     exchange->target_length = strlen(target);
+    exchange->is_target_clean = is_clean(target);
     if (exchange->target_length > REQUEST_LINE_MAX_BYTES) {
         return 0; /* will be refused; nobody looks */
     }
@@ -225,6 +237,25 @@ static void exchange_free(struct exchange *exchange)
     free(exchange);
 }
 
+void exchange_abandon(struct connection *connection)
+{
+    /* Never one that a handler has seen: that one libmicrohttpd keeps and ends. */
+    exchange_free(connection_userdata(connection));
+    connection_set_userdata(connection, NULL);
+}
+
+/* Makes libmicrohttpd see an empty query. It would take the parameters apart for nobody, and where there are too many for
+ * its memory (some 250), 0.9.75 forgets that it has refused the request: it neither answers nor closes nor ends it. The
+ * target stands in the connection's own memory, which is written to right after this. */
+static void hide_query(const char *target)
+{
+    char *question = strchr((char *)target, '?');
+
+    if (question != NULL && question[1] != '\0') {
+        question[1] = '\0';
+    }
+}
+
 void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *mhd)
 {
     struct exchanges *exchanges = userdata;
@@ -234,6 +265,7 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
     if (exchange == NULL) {
         return NULL; /* exchange_go_on closes the connection */
     }
+    exchange_abandon(connection);
     pthread_mutex_init(&exchange->lock, NULL);
     exchange->exchanges = exchanges;
     exchange->connection = connection;
@@ -244,10 +276,14 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
                                          .body = "",
                                          .header = check_header,
                                          .answer = take_answer};
-    if (target != NULL && keep_target(exchange, target) < 0) {
-        exchange_free(exchange);
-        return NULL;
+    if (target != NULL) {
+        if (keep_target(exchange, target) < 0) {
+            exchange_free(exchange);
+            return NULL;
+        }
+        hide_query(target);
     }
+    connection_set_userdata(connection, exchange);
     return exchange;
 }
 
@@ -394,6 +430,7 @@ void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, en
         drop_input(connection_fd(exchange->connection));
     }
     connection_set_deadline(exchange->connection, now_ms(exchanges) + exchanges->request_ms);
+    connection_set_userdata(exchange->connection, NULL);
     bool was_handed = exchange->phase == EXCHANGE_HANDED;
     exchange_free(exchange);
     if (was_handed) {

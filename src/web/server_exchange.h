@@ -39,6 +39,7 @@ struct exchange {
     char *target; /* path and query; owned */
     size_t target_bytes;
     size_t target_length; /* as sent */
+    bool is_target_clean; /* no space, no control character */
     struct buffer body;
     size_t body_bytes; /* received, also what was dropped */
     enum { EXCHANGE_LINE, EXCHANGE_BODY, EXCHANGE_HANDED } phase;
@@ -61,5 +62,7 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
 enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
                                const char *version, const char *data, size_t *data_length, void **context);
 void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
+/* The connection closes. Frees the exchange that libmicrohttpd did not end. */
+void exchange_abandon(struct connection *connection);
 
 #endif

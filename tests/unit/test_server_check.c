@@ -94,11 +94,34 @@ static void test_http_1_0(void **state)
     close(fd);
 }
 
+static void test_request_line_and_host(void **state)
+{
+    static const struct {
+        const char *request, *contains;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\n\r\n", "Host"},
+        {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "Host"},
+        {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "Host"},
+        {"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "Host"},
+        {"GET /?a b HTTP/1.1\r\n" HEADERS "\r\n", "encode it as %XX"},
+        {"GET /?a\tb HTTP/1.1\r\n" HEADERS "\r\n", "encode it as %XX"},
+        {"GET /?a\rb HTTP/1.1\r\n" HEADERS "\r\n", "encode it as %XX"},
+        {"GET /?a\x7f HTTP/1.1\r\n" HEADERS "\r\n", "encode it as %XX"},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        int fd = client_connect(*state);
+        client_exchange(fd, rows[i].request, "400", rows[i].contains);
+        client_expect_end(fd);
+        close(fd);
+    }
+    client_expect(*state, "GET /?\xc3\xa4 HTTP/1.1\r\n" HEADERS "\r\n", "200", "|\xc3\xa4|");
+}
+
 /* What libmicrohttpd itself refuses must not reach a handler either. */
 static void test_no_http(void **state)
 {
     static const char *const requests[] = {
-        "GET /?a HTTP/1.1\r\n\r\n",                               /* no Host */
         "GET / HTTP/1.1\r\n" HEADERS "Content-Length: x\r\n\r\n", /* no number */
         "GET / HTTP/1.1\r\n" HEADERS "no colon\r\n\r\n",          /* no header */
         "GET / HTTP/3.0\r\n" HEADERS "\r\n",                      /* no such version */
@@ -188,6 +211,67 @@ static void test_limits(void **state)
         close(fd);
         free(request);
     }
+}
+
+/* Past its own memory libmicrohttpd refuses in its own words; no handler sees any of it. */
+static void test_past_all_memory(void **state)
+{
+    static const struct {
+        const char *repeated;
+        size_t count;
+        const char *before, *after;
+    } rows[] = {
+        {"a", 40000, "GET /?", " HTTP/1.1\r\n" HEADERS "\r\n"},
+        {"a", 200000, "GET /?", " HTTP/1.1\r\n" HEADERS "\r\n"},
+        {"a", 40000, "GET / HTTP/1.1\r\n" HEADERS "X-Fill: ", "\r\n\r\n"},
+        {"a:\r\n", 3000, "GET / HTTP/1.1\r\n" HEADERS, "\r\n"},
+        {"a;", 2000, "GET / HTTP/1.1\r\n" HEADERS "Cookie: ", "\r\n\r\n"},
+        /* two reasons to refuse at once: 0.9.75 then forgets to end the request */
+        {"a", 26000, "GET / HTTP/1.1\r\n" HEADERS "Content-Length: x\r\nCookie: ", "\r\n\r\n"},
+        {"a", 200000, "", ""},
+    };
+    const struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct buffer request = BUFFER_INIT;
+        struct buffer answer = BUFFER_INIT;
+        buffer_append_text(&request, rows[i].before);
+        for (size_t j = 0; j < rows[i].count; j++) {
+            buffer_append_text(&request, rows[i].repeated);
+        }
+        buffer_append_text(&request, rows[i].after);
+        int fd = client_connect(fixture);
+        (void)!send(fd, request.data, request.length, MSG_NOSIGNAL);
+        (void)shutdown(fd, SHUT_WR);
+        while (client_receive_some(fd, &answer)) {}
+        if (answer.length > 0 && strncmp(answer.data, "HTTP/1.1 4", 10) != 0) {
+            fail_msg("row %zu: %s", i, answer.data);
+        }
+        buffer_done(&request);
+        buffer_done(&answer);
+        close(fd);
+    }
+    assert_int_equal(metric_value(fixture->service.requests, "test", "echo", NULL), 0);
+    client_expect(fixture, "GET / HTTP/1.1\r\n" HEADERS "\r\n", "200", "GET|/|");
+}
+
+/* Any number of parameters that fits the line: libmicrohttpd, which could not hold so many, never sees them. */
+static void test_many_parameters(void **state)
+{
+    struct buffer request = BUFFER_INIT;
+    int fd = client_connect(*state);
+
+    buffer_append_text(&request, "GET /?");
+    for (int i = 0; i < 2000; i++) {
+        buffer_append_text(&request, "a&");
+    }
+    buffer_append_text(&request, " HTTP/1.1\r\n" HEADERS "\r\n");
+    client_exchange(fd, buffer_text(&request), "200", "GET|/|a&a&a&");
+    client_exchange(fd, buffer_text(&request), "200", "GET|/|a&a&a&");
+    client_exchange(fd, "GET /? HTTP/1.1\r\n" HEADERS "\r\n", "200", "GET|/||0|");
+    client_exchange(fd, "GET /?? HTTP/1.1\r\n" HEADERS "\r\n", "200", "GET|/|?|0|");
+    close(fd);
+    buffer_done(&request);
 }
 
 /* The answer arrives although more is sent than anybody reads. */
@@ -340,8 +424,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_head, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keep_alive, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_http_1_0, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_request_line_and_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_http, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_past_all_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_parameters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_large_body_that_is_sent_anyway, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunked_body_too_large, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ambiguous_body, set_up, tear_down),
