@@ -1,6 +1,7 @@
 #include "base/problems.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +11,15 @@
 #define KEPT_MAX 100
 #define MESSAGE_SIZE 1024
 
+struct problem {
+    char *text;
+    unsigned line;
+    unsigned column;
+};
+
+/* In the order of their places in the file; the first ones are kept. */
 struct problem_list {
-    char *lines[KEPT_MAX];
+    struct problem rows[KEPT_MAX];
     size_t kept;
     size_t count;
     char *more; /* told after the last one that is kept */
@@ -40,7 +48,7 @@ struct problems *problems_new(const char *file)
 static void list_done(struct problem_list *list)
 {
     for (size_t i = 0; i < list->kept; i++) {
-        free(list->lines[i]);
+        free(list->rows[i].text);
     }
     free(list->more);
 }
@@ -71,6 +79,31 @@ static char *make_line(const char *file, unsigned line, unsigned column, const c
     return result;
 }
 
+static bool comes_before(const struct problem *a, const struct problem *b)
+{
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+/* Takes the text. What no longer fits is dropped from the end. */
+static void list_insert(struct problem_list *list, const struct problem *problem)
+{
+    size_t at = list->kept;
+
+    while (at > 0 && comes_before(problem, &list->rows[at - 1])) {
+        at--;
+    }
+    if (at == KEPT_MAX) {
+        free(problem->text);
+        return;
+    }
+    if (list->kept == KEPT_MAX) {
+        free(list->rows[--list->kept].text);
+    }
+    memmove(&list->rows[at + 1], &list->rows[at], (list->kept - at) * sizeof(*list->rows));
+    list->rows[at] = *problem;
+    list->kept++;
+}
+
 static void list_add(struct problem_list *list, const char *file, unsigned line, unsigned column, const char *format,
                      va_list arguments) _printf_(5, 0);
 
@@ -80,19 +113,18 @@ static void list_add(struct problem_list *list, const char *file, unsigned line,
     char message[MESSAGE_SIZE];
 
     list->count++;
-    if (list->kept < KEPT_MAX) {
-        if (vsnprintf(message, sizeof(message), format, arguments) < 0) {
-            message[0] = '\0';
-        }
-        char *text = make_line(file, line, column, message);
-        if (text != NULL) {
-            list->lines[list->kept++] = text;
-        }
-        return;
+    if (vsnprintf(message, sizeof(message), format, arguments) < 0) {
+        message[0] = '\0';
     }
-    free(list->more);
-    (void)snprintf(message, sizeof(message), "and %zu more like these; mend them first", list->count - list->kept);
-    list->more = make_line(file, 0, 0, message);
+    const struct problem problem = {make_line(file, line, column, message), line, column};
+    if (problem.text != NULL) {
+        list_insert(list, &problem);
+    }
+    if (list->count > KEPT_MAX) {
+        free(list->more);
+        (void)snprintf(message, sizeof(message), "and %zu more like these; mend them first", list->count - list->kept);
+        list->more = make_line(file, 0, 0, message);
+    }
 }
 
 void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...)
@@ -124,7 +156,7 @@ size_t problems_warning_count(const struct problems *problems)
 static const char *list_text(const struct problem_list *list, size_t index)
 {
     if (index < list->kept) {
-        return list->lines[index];
+        return list->rows[index].text;
     }
     return index == list->kept ? list->more : NULL;
 }

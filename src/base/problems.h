@@ -15,7 +15,7 @@ struct problems *problems_new(const char *file); /* copies the name; NULL: no me
 void problems_free(struct problems *problems);
 DEFINE_CLEANUP(struct problems *, problems_free)
 
-/* `FILE:LINE:COLUMN: message`; line 0 leaves the position out. At most 100 are kept, the rest is counted. */
+/* `FILE:LINE:COLUMN: message`; line 0 leaves the position out. They are told in the order of the file; the first 100 are kept, the rest is counted. */
 void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
 void problems_warn(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
 

@@ -21,8 +21,8 @@ static void test_lines(void **state)
     problems_warn(problems, 3, 1, "others may read it");
     assert_int_equal(problems_count(problems), 2);
     assert_int_equal(problems_warning_count(problems), 1);
-    assert_string_equal(problems_text(problems, 0), "hosts.yaml:12:5: record_type: \"AAA\" is neither A nor AAAA");
-    assert_string_equal(problems_text(problems, 1), "hosts.yaml: no such file");
+    assert_string_equal(problems_text(problems, 0), "hosts.yaml: no such file");
+    assert_string_equal(problems_text(problems, 1), "hosts.yaml:12:5: record_type: \"AAA\" is neither A nor AAAA");
     assert_null(problems_text(problems, 2));
     assert_null(problems_text(problems, SIZE_MAX));
     assert_string_equal(problems_warning_text(problems, 0), "hosts.yaml:3:1: others may read it");
@@ -53,7 +53,7 @@ static void test_many(void **state)
     assert_string_equal(problems_text(problems, 99), "f:100:1: wrong");
     assert_null(problems_text(problems, 100));
     for (unsigned i = 0; i < 23; i++) {
-        problems_add(problems, i, 1, "wrong");
+        problems_add(problems, 101 + i, 1, "wrong");
     }
     assert_int_equal(problems_count(problems), 123);
     assert_string_equal(problems_text(problems, 99), "f:100:1: wrong");
@@ -61,10 +61,36 @@ static void test_many(void **state)
     assert_null(problems_text(problems, 101));
 }
 
+static void test_problems_stand_in_the_order_of_the_file(void **state)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("hosts.yaml");
+
+    (void)state;
+    problems_add(problems, 7, 3, "seventh");
+    problems_add(problems, 2, 9, "second, later");
+    problems_add(problems, 2, 1, "second");
+    problems_add(problems, 7, 3, "seventh again");
+    problems_add(problems, 0, 0, "no place");
+    assert_string_equal(problems_text(problems, 0), "hosts.yaml: no place");
+    assert_string_equal(problems_text(problems, 1), "hosts.yaml:2:1: second");
+    assert_string_equal(problems_text(problems, 2), "hosts.yaml:2:9: second, later");
+    assert_string_equal(problems_text(problems, 3), "hosts.yaml:7:3: seventh");
+    assert_string_equal(problems_text(problems, 4), "hosts.yaml:7:3: seventh again");
+    assert_null(problems_text(problems, 5));
+    for (unsigned line = 300; line > 100; line--) {
+        problems_add(problems, line, 1, "one of many");
+    }
+    assert_string_equal(problems_text(problems, 4), "hosts.yaml:7:3: seventh again");
+    assert_string_equal(problems_text(problems, 5), "hosts.yaml:101:1: one of many");
+    assert_string_equal(problems_text(problems, 99), "hosts.yaml:195:1: one of many");
+    assert_string_equal(problems_text(problems, 100), "hosts.yaml: and 105 more like these; mend them first");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_problems_stand_in_the_order_of_the_file),
         cmocka_unit_test(test_text_is_escaped_and_bounded),
         cmocka_unit_test(test_many),
     };

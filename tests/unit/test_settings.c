@@ -257,8 +257,8 @@ static const struct {
     {"zones:\n  - name: example.com\n  - name: b.test\n  - name: EXAMPLE.com.\n",
      "d.yaml:4:5: zones[].name: zone example.com. is there already, see line 2, remove one\n"},
     {"zones: [{nam: a.test}]\n",
-     "d.yaml:1:10: zones[].nam: unknown key, did you mean zones[].name?\n"
-     "d.yaml:1:9: zones[].name: is missing, add the name of the zone; the final dot is optional\n"},
+     "d.yaml:1:9: zones[].name: is missing, add the name of the zone; the final dot is optional\n"
+     "d.yaml:1:10: zones[].nam: unknown key, did you mean zones[].name?\n"},
     {"zones: [{name: \"*.a.test\"}, {name: a..test}]\n",
      "d.yaml:1:16: zones[].name: \"*.a.test\" cannot be the name of a zone, write one such as example.com\n"
      "d.yaml:1:36: zones[].name: \"a..test\" is no domain name: empty label (two dots in a row)\n"},
