@@ -23,8 +23,10 @@ numbers = count()
 def ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=30)
     if done.returncode != 0:
-        pytest.fail(f"ip {' '.join(words)}: {done.stderr.strip()}; these tests need a kernel with network namespaces "
-                    "and veth, and CAP_SYS_ADMIN (in a container: --privileged)")
+        pytest.fail(
+            f"ip {' '.join(words)}: {done.stderr.strip()}; these tests need a kernel with network namespaces "
+            "and veth, and CAP_SYS_ADMIN (in a container: --privileged)"
+        )
 
 
 class Network:
@@ -48,7 +50,22 @@ class Network:
         self.address(self.tv, "eth0", "192.168.78.30/24")
 
     def link(self, name: str, other: str, mac: str) -> None:
-        ip("-n", self.router, "link", "add", name, "type", "veth", "peer", "name", "eth0", "address", mac, "netns", other)
+        ip(
+            "-n",
+            self.router,
+            "link",
+            "add",
+            name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "address",
+            mac,
+            "netns",
+            other,
+        )
         ip("-n", self.router, "link", "set", name, "up")
         ip("-n", other, "link", "set", "eth0", "up")
 
@@ -225,17 +242,23 @@ def test_arp_and_ndp_in_place_of_ip(network, discover, tools, provider):
     assert only.stdout.splitlines() == expected[1:]
     assert run("-n", "-6")[0].returncode == 7
     # What BSD's ndp prints; there is none for Linux. It leaves zeros out.
-    tools.script("ndp", f"""[ "$*" = -an ] && printf '%s\\n' \
+    tools.script(
+        "ndp",
+        f"""[ "$*" = -an ] && printf '%s\\n' \
 'Neighbor                      Linklayer Address  Netif Expire    S Flags' \
 'fe80::6b:ff:fea6:f577%em0     2:6b:0:a6:f5:77    em0   23h59m58s S R' \
 '{NAS_EUI64}  2:6b:0:a6:f5:77    em0   23h59m58s S R' \
-'2001:db8:77::99               (incomplete)       em0   permanent I'""")
+'2001:db8:77::99               (incomplete)       em0   permanent I'""",
+    )
     six, _ = run("-n", "-6")
     assert six.stdout.splitlines() == [f"{NAS} AAAA: would be set to {NAS_EUI64}"], six.stderr
     # arp of BSD
-    tools.script("arp", """printf '%s\\n' \
+    tools.script(
+        "arp",
+        """printf '%s\\n' \
 '? (192.168.77.20) at 2:6b:0:a6:f5:77 on em0 ifscope [ethernet]' \
-'? (192.168.77.21) at (incomplete) on em0 ifscope [ethernet]'""")
+'? (192.168.77.21) at (incomplete) on em0 ifscope [ethernet]'""",
+    )
     four, _ = run("-n", "-4", "--interface", "em0")
     assert four.stdout.splitlines() == expected[:1], four.stderr
 
@@ -251,7 +274,9 @@ def test_one_that_is_refused_does_not_stop_the_others(network, discover):
 def test_failures(network, one_discover, tmp_path):
     run = one_discover()
     assert run(DDNS53_SECRET="not-the-secret-of-this-host-0000")[0].returncode == 3
-    assert run("--hostname", "stranger.example.test", DDNS53_SECRET="the-secret-of-somebody-else-0001")[0].returncode == 0
+    assert (
+        run("--hostname", "stranger.example.test", DDNS53_SECRET="the-secret-of-somebody-else-0001")[0].returncode == 0
+    )
     for arguments in (("--secret-file", "-"), ("--sweep",), ("--public",), ("surplus",)):
         done, _ = run(*arguments)
         assert done.returncode == 2 and done.stderr.count("\n") == 1
@@ -262,7 +287,6 @@ def test_failures(network, one_discover, tmp_path):
     assert lost.returncode == 7 and "DDNS53_CLIENT" in lost.stderr
     found, _ = run(program=str(copy), DDNS53_CLIENT=str(CLIENTS / "ddns53-client"))
     assert found.returncode == 0, found.stderr
-
 
 
 def test_client_reads_a_real_interface(network, discover):

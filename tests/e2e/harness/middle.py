@@ -1,4 +1,4 @@
-"""A server between a client and the daemon: it writes down each query, and now and then answers in the daemon's place."""
+"""A server between a client and the daemon: it writes down each query, and may answer in the daemon's place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ Answer = "tuple[int, Mapping[str, str], str] | None"
 class Middle:
     """`interfere(query, number)` is asked for each request, the number-th with that mode (from 1)."""
 
-    def __init__(self, ca: TestCA, upstream: str, interfere: Callable[[Query, int], Answer] = lambda query, number: None):
+    def __init__(
+        self, ca: TestCA, upstream: str, interfere: Callable[[Query, int], Answer] = lambda query, number: None
+    ):
         self.queries: list[Query] = []
         self.headers: list[dict[str, str]] = []
         self._upstream, self._ca, self._interfere = upstream, ca, interfere
