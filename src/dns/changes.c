@@ -60,6 +60,7 @@ int changes_add_zone(struct changes *changes, const char *name, const struct pro
         return r;
     }
     zones[changes->zone_count]->index = (uint32_t)changes->zone_count;
+    changes_count_from_zero(zones[changes->zone_count]);
     changes->zone_count++;
     return 0;
 }

@@ -320,6 +320,8 @@ void trouble_done(struct trouble *trouble);
 
 /* changes_metrics.c */
 int changes_families_init(struct changes *changes, struct metrics *metrics);
+/* So that the counters of troubles are there before the first one, and its rate can be seen. */
+void changes_count_from_zero(const struct zone *zone);
 const char *change_result_word(enum change_result result);
 void changes_count(const struct zone *zone, enum change_result result);
 

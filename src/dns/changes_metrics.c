@@ -123,6 +123,16 @@ int changes_families_init(struct changes *changes, struct metrics *metrics)
     return metrics_on_collect(metrics, collect, changes);
 }
 
+void changes_count_from_zero(const struct zone *zone)
+{
+    const struct changes_families *families = &zone->changes->families;
+    struct metric *const counters[] = {families->retries, families->throttles, families->bisections, families->drift};
+
+    for (size_t i = 0; i < ELEMENTS(counters); i++) {
+        metric_add(counters[i], 0, zone->name, NULL, NULL);
+    }
+}
+
 const char *change_result_word(enum change_result result)
 {
     switch (result) {
