@@ -199,6 +199,22 @@ class Daemon:
         if status == 0:
             self.process.wait_log(r"\bevent=stopped\b", 0.0, mark)
 
+    def begin_stop(self) -> int:
+        """SIGTERM; once it is stopping, the place in the log from where on `wait_end` looks."""
+        mark = self.process.log_mark()
+        self._may_end = True
+        self.process.signal(signal.SIGTERM)
+        self.process.wait_log(r"\bevent=stopping\b", since=mark)
+        return mark
+
+    def wait_end(self, mark: int, timeout: float = 30.0) -> str:
+        """After begin_stop: it must end with status 0; returns what it logged as `event=stopped`."""
+        actual = self.process.wait(timeout)
+        self.process.check_sanitizers()
+        if actual != 0:
+            raise ProcessFailed(f"exit status {actual}{self.process.tail()}")
+        return self.process.wait_log(r"\bevent=stopped\b", 0.0, mark).string
+
     def kill(self) -> None:
         """SIGKILL, by its pid."""
         self._may_end = True

@@ -81,10 +81,8 @@ class Ledger:
         """The words of dyndns2 for up to 20 hosts in one request; they need `basic` in their auth."""
         names = list(hostnames)
         assert len(names) <= DYNDNS2_HOSTS_MAX
-        credentials = base64.b64encode(f"x:{SECRET}".encode()).decode()
-        keep_confidential(credentials)
-        headers = {"Authorization": f"Basic {credentials}", "X-Forwarded-For": address}
         target = f"/nic/update?hostname={','.join(names)}&myip={address}"
+        headers = {**basic(), "X-Forwarded-For": address}
         answer = self.daemon.request(target, headers=headers, timeout=60.0)
         words = dict(zip(names, (line.split(" ")[0] for line in answer.text.splitlines()), strict=True))
         for name, word in words.items():
@@ -129,6 +127,13 @@ class Ledger:
 
     def _thread_count(self) -> int:
         return len(list(Path(f"/proc/{self.daemon.pid}/task").iterdir()))
+
+
+def basic(secret: str = SECRET) -> dict[str, str]:
+    """The header with the secret as password."""
+    credentials = base64.b64encode(f"x:{secret}".encode()).decode()
+    keep_confidential(credentials)
+    return {"Authorization": f"Basic {credentials}"}
 
 
 def state_addresses(state_dir: Path) -> dict[str, str]:

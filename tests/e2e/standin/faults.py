@@ -120,7 +120,8 @@ class Faults:
         return self._add("stall", lambda _: Answer(reset=True, stall_s=seconds_of_silence), **scope)
 
     def hold(self, **scope) -> Fault:
-        """The call waits for `release()` and then goes on as if it came only now."""
+        """The call waits for `release()` and then goes on as if it came only now; with applied=True it does its work
+        first, and only the answer waits."""
         return self._add("hold", lambda answer: answer, gate=threading.Event(), **scope)
 
     def refuse_record(

@@ -372,21 +372,23 @@ class Route53:
             return answers.error("Throttling", "Rate exceeded")
         refusal = self.operations.parse(call)
         fault = self.faults.strike(call)
-        if fault is not None and fault.gate is not None:
-            self._wake()
-            fault.gate.wait()
+        if fault is not None and fault.gate is not None and not fault.applied:
+            self._wait_at(fault.gate)
             fault = self.faults.strike(call)
-        if fault is not None:
+        if fault is not None and fault.gate is None:
             call.fault = fault.kind
             if not fault.applied:
                 return fault.make(Answer())
         answer = refusal or self.operations.run(call)
         call.applied = answer.status < 300
+        if fault is not None and fault.gate is not None:
+            self._wait_at(fault.gate)
         return fault.make(answer) if fault is not None else answer
 
-    def _wake(self) -> None:
+    def _wait_at(self, gate: threading.Event) -> None:
         with self._cond:
-            self._cond.notify_all()
+            self._cond.notify_all()  # who waits for a call to be held looks at the fault's hits
+        gate.wait()
 
     def _admit(self, account: str = DEFAULT_ACCOUNT) -> bool:
         if self.rate_limit is None:
