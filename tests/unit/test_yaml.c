@@ -81,8 +81,7 @@ static void test_empty(void **state)
 
 static void test_accepted(void **state)
 {
-    static const char *const rows[] = {"\xef\xbb\xbf"
-                                       "a: b\n",
+    static const char *const rows[] = {"\357\273\277a: b\n", /* a byte order mark */
                                        "%YAML 1.1\n---\na: b\n",
                                        "---\na: b\n...\n",
                                        "a: b\r\nc: d\r\n",
