@@ -1,10 +1,12 @@
 /* ddns53d: arguments and exit codes; src/daemon/ does the rest. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -103,11 +105,27 @@ static int dump_config(const struct settings *settings)
     return buffer_status(&buffer) < 0 || fputs(buffer_text(&buffer), stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
 }
 
+/* Whoever started us may have closed one of the three: then the next file that is opened, the state say, would take its
+ * number, and the log would be written into it. */
+static void hold_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     struct arguments arguments;
+
+    hold_standard_files();
     int status = read_arguments(argc, argv, &arguments);
 
     if (status >= 0) {
