@@ -1,0 +1,176 @@
+/* What dialects share: parameters by name, addresses as routers spell them, plain text answers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "web/dialect.h"
+
+static struct request request_of(enum request_method method, const char *query, const char *body)
+{
+    return (struct request){.method = method, .query = query, .body = body, .body_length = strlen(body)};
+}
+
+static void test_names(void **state)
+{
+    static const struct {
+        enum request_method method;
+        const char *query;
+        const char *body;
+        bool there;
+    } rows[] = {
+        {REQUEST_GET, "newip=1", "", true},
+        {REQUEST_GET, "newip=", "", true},
+        {REQUEST_GET, "newip", "", true},
+        {REQUEST_GET, "a=1&newip=1&b", "", true},
+        {REQUEST_GET, "&&newip&&", "", true},
+        {REQUEST_GET, "", "", false},
+        {REQUEST_GET, "&", "", false},
+        {REQUEST_GET, "newi", "", false},
+        {REQUEST_GET, "newip6=1", "", false},
+        {REQUEST_GET, "anewip=1", "", false},
+        {REQUEST_GET, "a=newip", "", false},
+        {REQUEST_GET, "NEWIP=1", "", false},
+        {REQUEST_GET, "", "newip=1", false},
+        {REQUEST_POST, "", "newip=1", true},
+        {REQUEST_POST, "a=1", "b=2&newip=1", true},
+        {REQUEST_POST, "newip=1", "b=2", true},
+        {REQUEST_POST, "a=1", "b=2", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct request request = request_of(rows[i].method, rows[i].query, rows[i].body);
+        if (dialect_names(&request, "newip") != rows[i].there) {
+            fail_msg("row %zu: \"%s\", \"%s\"", i, rows[i].query, rows[i].body);
+        }
+    }
+}
+
+/* What stands behind the length of a body is not of it. */
+static void test_names_end_with_the_body(void **state)
+{
+    struct request request = request_of(REQUEST_POST, "", "a=1&newip=1");
+
+    (void)state;
+    request.body_length = strlen("a=1&new");
+    assert_false(dialect_names(&request, "newip"));
+}
+
+static void test_params(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    const struct request form = request_of(REQUEST_POST, "a=1%202", "b=3+4");
+    const struct request get = request_of(REQUEST_GET, "a=1+2", "b=3");
+    const struct request twice = request_of(REQUEST_POST, "a=1", "a=1");
+    const char *reason = NULL;
+    struct params params = {0};
+
+    (void)state;
+    assert_int_equal(dialect_params(&form, names, ELEMENTS(names), &params, &reason), 0);
+    assert_string_equal(params.values[0], "1 2");
+    assert_string_equal(params.values[1], "3 4");
+    params_done(&params);
+    assert_int_equal(dialect_params(&get, names, ELEMENTS(names), &params, &reason), 0);
+    assert_string_equal(params.values[0], "1+2");
+    assert_null(params.values[1]); /* the body of a GET is nobody's */
+    params_done(&params);
+    assert_int_equal(dialect_params(&twice, names, ELEMENTS(names), &params, &reason), -22);
+    assert_non_null(reason);
+}
+
+static void test_addresses(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *address; /* NULL: refused */
+    } rows[] = {
+        {"198.18.7.9", "198.18.7.9"},
+        {"198.18.7.9/24", "198.18.7.9"},
+        {"198.18.7.9/0", "198.18.7.9"},
+        {"  198.18.7.9/32  ", "198.18.7.9"},
+        {"2001:DB8::1", "2001:db8::1"},
+        {"2001:db8::1/64", "2001:db8::1"},
+        {"2001:db8::1/128", "2001:db8::1"},
+        {"::ffff:198.18.7.9", "198.18.7.9"},
+        {"", NULL},
+        {"   ", NULL},
+        {"/24", NULL},
+        {"198.18.7.9/", NULL},
+        {"198.18.7.9/33", NULL},
+        {"198.18.7.9/-1", NULL},
+        {"198.18.7.9/024", NULL},
+        {"198.18.7.9/24/24", NULL},
+        {"198.18.7.9/x", NULL},
+        {"198.18.7.9 /24", NULL},
+        {"198.18.7.9/ 24", NULL},
+        {"2001:db8::1/129", NULL},
+        {"fe80::1%eth0", NULL},
+        {"198.18.07.9", NULL},
+        {"home", NULL},
+        {"\t198.18.7.9", NULL},
+    };
+    char text[ADDRESS_TEXT_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct address address = {.family = ADDRESS_NONE};
+        int status = dialect_address(rows[i].text, strlen(rows[i].text), &address);
+        if ((status == 0) != (rows[i].address != NULL)) {
+            fail_msg("\"%s\": status %d", rows[i].text, status);
+        }
+        if (status == 0) {
+            address_print(&address, text);
+            assert_string_equal(text, rows[i].address);
+        }
+    }
+}
+
+/* ---- answers ---- */
+
+static struct answer answered;
+
+static void take_answer(struct request *request, struct answer *answer)
+{
+    (void)request;
+    answered = *answer;
+}
+
+static void test_text(void **state)
+{
+    struct request request = {.answer = take_answer};
+
+    (void)state;
+    dialect_answer_text(&request, "secret", 401, "badauth", 7, "Basic realm=\"x\"", "no\n");
+    assert_int_equal(answered.status, 401);
+    assert_string_equal(answered.content_type, "text/plain; charset=utf-8");
+    assert_string_equal(answered.dialect, "secret");
+    assert_string_equal(answered.result, "badauth");
+    assert_int_equal(answered.retry_after_s, 7);
+    assert_string_equal(answered.headers[0].name, "WWW-Authenticate");
+    assert_string_equal(answered.headers[0].value, "Basic realm=\"x\"");
+    assert_null(answered.headers[1].name);
+    assert_string_equal(buffer_text(&answered.body), "no\n");
+    buffer_done(&answered.body);
+
+    dialect_answer_text(&request, "secret", 200, "good", 0, NULL, "OK");
+    assert_null(answered.headers[0].name);
+    assert_string_equal(buffer_text(&answered.body), "OK");
+    buffer_done(&answered.body);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),  cmocka_unit_test(test_names_end_with_the_body),
+        cmocka_unit_test(test_params), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_text),
+    };
+
+    return cmocka_run_group_tests_name("dialect", tests, NULL, NULL);
+}

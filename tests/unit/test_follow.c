@@ -1,0 +1,152 @@
+/* Hosts that follow a router's prefix. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/problems.h"
+#include "config/hosts.h"
+#include "update/follow.h"
+
+#include "some_hosts.h"
+
+static const char hosts_text[] =
+    "hosts:\n"
+    "  - {hostname: early.a.test, record_type: AAAA, follows: router.a.test, interface_id: \"::1\", subnet_id: 255}\n"
+    "  - {hostname: router.a.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n"
+    "  - {hostname: mac.a.test, record_type: AAAA, follows: router.a.test, mac_address: \"00:11:32:AB:CD:EF\"}\n"
+    "  - {hostname: locked.a.test, record_type: AAAA, follows: router.a.test, interface_id: \"::2\", subnet_id: "
+    "65535,\n"
+    "     lock_record: true}\n"
+    "  - {hostname: other.b.test, record_type: AAAA, follows: router.a.test, interface_id: \"::211:32ff:fe12:3456\",\n"
+    "     subnet_id: 1}\n"
+    "  - {hostname: small.b.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n"
+    "  - {hostname: one.b.test, record_type: AAAA, follows: small.b.test, interface_id: \"::3\"}\n"
+    "  - {hostname: alone.b.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n";
+
+static struct clock test_clock;
+static struct hosts *hosts;
+
+static int load(void **state)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("h.yaml");
+    _cleanup_(settings_unrefp) struct settings *settings = some_settings();
+
+    (void)state;
+    clock_init_test(&test_clock, 1000, 1790000000000);
+    return hosts_load_text(hosts_text, strlen(hosts_text), "/h.yaml", settings, problems, &hosts);
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    hosts_unref(hosts);
+    return 0;
+}
+
+static struct update *make_update(void)
+{
+    static const struct updater updater = {.clock = &test_clock};
+    const struct address source = {.family = ADDRESS_NONE};
+    struct update *update = update_new(&updater, "dyndns2", hosts, &source, AUTH_BASIC);
+
+    assert_non_null(update);
+    return update;
+}
+
+static int follow(struct update *update, const char *router, const char *prefix_text)
+{
+    struct prefix prefix;
+
+    assert_int_equal(prefix_parse(prefix_text, strlen(prefix_text), true, &prefix), 0);
+    return follow_add(update, hosts_find(hosts, router), &prefix);
+}
+
+static void assert_item(const struct update *update, size_t index, const char *hostname, const char *address_text)
+{
+    const struct update_item *item = update_item(update, index);
+    char text[ADDRESS_TEXT_SIZE];
+
+    address_print(&item->address, text);
+    assert_string_equal(item->host->hostname, hostname);
+    assert_string_equal(text, address_text);
+    assert_int_equal(item->type, RECORD_AAAA);
+    assert_true(item->follower);
+}
+
+static void test_addresses_in_file_order(void **state)
+{
+    _cleanup_(update_freep) struct update *update = make_update();
+
+    (void)state;
+    assert_int_equal(follow(update, "router.a.test.", "2001:db8:1::/48"), 0);
+    assert_int_equal(update_count(update), 3); /* the locked one is skipped */
+    assert_item(update, 0, "early.a.test.", "2001:db8:1:ff::1");
+    assert_item(update, 1, "mac.a.test.", "2001:db8:1:0:211:32ff:feab:cdef");
+    assert_item(update, 2, "other.b.test.", "2001:db8:1:1:211:32ff:fe12:3456");
+}
+
+static void test_added_to_what_is_there(void **state)
+{
+    _cleanup_(update_freep) struct update *update = make_update();
+
+    (void)state;
+    assert_int_equal(follow(update, "small.b.test.", "2001:db8:1:2::/64"), 0);
+    assert_int_equal(follow(update, "small.b.test.", "2001:db8::5/0"), 0); /* bits behind the length do not count */
+    assert_int_equal(update_count(update), 2);
+    assert_item(update, 0, "one.b.test.", "2001:db8:1:2::3");
+    assert_item(update, 1, "one.b.test.", "::3");
+}
+
+static void test_none(void **state)
+{
+    _cleanup_(update_freep) struct update *update = make_update();
+
+    (void)state;
+    assert_int_equal(follow(update, "alone.b.test.", "2001:db8::/56"), 0);
+    assert_int_equal(follow(update, "alone.b.test.", "2001:db8::/128"), 0); /* nobody whom it would have to fit */
+    assert_int_equal(update_count(update), 0);
+}
+
+static void test_all_or_none(void **state)
+{
+    static const struct {
+        const char *router;
+        const char *prefix;
+        int status;
+    } rows[] = {
+        {"small.b.test.", "2001:db8::/65", -34 /* ERANGE */},
+        {"small.b.test.", "2001:db8::/128", -34},
+        {"small.b.test.", "198.18.0.0/16", -34},
+        {"router.a.test.", "2001:db8::/64", -34},
+        {"router.a.test.", "2001:db8::/57", -34}, /* 255 does not fit 7 bits */
+        {"router.a.test.", "2001:db8::/56", -34}, /* 65535 of the locked one does not */
+        {"router.a.test.", "2001:db8::/49", -34},
+        {"router.a.test.", "2001:db8::/48", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_(update_freep) struct update *update = make_update();
+        int status = follow(update, rows[i].router, rows[i].prefix);
+        if (status != rows[i].status || (status < 0 && update_count(update) != 0)) {
+            fail_msg("%s, %s: status %d, %zu items", rows[i].router, rows[i].prefix, status, update_count(update));
+        }
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_addresses_in_file_order),
+        cmocka_unit_test(test_added_to_what_is_there),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_all_or_none),
+    };
+
+    return cmocka_run_group_tests_name("follow", tests, load, unload);
+}
