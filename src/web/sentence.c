@@ -8,7 +8,7 @@
 
 static void say(struct sentence *sentence, unsigned status, const char *format, ...) _printf_(3, 4);
 
-/* Where the provider's words do not fit, they are cut between characters. */
+/* The provider's words become one line, and are cut between characters where they do not fit. */
 static void say(struct sentence *sentence, unsigned status, const char *format, ...)
 {
     va_list arguments;
@@ -19,6 +19,11 @@ static void say(struct sentence *sentence, unsigned status, const char *format, 
     sentence->status = status;
     for (size_t length = strlen(sentence->text); length > 0 && !utf8_is_valid(sentence->text, length); length--) {
         sentence->text[length - 1] = '\0';
+    }
+    for (char *c = sentence->text; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            *c = ' ';
+        }
     }
 }
 
