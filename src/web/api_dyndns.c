@@ -361,7 +361,8 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
         status = add_followers(job, line, update, host);
     }
     if (line->item_count + line->follower_count == 0) {
-        line->word = &nohost; /* it has none of the families that are named */
+        /* Every follower is locked, or it has none of the families that are named. */
+        line->word = job->addresses.has_prefix && host->follower_count > 0 ? &abuse : &nohost;
     }
     return status < 0 ? status : 1;
 }

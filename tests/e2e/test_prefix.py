@@ -170,6 +170,7 @@ def test_a_locked_router_and_locked_followers(local):
     d.write_config()
     d.reload()
     answers(nic_update(d, LOCAL, myip="198.18.7.9", ip6lanprefix="2001:db8:1::/56"), 200, "good 198.18.7.9\n")
+    answers(nic_update(d, LOCAL, ip6lanprefix="2001:db8:1::/56"), 503, "abuse\n")  # nobody else to speak for it
     assert followers(d, "frozen") == []
 
 
