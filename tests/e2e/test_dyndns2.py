@@ -532,12 +532,12 @@ def test_provider_down_or_throttled(daemon, r53, fault):
     make = {
         "error": lambda: r53.faults.error(503, operation="ChangeResourceRecordSets"),
         "throttle": lambda: r53.faults.throttle(operation="ChangeResourceRecordSets"),
-        "stall": lambda: r53.faults.stall(3, operation="ChangeResourceRecordSets", count=1),
+        "stall": lambda: r53.faults.stall(2, operation="ChangeResourceRecordSets"),
     }
-    injected = make[fault]()
+    make[fault]()
     answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "911\n")
-    injected.remove()
-    r53.wait_value("home.example.com.", "198.18.7.9", timeout=40)
+    assert d.metrics().sum("ddns53_queue_depth") == 1
+    d.kill()  # test_faults_* has what becomes of it; here there is no need to wait for the next try
 
 
 def test_log_and_metrics(daemon):

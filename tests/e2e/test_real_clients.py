@@ -6,6 +6,7 @@ no way for a client to reach the service that it was written for.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from contextlib import ExitStack
 from subprocess import CompletedProcess
@@ -39,11 +40,14 @@ def shared(ca, tmp_path_factory):
         "limits": {"auth_failures_per_minute": 100000},
     }
     names = [f"{client}-{family}" for client in (*CLIENTS, "custom", "second") for family in FAMILIES]
-    rows = [host(f"{name}.example.test.", ["A", "AAAA"], **SCHEMES) for name in names]
+    rows = [host(f"{name}.example.test.", ["A", "AAAA"], **SCHEMES) for name in (*names, "marker")]
     with ExitStack() as stack:
         made = Island(tmp_path_factory.mktemp("island"), ca, settings=settings, hosts=rows)
         stack.callback(made.close)
         yield made.start()
+
+
+_numbers = itertools.count()
 
 
 class Case:
@@ -55,7 +59,7 @@ class Case:
         self.address = FAMILIES[family]  # the daemon's, and the source address
         self.named = {"ipv4": "198.18.7.9", "ipv6": "2001:db8::9"}[family]
         self.other = {"ipv4": "198.18.7.10", "ipv6": "2001:db8::10"}[family]
-        self.mark = island.daemon.log_mark()
+        self.failures_before = self._all_failed_logins()
 
     def hostname(self, client: str) -> str:
         return f"{client}-{self.family}.example.test"
@@ -71,7 +75,17 @@ class Case:
         return zone_values(path, name, "A") + zone_values(path, name, "AAAA")
 
     def failed_logins(self) -> int:
-        return len([line for line in self.island.daemon.log_lines()[self.mark :] if "event=auth_failure" in line])
+        """Since the test began."""
+        return self._all_failed_logins() - self.failures_before
+
+    def _all_failed_logins(self) -> int:
+        """An update of a host of its own, which is logged, tells when the log has been read so far."""
+        number = next(_numbers)
+        address = f"198.19.{number // 250}.{number % 250 + 1}"
+        url = f"https://{NAME}/?hostname=marker.example.test&newip={address}&secret={SECRET}"
+        done(self.run("curl", "-sS", "--fail", "--cacert", self.ca, url))
+        self.island.daemon.wait_log(f"host=marker.example.test. type=A address={address} result=good")
+        return len(self.island.daemon.log_lines("event=auth_failure"))
 
 
 @pytest.fixture(params=FAMILIES)
