@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Iterator
 
 import pytest
 
-from harness import Daemon, LoggedProcess, free_port, host, receive
+from harness import Daemon, LoggedProcess, binary_path, free_port, host, receive
 
 # Listens, then becomes the daemon, as systemd does: descriptors from 3 on, their names in LISTEN_FDNAMES.
 LAUNCHER = r"""
@@ -123,6 +124,19 @@ def test_ready_means_that_it_answers(daemon, manager):
     d.start()
     thread.join()
     assert answers == [200]
+
+
+def test_started_without_standard_files(daemon, manager):
+    """The files that it opens first don't take the log's place."""
+    d = daemon(start=False)
+    command = f"exec '{binary_path()}' --config '{d.config_path}' 0<&- 1>&- 2>&-"
+    environment = {**d.environment, "NOTIFY_SOCKET": str(manager.path)}
+    with subprocess.Popen(["sh", "-c", command], env=environment) as process:
+        manager.wait("READY=1")
+        process.terminate()
+        assert process.wait(20) == 0
+    written = [path for path in d.state_dir.rglob("*") if path.is_file()]
+    assert written and not [path for path in written if b"event=" in path.read_bytes()]
 
 
 def test_watchdog(daemon, manager):
