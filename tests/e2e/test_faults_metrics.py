@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from harness import host, merged
+from harness import REPOSITORY, host, merged
 from harness.updates import HASTY, PATIENT, Ledger, wait_ready, wait_until
 
 HOME, ZONE, ORG = "home.example.com.", "example.com.", "example.org."
@@ -37,6 +39,16 @@ def test_families_of_the_change_engine(daemon, r53):
     assert all(f"# HELP {name} " in text for name in FAMILIES)
     assert metrics.value("ddns53_pace_requests_per_second") == 1000
     assert metrics.value("ddns53_update_seconds_count") == 1
+    ledger.settle()
+
+
+def test_the_manual_has_every_family(daemon, r53):
+    """And no other: what it says is what there is."""
+    d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME)])
+    ledger = Ledger(d, r53)
+    assert ledger.set(HOME, "198.18.7.9").status == 200
+    manual = (REPOSITORY / "man" / "ddns53d.8").read_text().partition(".Ss Metrics")[2].partition(".Sh ")[0]
+    assert set(re.findall(r"\b(?:ddns53|process)_[a-z0-9_]+", manual)) == set(d.metrics().types)
     ledger.settle()
 
 
