@@ -171,6 +171,20 @@ def test_nonces(d, nonce, fits):
         fails(answer, 400, "nonce")
 
 
+def test_when_no_more_nonces_can_be_remembered_requests_are_refused(daemon):
+    """256 of a host; another host is not touched by that."""
+    d = daemon(settings=OPEN, hosts=HOSTS)
+    client = d.client()
+    headers = {"X-Forwarded-For": SOURCE}
+    for _ in range(256):
+        assert client.request(query_target(signed()), headers=headers).status == 200
+    answer = send(d, signed())
+    fails(answer, 429, "too many")
+    assert answer.headers["Retry-After"] == "600"
+    fails(send(d, signed(secret=OTHER)), 401)
+    succeeds(send(d, signed("twin.example.test.")))
+
+
 @pytest.mark.parametrize("away", [-3000, -310, 310, 3000])
 def test_far_from_our_time(d, away):
     fails(send(d, signed(at=int(time.time()) + away)), 401, "300 seconds")
