@@ -249,10 +249,9 @@ def test_requests_that_wait_for_the_provider_survive_a_reload(daemon, r53):
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME), host(WWW)])
     r53.wait_calls(1, "ListResourceRecordSets")
     r53.change_latency_s = 1.0
-    started = r53.calls_started
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(d.set, name, via="198.18.7.1") for name in (HOME, WWW)]
-        r53.wait_for(lambda: r53.calls_started > started)
+        d.wait_metric("ddns53_queue_depth", 2, zone="example.com.")
         d.hosts = [host(HOME)]  # the other leaves while its change is under way
         d.write_config()
         d.reload()
