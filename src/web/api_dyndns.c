@@ -81,12 +81,8 @@ struct line {
     size_t follower_count;
 };
 
-/* What a request asks for, kept until its outcome is known. */
-struct job {
-    struct request *request;
-    struct dyndns_addresses addresses;
-    struct line lines[HOSTS_MAX];
-    size_t line_count;
+/* Who asks for which hosts: only until they are found, so that no password waits for a provider. */
+struct asked {
     struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
     bool find_by_secret;              /* no hostname was sent */
     char user[NAME_SIZE];
@@ -94,14 +90,19 @@ struct job {
     size_t password_length;
 };
 
-static void job_free(struct job *job)
+static void asked_done(struct asked *asked)
 {
-    if (job) {
-        wipe(job, sizeof(*job));
-        free(job);
-    }
+    wipe(asked, sizeof(*asked));
 }
-DEFINE_CLEANUP(struct job *, job_free)
+
+/* What a request asks for, kept until its outcome is known. */
+struct job {
+    struct request *request;
+    struct asked *asked; /* NULL once the hosts are found */
+    struct dyndns_addresses addresses;
+    struct line lines[HOSTS_MAX];
+    size_t line_count;
+};
 
 static void answer_word(struct request *request, unsigned status, const char *word)
 {
@@ -119,16 +120,16 @@ static int take_password(struct job *job, const char *password, size_t length)
     if (length == 0 || length > PASSWORD_MAX) {
         return -EINVAL;
     }
-    memcpy(job->password, password, length);
-    job->password_length = length;
+    memcpy(job->asked->password, password, length);
+    job->asked->password_length = length;
     return 0;
 }
 
 static void take_user(struct job *job, const char *user, size_t length)
 {
-    if (length < sizeof(job->user)) {
-        memcpy(job->user, user, length);
-        job->user[length] = '\0';
+    if (length < sizeof(job->asked->user)) {
+        memcpy(job->asked->user, user, length);
+        job->asked->user[length] = '\0';
     }
 }
 
@@ -219,7 +220,7 @@ static void read_name(const char *text, size_t length, struct name *ret_name)
 static int read_hostnames(struct job *job, const char *text)
 {
     if (!text || text[0] == '\0' || strcasecmp(text, "YES") == 0) {
-        job->find_by_secret = true;
+        job->asked->find_by_secret = true;
         return 0;
     }
     for (;;) {
@@ -228,7 +229,7 @@ static int read_hostnames(struct job *job, const char *text)
             if (job->line_count == HOSTS_MAX) {
                 return -E2BIG;
             }
-            read_name(text, length, &job->hostnames[job->line_count++]);
+            read_name(text, length, &job->asked->hostnames[job->line_count++]);
         }
         if (text[length] == '\0') {
             return job->line_count > 0 ? 0 : -ENOENT;
@@ -260,8 +261,8 @@ static struct proof proof_of(const struct job *job)
     return (struct proof){
         .scheme = AUTH_BASIC,
         .source = job->request->source,
-        .secret = job->password,
-        .secret_length = job->password_length,
+        .secret = job->asked->password,
+        .secret_length = job->asked->password_length,
     };
 }
 
@@ -273,8 +274,8 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
     const struct host *found[2 * RECORD_TYPE_COUNT];
 
     job->line_count = 1;
-    if (name_parse(job->user, strlen(job->user), &job->hostnames[0], NULL) == 0 &&
-        auth_host(hosts, &proof, &job->hostnames[0], RECORD_A, now_s)) {
+    if (name_parse(job->asked->user, strlen(job->asked->user), &job->asked->hostnames[0], NULL) == 0 &&
+        auth_host(hosts, &proof, &job->asked->hostnames[0], RECORD_A, now_s)) {
         return 0;
     }
     size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found));
@@ -286,7 +287,7 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
             return -EINVAL;
         }
     }
-    return name_parse(found[0]->hostname, strlen(found[0]->hostname), &job->hostnames[0], NULL);
+    return name_parse(found[0]->hostname, strlen(found[0]->hostname), &job->asked->hostnames[0], NULL);
 }
 
 /* The host's own addresses, in the order in which they were sent; returns how many of its families are named, or a
@@ -343,7 +344,7 @@ static bool prefix_fits(const struct job *job, const struct host *router)
 static int add_line(struct job *job, size_t index, struct update *update, const struct hosts *hosts, int64_t now_s)
 {
     const struct proof proof = proof_of(job);
-    const struct name *name = &job->hostnames[index];
+    const struct name *name = &job->asked->hostnames[index];
     struct line *line = &job->lines[index];
     /* Followers hang on the row that has AAAA, where a name has a row for each family. */
     const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s);
@@ -462,7 +463,7 @@ static void answer_lines(struct job *job, const struct update *update)
 
 static void answer_outcome(struct update *update, void *userdata)
 {
-    _cleanup_(job_freep) struct job *job = userdata;
+    _cleanup_free_ struct job *job = userdata;
 
     answer_lines(job, update);
     update_free(update);
@@ -479,7 +480,7 @@ static void refuse_credentials(struct job *job)
 /* Takes both. */
 static void run_job(struct job *job_taken, struct update *update, const struct hosts *hosts, int64_t now_s)
 {
-    _cleanup_(job_freep) struct job *job = job_taken;
+    _cleanup_free_ struct job *job = job_taken;
     bool any_fits = false;
 
     for (size_t i = 0; update && i < job->line_count; i++) {
@@ -496,6 +497,7 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         refuse_credentials(job);
         update_free(update);
     } else {
+        job->asked = NULL;
         update_run(update, answer_outcome, TAKE_PTR(job));
     }
 }
@@ -503,11 +505,11 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
 /* Takes the job. */
 static void find_hosts(struct job *job_taken)
 {
-    _cleanup_(job_freep) struct job *job = job_taken;
+    _cleanup_free_ struct job *job = job_taken;
     const struct service *service = job->request->service;
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(service->current);
     int64_t now_s = clock_realtime_s(service->clock);
-    int status = job->find_by_secret ? find_hostname(job, hosts, now_s) : 0;
+    int status = job->asked->find_by_secret ? find_hostname(job, hosts, now_s) : 0;
 
     if (status == -EACCES) {
         refuse_credentials(job);
@@ -522,7 +524,8 @@ static void find_hosts(struct job *job_taken)
 void api_dyndns(struct request *request)
 {
     _cleanup_(params_done) struct params params = {0};
-    _cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+    _cleanup_(asked_done) struct asked asked = {0};
+    _cleanup_free_ struct job *job = calloc(1, sizeof(*job));
     const char *reason;
     int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
 
@@ -535,6 +538,7 @@ void api_dyndns(struct request *request)
         return;
     }
     job->request = request;
+    job->asked = &asked;
     status = read_credentials(job, &params);
     if (status == -ENOENT) { /* challenged, not counted as a failed login */
         answer_word(request, 401, "badauth");
