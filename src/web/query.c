@@ -261,7 +261,8 @@ static void run_set(struct request *request, const struct query *query)
     }
     if (query->internal_ip && address_parse(query->internal_ip, strlen(query->internal_ip), &address) < 0) {
         query_refuse(request, query->dialect, 400, "bad_request",
-                     "internalIp is not an address; send an IPv4 or IPv6 address without zone or prefix length");
+                     "internalIp (in JSON: internal_ip) is not an address; send an IPv4 or IPv6 address without zone "
+                     "or prefix length");
         return;
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
