@@ -22,6 +22,7 @@
 #define CONNECTION_MEMORY_BYTES ((size_t)32 * 1024)
 #define THREADS_MAX 256
 #define LIMIT_LOG_MS 60000
+#define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
 
 struct workers {
     struct MHD_Daemon *mhd;
@@ -104,6 +105,20 @@ static enum MHD_Result accept_policy(void *userdata, const struct sockaddr *sock
     return is_trusted(server, &peer) ? MHD_YES : MHD_NO;
 }
 
+/* Closing a socket with unread input resets the connection, and the client may lose the answer. */
+static void drop_input(int fd)
+{
+    char bytes[4096];
+
+    for (size_t dropped = 0; dropped < UNREAD_MAX_BYTES;) {
+        ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        if (n <= 0) {
+            return;
+        }
+        dropped += (size_t)n;
+    }
+}
+
 static void notify_connection(void *userdata, struct MHD_Connection *mhd, void **context,
                               enum MHD_ConnectionNotificationCode code)
 {
@@ -113,6 +128,7 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*context != NULL) {
             exchange_abandon(*context);
+            drop_input(connection_fd(*context));
             connections_close(server->connections, *context);
             *context = NULL;
         }

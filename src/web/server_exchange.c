@@ -397,20 +397,6 @@ enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const
     return send_answer(exchange);
 }
 
-/* Closing a socket with unread input resets the connection, and the client may lose the answer. */
-static void drop_input(int fd)
-{
-    char bytes[4096];
-
-    for (size_t dropped = 0; dropped < DROPPED_MAX_BYTES;) {
-        ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (n <= 0) {
-            return;
-        }
-        dropped += (size_t)n;
-    }
-}
-
 void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
 {
     struct exchanges *exchanges = userdata;
@@ -425,9 +411,6 @@ void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, en
     pthread_mutex_unlock(&exchange->lock);
     if (exchange->response != NULL) {
         MHD_destroy_response(exchange->response);
-    }
-    if (exchange->refusal != NULL && exchange->refusal->at_once) {
-        drop_input(connection_fd(exchange->connection));
     }
     connection_set_deadline(exchange->connection, now_ms(exchanges) + exchanges->request_ms);
     connection_set_userdata(exchange->connection, NULL);

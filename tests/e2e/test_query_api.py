@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import itertools
 import json
 from contextlib import ExitStack
@@ -326,7 +327,7 @@ def test_sizes_at_their_limits(api, source):
     assert api.request("/", "POST", form, body + "y" * (8192 - len(body)), source=source).status == 200
 
 
-@pytest.mark.parametrize("excess", [1, 5000, 200_000])
+@pytest.mark.parametrize("excess", [1, 5000, 40_000, 200_000])
 def test_sizes_past_their_limits(api, source, excess):
     line = b"GET /?mode=get&x=%s HTTP/1.1\r\n"
     long_line = line % (b"y" * (4096 + excess - len(line % b"") + 2))
@@ -335,7 +336,12 @@ def test_sizes_past_their_limits(api, source, excess):
         (431, line % b"" + b"Host: x\r\nX: " + b"y" * (16384 + excess) + b"\r\n\r\n"),
         (413, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (8192 + excess)),
     ):
-        answer = api.raw(request, source)
+        try:
+            answer = api.raw(request, source)
+        except (OSError, http.client.HTTPException):
+            # It was closed while we were still sending, and the answer was lost with it (RFC 9112 section 9.6).
+            assert excess > 100_000
+            continue
         assert answer.status == status
         assert answer.headers["Content-Length"] == str(len(answer.body))
         if excess < 10_000:  # what does not fit into libmicrohttpd's memory it answers itself
