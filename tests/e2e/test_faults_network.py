@@ -166,9 +166,7 @@ def test_an_endpoint_whose_certificate_is_not_to_be_trusted(daemon, keys, tmp_pa
     spoil(bad)
     with Route53(["example.com."], ca=bad, keys=keys) as impostor:
         environment = {"AWS_CA_BUNDLE": str(bundle)}
-        d = daemon(
-            route53=impostor, https_endpoint=True, settings=HASTY, hosts=[host(HOME)], environment=environment
-        )
+        d = daemon(route53=impostor, https_endpoint=True, settings=HASTY, hosts=[host(HOME)], environment=environment)
         ledger = Ledger(d, impostor)
         assert ledger.set(HOME, "198.18.7.9").status == 503
         assert not impostor.calls

@@ -26,7 +26,8 @@ PATIENT = merged(
         "limits": {"connections_per_address": 2000},
     },
 )
-HASTY = merged(PATIENT, {"update": {"timeout_s": 1}})  # clients are told 503 while the test looks on
+# Clients are told 503 while the test looks on; long enough for a success on a machine that is busy.
+HASTY = merged(PATIENT, {"update": {"timeout_s": 2}})
 MORE_THAN_A_BACKOFF_S = 45.0
 DYNDNS2_HOSTS_MAX = 20
 
