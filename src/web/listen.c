@@ -304,7 +304,8 @@ void listener_stop(struct listener *listener)
 {
     remove_file(listener);
     if (listener->fd >= 0 && !listener->inherited) {
-        (void)shutdown(listener->fd, SHUT_RDWR);
+        close(listener->fd);
+        listener->fd = -1;
     }
 }
 

@@ -30,7 +30,7 @@ int listener_open(const struct endpoint *endpoints, size_t count, size_t index, 
 /* Takes `fd`, also on failure. */
 int listener_adopt(int fd, struct buffer *message, struct listener *ret_listener);
 
-/* From now on nobody can connect; the number of the socket stays taken until listener_done. */
+/* From now on nobody can connect, unless another descriptor of the socket is open. One of systemd's stays as it is. */
 void listener_stop(struct listener *listener);
 void listener_done(struct listener *listener);
 

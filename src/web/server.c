@@ -38,7 +38,6 @@ struct server {
     size_t listener_count;   /* open ones */
     struct workers *workers; /* one per listener */
     size_t workers_count;    /* running ones */
-    bool accepting;
     _Atomic int64_t limit_logged_ms;
 };
 
@@ -96,6 +95,9 @@ static enum MHD_Result accept_policy(void *userdata, const struct sockaddr *sock
     struct address peer;
 
     (void)length;
+    if (atomic_load(&server->exchanges.closing)) {
+        return MHD_NO;
+    }
     peer_of(sockaddr, &peer);
     switch (connections_admit(server->connections, &peer, false)) {
     case ADMITTED: return MHD_YES;
@@ -253,7 +255,6 @@ static struct server *server_new(const struct service *service, const struct ser
                                            .connections = server->connections};
     exchanges_init(&server->exchanges);
     atomic_init(&server->limit_logged_ms, clock_monotonic_ms(service->clock) - LIMIT_LOG_MS);
-    server->accepting = true;
     if (server->connections == NULL || server->listeners == NULL || server->workers == NULL) {
         server_free(server, 0);
         return NULL;
@@ -286,17 +287,30 @@ int server_start(const struct service *service, const struct server_options *opt
 
 /* ---- stop ---- */
 
+/* Puts a socket that never gets a connection in the place of the one that libmicrohttpd listens at. Without a file
+ * descriptor to spare all stays as it is, and accept_policy alone turns connections away. */
+static void retire_socket(const struct workers *workers)
+{
+    int deaf = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (deaf >= 0) {
+        (void)dup3(deaf, workers->fd, O_CLOEXEC);
+        close(deaf);
+    }
+}
+
+/* Not by MHD_quiesce_daemon: in libmicrohttpd 0.9.75 it races with a worker that is awake, and whichever takes the
+ * socket out of the epoll set second aborts the process. Closing the last descriptor takes it out without either. One
+ * of systemd's stays open elsewhere and goes on waking us: who connects meanwhile is turned away. */
 void server_stop_accepting(struct server *server)
 {
-    if (!server->accepting) {
+    if (atomic_exchange(&server->exchanges.closing, true)) {
         return;
     }
-    server->accepting = false;
-    atomic_store(&server->exchanges.closing, true);
-    for (size_t i = 0; i < server->workers_count; i++) {
-        (void)MHD_quiesce_daemon(server->workers[i].mhd);
-    }
     for (size_t i = 0; i < server->listener_count; i++) {
+        if (i < server->workers_count && !server->listeners[i].inherited) {
+            retire_socket(&server->workers[i]);
+        }
         listener_stop(&server->listeners[i]);
     }
 }
@@ -315,8 +329,10 @@ void server_free(struct server *server, uint32_t linger_ms)
         return;
     }
     for (size_t i = 0; i < server->workers_count; i++) {
-        MHD_stop_daemon(server->workers[i].mhd);
-        close(server->workers[i].fd); /* only now: a worker may have been about to accept */
+        if (server->listeners[i].inherited) {
+            retire_socket(&server->workers[i]); /* libmicrohttpd would shut down what is systemd's */
+        }
+        MHD_stop_daemon(server->workers[i].mhd); /* closes its socket */
     }
     for (size_t i = 0; i < server->listener_count; i++) {
         listener_done(&server->listeners[i]);
