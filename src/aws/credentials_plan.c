@@ -127,16 +127,7 @@ static bool is_container_host(const char *url)
     if (length == strlen("localhost") && strncasecmp(host, "localhost", length) == 0) {
         return true;
     }
-    if (address_parse(host, length, &address) < 0) {
-        return false;
-    }
-    for (size_t i = 0; i < ELEMENTS(networks); i++) {
-        struct prefix prefix;
-        if (prefix_parse(networks[i], strlen(networks[i]), false, &prefix) == 0 && prefix_contains(&prefix, &address)) {
-            return true;
-        }
-    }
-    return false;
+    return address_parse(host, length, &address) == 0 && address_is_in(&address, networks, ELEMENTS(networks));
 }
 
 static int set_container_url(struct planner *planner, const char *relative, const char *full)

@@ -253,6 +253,18 @@ bool prefix_contains(const struct prefix *prefix, const struct address *address)
            bits_equal(prefix->address.bytes, address->bytes, prefix->length);
 }
 
+bool address_is_in(const struct address *address, const char *const *networks, size_t count)
+{
+    struct prefix prefix;
+
+    for (size_t i = 0; i < count; i++) {
+        if (prefix_parse(networks[i], strlen(networks[i]), false, &prefix) == 0 && prefix_contains(&prefix, address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct address address_limit_key(const struct address *address)
 {
     return address->family == ADDRESS_IPV6 ? masked(*address, 64) : *address;

@@ -46,6 +46,8 @@ enum address_class address_classify(const struct address *address);
 int prefix_parse(const char *text, size_t length, bool clear_host_bits, struct prefix *ret_prefix);
 void prefix_print(const struct prefix *prefix, char ret_text[PREFIX_TEXT_SIZE]);
 bool prefix_contains(const struct prefix *prefix, const struct address *address);
+/* In any of the networks, each `ADDRESS/LENGTH`? */
+bool address_is_in(const struct address *address, const char *const *networks, size_t count);
 
 /* What limits count: the IPv4 address itself or the IPv6 /64. */
 struct address address_limit_key(const struct address *address);

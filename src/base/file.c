@@ -45,18 +45,29 @@ static int read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer 
     }
 }
 
-int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat)
+int file_open_regular(const char *path, struct stat *ret_stat)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {
         return -errno;
     }
-    struct stat info;
-    if (fstat(fd, &info) < 0) {
+    struct stat stat_of_fd;
+    if (fstat(fd, &stat_of_fd) < 0) {
         return -errno;
     }
-    if (!S_ISREG(info.st_mode)) {
-        return S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
+    if (!S_ISREG(stat_of_fd.st_mode)) {
+        return S_ISDIR(stat_of_fd.st_mode) ? -EISDIR : -EINVAL;
+    }
+    *ret_stat = stat_of_fd;
+    return TAKE_FD(fd);
+}
+
+int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat)
+{
+    struct stat info = {0};
+    _cleanup_close_ int fd = file_open_regular(path, &info);
+    if (fd < 0) {
+        return fd;
     }
     if ((uintmax_t)info.st_size > limit_bytes) {
         return -EFBIG;

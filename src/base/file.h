@@ -10,6 +10,10 @@
 
 #include "base/buffer.h"
 
+/* For reading; never blocks on a FIFO or a terminal. The descriptor (the caller closes it), or -EISDIR and -EINVAL for
+ * what is not a regular file, else errno of open. */
+int file_open_regular(const char *path, struct stat *ret_stat);
+
 /* -EFBIG past `limit_bytes`, -EISDIR and -EINVAL for what is not a regular file, else errno of open and read.
  * `ret_stat` may be NULL. Appends to `buffer`;
  * after an error it holds what it held. Never blocks on a FIFO or a terminal. */

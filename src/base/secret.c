@@ -1,11 +1,11 @@
 #include "base/secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/file.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -119,17 +119,10 @@ static int secret_from_text(const char *text, size_t length, struct secret **ret
 
 int secret_read_file(const char *path, struct secret **ret_secret)
 {
-    /* Not blocking, so that a FIFO in its place is refused and not waited for. */
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat info = {0};
+    _cleanup_close_ int fd = file_open_regular(path, &info);
     if (fd < 0) {
-        return -errno;
-    }
-    struct stat info;
-    if (fstat(fd, &info) < 0) {
-        return -errno;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        return S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
+        return fd;
     }
     char text[LINE_MAX_BYTES + 2]; /* the longest line and CR LF */
     size_t length = 0;

@@ -198,16 +198,7 @@ static bool is_local(const char *host)
     }
     const int r =
         host[0] == '[' ? address_parse(host + 1, length - 2, &address) : address_parse(host, length, &address);
-    if (r < 0) {
-        return false;
-    }
-    for (size_t i = 0; i < ELEMENTS(networks); i++) {
-        struct prefix prefix;
-        if (prefix_parse(networks[i], strlen(networks[i]), false, &prefix) == 0 && prefix_contains(&prefix, &address)) {
-            return true;
-        }
-    }
-    return false;
+    return r == 0 && address_is_in(&address, networks, ELEMENTS(networks));
 }
 
 static void curl_urlp(CURLU **url)
