@@ -27,7 +27,6 @@
 #define BACKOFF_CAP_MS 30000      /* no wait is longer... */
 #define RETRY_AFTER_MAX_MS 300000 /* ...unless the server says so; more than that is no answer but a fault */
 #define UNHEALTHY_RETRY_MS 60000  /* wrong credentials, no zone */
-#define FOREIGN_FRESH_MS 60000    /* how long it is believed that a record must not be overwritten */
 #define NO_CHANGE_MS INT64_MIN    /* zone->oldest_ms of an empty queue */
 #define TOUCH_PERIOD_MS 10000
 #define COMMIT_MAX 1000 /* changes or touches of one transaction */

@@ -71,7 +71,7 @@ void change_place(struct change *change)
     struct record_view view;
 
     record_view(change->record, &view);
-    const bool is_stale = view.knowledge == RECORD_FOREIGN && now_ms - view.looked_at_ms >= FOREIGN_FRESH_MS;
+    const bool is_stale = view.knowledge == RECORD_FOREIGN && now_ms - view.looked_at_ms >= RECORD_FOREIGN_FRESH_MS;
     const bool is_first = !change->is_superseding && !change->is_uncertain && !change_is_sent(change);
 
     if (view.knowledge == RECORD_UNKNOWN || is_stale) {

@@ -20,6 +20,8 @@ enum record_knowledge {
     RECORD_PLAIN,   /* one value, no routing policy: ours to overwrite */
     RECORD_FOREIGN, /* must never be overwritten: see record_foreign */
 };
+/* How long it is believed that a record must not be overwritten; then it is looked at again. */
+#define RECORD_FOREIGN_FRESH_MS 60000
 enum record_foreign { FOREIGN_NONE, FOREIGN_ALIAS, FOREIGN_SEVERAL_VALUES, FOREIGN_ROUTING_POLICY };
 
 struct records;

@@ -32,7 +32,7 @@ static enum verdict is_needed(const struct host *host, const struct address *req
     if (known->busy) {
         return VERDICT_CHANGE;
     }
-    if (known->knowledge == RECORD_FOREIGN && now_ms - known->looked_at_ms < DECIDE_FOREIGN_FRESH_MS) {
+    if (known->knowledge == RECORD_FOREIGN && now_ms - known->looked_at_ms < RECORD_FOREIGN_FRESH_MS) {
         return VERDICT_CONFLICT;
     }
     const bool is_in_dns =

@@ -22,9 +22,7 @@ enum verdict {
     VERDICT_CONFLICT,   /* DNS holds what must not be overwritten */
 };
 
-/* `known` NULL: the record is not known. A record found foreign is looked at again after this long. */
-#define DECIDE_FOREIGN_FRESH_MS 60000
-
+/* `known` NULL: the record is not known. */
 enum verdict decide(const struct host *host, enum auth_scheme scheme, const struct address *source,
                     const struct address *requested, const struct record_view *known, int64_t now_ms);
 

@@ -120,9 +120,9 @@ static void test_is_there_anything_to_do(void **state)
         {RECORD_ABSENT, NULL, 0, NULL, 0, 0, false, VERDICT_CHANGE},
         {RECORD_UNKNOWN, NULL, 0, "198.18.7.9", 60, 0, false, VERDICT_CHANGE},
         {RECORD_FOREIGN, NULL, 0, NULL, 0, 0, false, VERDICT_CONFLICT},
-        {RECORD_FOREIGN, NULL, 0, NULL, 0, DECIDE_FOREIGN_FRESH_MS - 1, false, VERDICT_CONFLICT},
+        {RECORD_FOREIGN, NULL, 0, NULL, 0, RECORD_FOREIGN_FRESH_MS - 1, false, VERDICT_CONFLICT},
         /* to be looked at again */
-        {RECORD_FOREIGN, NULL, 0, NULL, 0, DECIDE_FOREIGN_FRESH_MS, false, VERDICT_CHANGE},
+        {RECORD_FOREIGN, NULL, 0, NULL, 0, RECORD_FOREIGN_FRESH_MS, false, VERDICT_CHANGE},
     };
     const struct host host = host_of(0);
     const struct address requested = address_of("198.18.7.9");
