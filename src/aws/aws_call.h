@@ -40,10 +40,9 @@ struct aws_service;
 struct aws_call;
 
 struct aws_service_options {
-    const char *service;          /* "route53" */
-    const char *region;           /* of the signature's scope */
-    const char *endpoint;         /* "https://route53.amazonaws.com", no final slash */
-    const char *operation_prefix; /* unused by the signer; names the metric's service */
+    const char *service;  /* "route53" */
+    const char *region;   /* of the signature's scope */
+    const char *endpoint; /* "https://route53.amazonaws.com", no final slash */
     uint32_t connect_timeout_ms;
     uint32_t timeout_ms;
     size_t response_max_bytes;

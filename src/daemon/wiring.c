@@ -101,7 +101,6 @@ static int wire_route53(struct daemon *daemon)
                                           .service = "route53",
                                           .region = signing_region,
                                           .endpoint = trimmed,
-                                          .operation_prefix = "route53",
                                           .connect_timeout_ms = 5000,
                                           .timeout_ms = 30000,
                                           .response_max_bytes = (size_t)4 << 20,
