@@ -35,14 +35,20 @@ static int run(const struct arguments *arguments, struct settings *settings, str
 {
     struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1};
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    int status = daemon_init(&daemon, settings, hosts, &message);
+    int status = log_start();
 
+    if (status == 0) {
+        status = daemon_init(&daemon, settings, hosts, &message);
+    }
     if (status < 0) {
         log_error("start_failed", "%s", message.length > 0 ? buffer_text(&message) : strerror(-status));
         daemon_done(&daemon);
+        log_stop(DAEMON_LOG_MS);
         return status == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
     }
-    return daemon_serve(&daemon);
+    int exit_status = daemon_serve(&daemon);
+    log_stop(DAEMON_LOG_MS);
+    return exit_status;
 }
 
 static const char usage[] =

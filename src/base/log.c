@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,16 +12,18 @@
 #include <sys/stat.h>
 
 #include "base/escape.h"
+#include "base/log_writer.h"
 
-/* Prefix and newline included; no more than PIPE_BUF, so that a write to a pipe is never split. */
-#define LINE_SIZE 4096
-#define PREFIX_LENGTH 3 /* <N> */
+#define LINE_SIZE LOG_LINE_SIZE /* prefix and newline included */
+#define PREFIX_LENGTH 3         /* <N> */
 #define TRUNCATED " truncated=yes"
 /* What must fit behind a value that was cut: its quote, the mark and the newline. */
 #define RESERVED (1 + sizeof(TRUNCATED))
 
 static atomic_int maximum_level = LOG_LEVEL_INFO;
 static atomic_bool to_journal;
+static struct log_writer
+    *_Atomic writer; /* NULL before log_start; stays, since other threads may still log at the end */
 
 /* Guards the two; held while the sink runs, so that a test's sink needs no lock of its own. */
 static pthread_mutex_t sink_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -124,24 +127,82 @@ static void write_line(const char *text, size_t length)
     }
 }
 
-static void line_end(struct line *line, enum log_level level)
+/* Puts the end behind the line. Where it begins for standard error; `ret_length` from there. */
+static const char *finish(struct line *line, size_t *ret_length)
 {
+    size_t skipped = atomic_load(&to_journal) ? 0 : PREFIX_LENGTH;
+
     if (line->full) {
         memcpy(line->text + line->length, TRUNCATED, sizeof(TRUNCATED) - 1);
         line->length += sizeof(TRUNCATED) - 1;
     }
+    line->text[line->length++] = '\n';
+    *ret_length = line->length - skipped;
+    return line->text + skipped;
+}
+
+static void line_end(struct line *line, enum log_level level)
+{
+    size_t length = 0;
+    const char *text = finish(line, &length);
+    struct log_writer *thread = atomic_load(&writer);
+
     pthread_mutex_lock(&sink_lock);
     if (current_sink != NULL) {
-        line->text[line->length] = '\0';
+        line->text[line->length - 1] = '\0';
         current_sink(level, line->text + PREFIX_LENGTH, current_userdata);
         pthread_mutex_unlock(&sink_lock);
         return;
     }
     pthread_mutex_unlock(&sink_lock);
 
-    size_t skipped = atomic_load(&to_journal) ? 0 : PREFIX_LENGTH;
-    line->text[line->length++] = '\n';
-    write_line(line->text + skipped, line->length - skipped);
+    if (thread != NULL) {
+        log_writer_put(thread, text, length);
+    } else {
+        write_line(text, length);
+    }
+}
+
+/* ---- the thread ---- */
+
+static size_t tell_lost(uint64_t lines, char ret_line[LOG_LINE_SIZE])
+{
+    struct line line;
+    char count[24];
+    size_t length = 0;
+
+    (void)snprintf(count, sizeof(count), "%" PRIu64, lines);
+    line_begin(&line, LOG_LEVEL_WARNING, "log_lost");
+    put_pair(&line, "lines", count, false);
+    put_pair(&line, "message", "the reader of the log was too slow for them: see what holds it up", true);
+    const char *text = finish(&line, &length);
+    memcpy(ret_line, text, length);
+    return length;
+}
+
+int log_start(void)
+{
+    struct log_writer *started = NULL;
+    int r = log_writer_start(STDERR_FILENO, LOG_RING_BYTES, tell_lost, &started);
+
+    atomic_store(&writer, started);
+    return r;
+}
+
+void log_stop(uint32_t max_ms)
+{
+    struct log_writer *thread = atomic_load(&writer);
+
+    if (thread != NULL) {
+        (void)log_writer_stop(thread, max_ms); /* what was not written has no other place to be told */
+    }
+}
+
+uint64_t log_lines_lost(void)
+{
+    struct log_writer *thread = atomic_load(&writer);
+
+    return thread != NULL ? log_writer_lost(thread) : 0;
 }
 
 /* Is standard error what the variable names, device:inode? See systemd.exec(5). */
@@ -162,6 +223,11 @@ void log_init(enum log_level maximum)
     atomic_store(&to_journal, is_journal(getenv("JOURNAL_STREAM")));
 }
 
+bool log_is_on(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&maximum_level, memory_order_relaxed);
+}
+
 void log_set_sink(log_sink sink, void *userdata)
 {
     pthread_mutex_lock(&sink_lock);
@@ -172,7 +238,7 @@ void log_set_sink(log_sink sink, void *userdata)
 
 void log_message(enum log_level level, const char *event, const char *format, ...)
 {
-    if ((int)level > atomic_load_explicit(&maximum_level, memory_order_relaxed)) {
+    if (!log_is_on(level)) {
         return;
     }
     int saved_errno = errno;
@@ -193,7 +259,7 @@ void log_message(enum log_level level, const char *event, const char *format, ..
 
 void log_event(enum log_level level, const char *event, ...)
 {
-    if ((int)level > atomic_load_explicit(&maximum_level, memory_order_relaxed)) {
+    if (!log_is_on(level)) {
         return;
     }
     int saved_errno = errno;

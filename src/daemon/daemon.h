@@ -21,6 +21,8 @@
 #include "web/server.h"
 #include "web/tls.h"
 
+#define DAEMON_LOG_MS 1000 /* for the log's last lines at the end */
+
 struct daemon {
     const char *config;
     struct settings *started; /* what the parts that need a restart were made from */

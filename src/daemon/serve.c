@@ -174,6 +174,7 @@ int daemon_serve(struct daemon *daemon)
     log_event(LOG_LEVEL_NOTICE, "ready", "version", PACKAGE_VERSION, NULL);
     serve(daemon);
     if (!drain(daemon)) {
+        log_stop(DAEMON_LOG_MS);
         _exit(EXIT_SUCCESS); /* nothing may wait any more; what is queued was never acknowledged */
     }
     daemon_done(daemon);

@@ -59,6 +59,12 @@ static const struct metric_row certificate_row = {
     .type = METRIC_GAUGE,
 };
 
+static const struct metric_row lines_lost_row = {
+    .name = "ddns53_log_lines_lost_total",
+    .help = "Lines of the log that were dropped, its reader being too slow",
+    .type = METRIC_COUNTER,
+};
+
 static const char *environment_of(const char *name)
 {
     return getenv(name); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
@@ -216,6 +222,7 @@ static void collect_figures(void *userdata)
 
     metric_set(metrics_family(daemon->metrics, &hosts_row), (double)hosts_count(hosts), NULL, NULL, NULL);
     metric_set(metrics_family(daemon->metrics, &build_info_row), 1, PACKAGE_VERSION, NULL, NULL);
+    metric_set(metrics_family(daemon->metrics, &lines_lost_row), (double)log_lines_lost(), NULL, NULL, NULL);
     if (daemon->started->tls) {
         metric_set(metrics_family(daemon->metrics, &certificate_row), (double)tls_expires_s(daemon->tls), NULL, NULL,
                    NULL);

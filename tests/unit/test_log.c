@@ -292,6 +292,40 @@ static void test_threads_do_not_mix(void **state)
     capture_end(&captured);
 }
 
+/* Last of all: from here on the thread writes. */
+static void test_with_a_thread_of_its_own(void **state)
+{
+    (void)state;
+    char packet[8192];
+    struct heard heard = {0};
+    struct captured captured = capture_begin();
+
+    assert_int_equal(log_start(), 0);
+    log_event(LOG_LEVEL_INFO, "update", "key", "a value", NULL);
+    (void)read_packet(&captured, packet);
+    assert_string_equal(packet, "event=update key=\"a value\"\n");
+    log_set_sink(hear, &heard); /* heard at once, as without the thread */
+    log_info("a", "b");
+    assert_string_equal(heard.line, "event=a message=\"b\"");
+    log_set_sink(NULL, NULL);
+
+    size_t written = 0;
+    while (log_lines_lost() == 0) {
+        assert_true(written++ < LOG_RING_BYTES / 10);
+        log_info("a", "%zu", written);
+    }
+    while (read_packet(&captured, packet) > 0 && !strstr(packet, "event=log_lost")) {}
+    assert_string_equal(packet,
+                        "event=log_lost lines=1 message=\"the reader of the log was too slow for them: see what "
+                        "holds it up\"\n");
+    log_stop(10000);
+    assert_int_equal(log_lines_lost(), 1);
+    log_info("a", "after the end");
+    (void)read_packet(&captured, packet);
+    assert_string_equal(packet, "event=a message=\"after the end\"\n");
+    capture_end(&captured);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_write_per_line, silence, silence),
         cmocka_unit_test_setup_teardown(test_priority_for_the_journal, silence, silence),
         cmocka_unit_test_setup_teardown(test_threads_do_not_mix, silence, silence),
+        cmocka_unit_test_setup_teardown(test_with_a_thread_of_its_own, silence, silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

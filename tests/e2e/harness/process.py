@@ -36,6 +36,8 @@ class LoggedProcess:
         self._cond = threading.Condition()
         self._lines: list[str] = []
         self._ended = True
+        self._may_read = threading.Event()
+        self._may_read.set()
 
     def spawn(self) -> None:
         assert self._process is None or self._process.poll() is not None, "already running"
@@ -59,6 +61,7 @@ class LoggedProcess:
     def _read(self, process: subprocess.Popen) -> None:
         assert process.stderr is not None
         for raw in process.stderr:
+            self._may_read.wait()
             line = PRIORITY.sub("", raw.decode("utf-8", "backslashreplace").rstrip("\n"))
             with self._cond:
                 self._lines.append(line)
@@ -117,6 +120,21 @@ class LoggedProcess:
                     )
                 self._cond.wait(remaining)
 
+    def hold_log(self) -> None:
+        """Stops to read the log after at most one more buffer, so that the pipe fills up."""
+        self._may_read.clear()
+
+    def release_log(self) -> None:
+        self._may_read.set()
+
+    def wait_exit(self, timeout: float = 30.0) -> int:
+        """Waits for the end of the process alone, whoever reads its log; returns the status."""
+        assert self._process is not None
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise ProcessFailed(f"still running after {timeout} s{self.tail()}") from None
+
     def signal(self, number: int) -> None:
         """By pid, and only while it is ours: a process that was reaped is not signalled."""
         assert self._process is not None
@@ -135,6 +153,7 @@ class LoggedProcess:
 
     def kill(self) -> None:
         """SIGKILL, then waits until it is gone."""
+        self.release_log()
         if self._process is None:
             return
         if self.running:
