@@ -11,6 +11,7 @@
 
 #include "aws/aws_call.h"
 #include "aws/credentials.h"
+#include "base/log_limit.h"
 #include "config/current.h"
 #include "dns/account.h"
 #include "dns/changes.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct ratelimit *reads;
     struct ratelimit *failures;
     struct replay *replay;
+    struct log_limit *log_limit;
     struct updater updater;
     struct service service;
     struct admin admin;

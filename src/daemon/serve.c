@@ -96,6 +96,7 @@ static void tick(struct daemon *daemon, int64_t now_ms)
     if (daemon->admin_server) {
         server_reap(daemon->admin_server, now_ms);
     }
+    log_limit_tick(daemon->log_limit, now_ms);
     if (now_ms - atomic_load(&daemon->beat_ms) < WATCHDOG_SILENCE_MS) {
         service_manager_watchdog();
     }
@@ -174,6 +175,7 @@ int daemon_serve(struct daemon *daemon)
     log_event(LOG_LEVEL_NOTICE, "ready", "version", PACKAGE_VERSION, NULL);
     serve(daemon);
     if (!drain(daemon)) {
+        log_limit_flush(daemon->log_limit);
         log_stop(DAEMON_LOG_MS);
         _exit(EXIT_SUCCESS); /* nothing may wait any more; what is queued was never acknowledged */
     }

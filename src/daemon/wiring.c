@@ -65,6 +65,13 @@ static const struct metric_row lines_lost_row = {
     .type = METRIC_COUNTER,
 };
 
+static const struct metric_row lines_suppressed_row = {
+    .name = "ddns53_log_lines_suppressed_total",
+    .help = "Lines about strangers that were only summed up, there being many of them",
+    .type = METRIC_COUNTER,
+    .labels = {"event"},
+};
+
 static const char *environment_of(const char *name)
 {
     return getenv(name); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
@@ -223,6 +230,10 @@ static void collect_figures(void *userdata)
     metric_set(metrics_family(daemon->metrics, &hosts_row), (double)hosts_count(hosts), NULL, NULL, NULL);
     metric_set(metrics_family(daemon->metrics, &build_info_row), 1, PACKAGE_VERSION, NULL, NULL);
     metric_set(metrics_family(daemon->metrics, &lines_lost_row), (double)log_lines_lost(), NULL, NULL, NULL);
+    for (enum log_limited i = 0; i < LOG_LIMITED_KINDS; i++) {
+        metric_set(metrics_family(daemon->metrics, &lines_suppressed_row),
+                   (double)log_limit_suppressed(daemon->log_limit, i), log_limit_rows[i].event, NULL, NULL);
+    }
     if (daemon->started->tls) {
         metric_set(metrics_family(daemon->metrics, &certificate_row), (double)tls_expires_s(daemon->tls), NULL, NULL,
                    NULL);
@@ -236,8 +247,9 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->reads = ratelimit_new(settings->reads_per_minute, LIMIT_SOURCES);
     daemon->failures = ratelimit_new(settings->auth_failures_per_minute, LIMIT_SOURCES);
     daemon->replay = replay_new(clock_realtime_s(clock_system()), NONCES_PER_HOST, NONCES_MAX);
+    daemon->log_limit = log_limit_new();
     daemon->tls = tls_new();
-    if (!daemon->replay || !daemon->reads || !daemon->failures || !daemon->tls ||
+    if (!daemon->log_limit || !daemon->replay || !daemon->reads || !daemon->failures || !daemon->tls ||
         process_metrics_add(daemon->metrics) < 0 || metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
         return -ENOMEM;
     }
@@ -249,6 +261,7 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
         .reads = daemon->reads,
         .failures = daemon->failures,
         .replay = daemon->replay,
+        .log_limit = daemon->log_limit,
         .clock = clock_system(),
         .requests = metrics_family(daemon->metrics, &requests_row),
         .request_seconds = metrics_family(daemon->metrics, &request_seconds_row),
@@ -380,6 +393,8 @@ void daemon_done(struct daemon *daemon)
     ratelimit_free(daemon->reads);
     ratelimit_free(daemon->failures);
     replay_free(daemon->replay);
+    log_limit_flush(daemon->log_limit);
+    log_limit_free(daemon->log_limit);
     metrics_free(daemon->metrics);
     current_free(daemon->current);
     settings_unref(daemon->started);

@@ -19,14 +19,16 @@ struct answer;
 struct updater;
 struct replay;
 struct ratelimit;
+struct log_limit;
 
 /* What the handlers work with; made once by main, lives longer than the server. */
 struct service {
     struct current *current;
     const struct updater *updater;
-    struct replay *replay;      /* nonces of signed requests */
-    struct ratelimit *reads;    /* limits.reads_per_minute */
-    struct ratelimit *failures; /* limits.auth_failures_per_minute */
+    struct replay *replay;       /* nonces of signed requests */
+    struct ratelimit *reads;     /* limits.reads_per_minute */
+    struct ratelimit *failures;  /* limits.auth_failures_per_minute */
+    struct log_limit *log_limit; /* of lines that strangers cause; NULL in tests */
     const struct clock *clock;
     struct metric *requests;        /* ddns53_requests_total{dialect,result}; NULL in tests */
     struct metric *request_seconds; /* ddns53_request_seconds{dialect} */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "web/connections.h"
 #include "web/listen.h"
 #include "web/server_exchange.h"
@@ -46,10 +47,12 @@ struct server {
 static void log_library(void *userdata, const char *format, va_list arguments) _printf_(2, 0);
 static void log_library(void *userdata, const char *format, va_list arguments)
 {
+    const struct server *server = userdata;
     char text[512];
 
-    (void)userdata;
-    if (vsnprintf(text, sizeof(text), format, arguments) < 0) {
+    if (!log_limit_take(server->service->log_limit, LOG_LIMITED_HTTP_LIBRARY, NULL,
+                        clock_monotonic_ms(server->service->clock)) ||
+        vsnprintf(text, sizeof(text), format, arguments) < 0) {
         return;
     }
     text[strcspn(text, "\r\n")] = '\0';
@@ -183,7 +186,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, const struct serve
     unsigned limit = options->connections > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : options->connections * threads;
     /* Not MHD_OPTION_STRICT_FOR_CLIENT: what that refuses is refused in server_check, and answered properly. */
     return MHD_start_daemon(flags, 0, accept_policy, server, exchange_go_on, &server->exchanges, /**/
-                            MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,                       /**/
+                            MHD_OPTION_EXTERNAL_LOGGER, log_library, server,                     /**/
                             MHD_OPTION_LISTEN_SOCKET, fd,                                        /**/
                             MHD_OPTION_CONNECTION_LIMIT, limit + threads,                        /**/
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,         /**/

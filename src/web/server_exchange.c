@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "base/secret.h"
 #include "web/server_check.h"
 
@@ -137,11 +138,16 @@ static void take_answer(struct request *request, struct answer *answer)
 
 static void log_refusal(const struct exchange *exchange, const struct refusal *refusal)
 {
+    const struct request *request = &exchange->request;
     char source[ADDRESS_TEXT_SIZE] = "local";
     char status[16];
 
-    if (exchange->request.source.family != ADDRESS_NONE) {
-        address_print(&exchange->request.source, source);
+    if (!log_limit_take(request->service->log_limit, LOG_LIMITED_REFUSED, &request->source,
+                        now_ms(exchange->exchanges))) {
+        return;
+    }
+    if (request->source.family != ADDRESS_NONE) {
+        address_print(&request->source, source);
     }
     (void)snprintf(status, sizeof(status), "%u", refusal->status);
     log_event(LOG_LEVEL_INFO, "refused", "dialect", "server", "source", source, "status", status, "result",

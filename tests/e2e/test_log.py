@@ -135,3 +135,33 @@ def test_the_end_of_the_log_is_written(started):
     d.process.release_log()
     assert d.process.wait() == 0
     assert len(d.log_lines("event=update ")) == produced and d.log_lines("event=stopped")
+
+
+# ---- strangers ----
+
+
+def test_a_flood_of_404s_is_summed_up(started):
+    """The first lines of each source, and a minute later how many more there were, though nobody asks any more."""
+    d = started()
+    loud, quiet = "198.18.99.1", "198.18.99.2"
+    with Client(d.url, timeout=10) as client:
+        not_found(client, 3000, loud)
+        not_found(client, 3, quiet)
+        for _ in range(100):
+            assert client.request(f"/?mode=list_hosts&hostname={HOME}&hash={'0' * 64}").status == 401
+    assert d.metrics().value("ddns53_log_lines_suppressed_total", event="refused") == 3000 - SOURCE_LINES
+    d.wait_log(f"event=refused source={loud} suppressed={3000 - SOURCE_LINES} message=.* more", timeout=75)
+    d.wait_log(f"event=auth_failure source=127.0.0.1 suppressed={100 - SOURCE_LINES} ", timeout=15)
+    d.stop()
+    assert len(d.log_lines(f"event=refused .*source={loud}")) == SOURCE_LINES + 1
+    assert len(d.log_lines(f"event=refused .*source={quiet}")) == 3
+    assert len(d.log_lines("event=auth_failure .*source=127.0.0.1")) == SOURCE_LINES + 1
+
+
+def test_the_sums_are_told_at_the_end(started):
+    """Also what is said of bytes that are no HTTP, which is logged with --verbose alone."""
+    d = started(arguments=["--verbose"])
+    with Client(d.url, timeout=10) as client:
+        not_found(client, 100)
+    d.stop()
+    assert len(d.log_lines("event=refused .*suppressed=80 ")) == 1
