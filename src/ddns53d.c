@@ -65,6 +65,17 @@ static const char usage[] =
     "SIGHUP reloads settings, hosts and certificate; SIGTERM finishes what is queued and ends.\n"
     "See ddns53d(8), ddns53d.yaml(5), ddns53-hosts.yaml(5) and ddns53-api(7).\n";
 
+/* Writes what is still in the buffer of standard output, while it can still be told whether that worked: a full disk
+ * shows only now. The status to exit with. */
+static int finish_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return EXIT_SUCCESS;
+    }
+    (void)fprintf(stderr, "ddns53d: standard output: %s; its answer is not complete\n", strerror(errno));
+    return EX_IOERR;
+}
+
 /* -1: go on; otherwise the status to exit with. */
 static int read_arguments(int argc, char **argv, struct arguments *ret)
 {
@@ -88,8 +99,8 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
         case CHECK: ret->check = true; break;
         case DUMP_CONFIG: ret->dump_config = true; break;
         case 'v': ret->verbose = true; break;
-        case VERSION_OPTION: return puts("ddns53d " PACKAGE_VERSION) < 0 ? EX_IOERR : EXIT_SUCCESS;
-        case 'h': return fputs(usage, stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
+        case VERSION_OPTION: (void)puts("ddns53d " PACKAGE_VERSION); return finish_output();
+        case 'h': (void)fputs(usage, stdout); return finish_output();
         default: (void)fputs(usage, stderr); return EX_USAGE;
         }
     }
@@ -108,7 +119,12 @@ static int dump_config(const struct settings *settings)
     _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
 
     settings_dump(settings, &buffer);
-    return buffer_status(&buffer) < 0 || fputs(buffer_text(&buffer), stdout) < 0 ? EX_IOERR : EXIT_SUCCESS;
+    if (buffer_status(&buffer) < 0) {
+        (void)fputs("ddns53d: no memory for the settings\n", stderr);
+        return EX_OSERR;
+    }
+    (void)fputs(buffer_text(&buffer), stdout);
+    return finish_output();
 }
 
 /* Whoever started us may have closed one of the three: then the next file that is opened, the state say, would take its
@@ -146,10 +162,9 @@ int main(int argc, char **argv)
         return EX_CONFIG;
     }
     if (arguments.check) {
-        return printf("%s: ok, %zu zones, %zu hosts, %zu records\n", arguments.config, settings->zone_count,
-                      hosts_count(hosts), hosts_record_count(hosts)) < 0
-                   ? EX_IOERR
-                   : EXIT_SUCCESS;
+        (void)printf("%s: ok, %zu zones, %zu hosts, %zu records\n", arguments.config, settings->zone_count,
+                     hosts_count(hosts), hosts_record_count(hosts));
+        return finish_output();
     }
     if (arguments.dump_config) {
         return dump_config(settings);

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import REPOSITORY, Daemon, binary_path, keep_confidential, run_binary
+from harness import REPOSITORY, Daemon, base_environment, binary_path, keep_confidential, run_binary
 
 API_KEY = "an-api-key-of-some-length-4711"
 HOST_SECRET = "shared-secret-of-the-first-host"
@@ -79,6 +79,23 @@ def test_version_and_help():
 def test_usage_errors(folder, arguments):
     done = run_binary(*arguments, folder=folder)
     assert done.returncode == 64 and "usage: ddns53d" in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--check", "--dump-config", "--version", "--help"])
+def test_output_that_cannot_be_written(folder, option):
+    """Into a full disk; whoever asked by a script must not take half an answer for a good one."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [binary_path(), "--config", "ddns53d.yaml", option],
+            cwd=folder,
+            env=base_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 74
+    assert done.stderr == "ddns53d: standard output: No space left on device; its answer is not complete\n"
 
 
 # ---- --check ----
