@@ -234,6 +234,20 @@ char *path_join(const char *folder, const char *name)
     return path;
 }
 
+const char *file_advice(int error)
+{
+    switch (error) {
+    case -ENOSPC: return "make room on its disk";
+    case -EDQUOT: return "make room, or raise the disk quota of the user that ddns53d runs as";
+    case -EROFS:
+        return "its file system is read-only: name its folder in ReadWritePaths= (systemctl edit ddns53d), or mount "
+               "it for writing";
+    case -EACCES:
+    case -EPERM: return "let the user that ddns53d runs as read and write it and its folder";
+    default: return NULL;
+    }
+}
+
 char *path_beside(const char *file, const char *relative)
 {
     const char *slash = strrchr(file, '/');

@@ -23,6 +23,10 @@ int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struc
  * is followed; owner and group of an old file are kept as far as the process may. */
 int file_replace(const char *path, const void *bytes, size_t length, mode_t mode);
 
+/* What a person is to do about an error of writing a file, in words that go behind `PATH: strerror: `. NULL: that
+ * depends on the file. */
+const char *file_advice(int error);
+
 /* `relative` as seen from the folder that holds `file` (absolute stays). Returns owned, NULL: no memory. */
 char *path_beside(const char *file, const char *relative);
 char *path_join(const char *folder, const char *name);

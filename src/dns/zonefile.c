@@ -66,11 +66,9 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 
 static int explain(const struct provider_zone *zone, int error, struct buffer *message)
 {
-    const char *advice = "let the user that ddns53d runs as read and write it and its folder";
+    const char *advice = file_advice(error);
 
     switch (error) {
-    case -ENOSPC:
-    case -EDQUOT: advice = "make room on its disk"; break;
     case -EFBIG: advice = "a zone file has at most 512 MiB"; break;
     case -EISDIR:
     case -EINVAL: advice = "put a regular file there"; break;
@@ -79,7 +77,7 @@ static int explain(const struct provider_zone *zone, int error, struct buffer *m
     case -EIO: advice = "it is tried again"; break;
     default: break;
     }
-    buffer_printf(message, "%s: %s: %s", zone->path, strerror(-error), advice);
+    buffer_printf(message, "%s: %s: %s", zone->path, strerror(-error), advice ? advice : file_advice(-EACCES));
     return error;
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "state/state_internal.h"
 
 static const char *const statement_texts[STATE_STATEMENTS] = {
@@ -69,6 +70,14 @@ const char *state_error(const struct state *state)
     return buffer_text(&state->error);
 }
 
+/* Linux makes a file system read-only when its disk has errors, also below a file that is open. */
+static bool is_read_only(int code, int system_error)
+{
+    int kind = code & 0xff;
+
+    return system_error == EROFS && (kind == SQLITE_IOERR || kind == SQLITE_READONLY || kind == SQLITE_CANTOPEN);
+}
+
 /* No room shows as SQLITE_FULL, or as a failed write, growth of the log's index, or truncation. */
 static bool is_out_of_room(int code, int system_error)
 {
@@ -79,10 +88,19 @@ static bool is_out_of_room(int code, int system_error)
 
 static int keep_error(struct state *state)
 {
+    int left_error = errno;
     int code = sqlite3_extended_errcode(state->database);
     int system_error = sqlite3_system_errno(state->database);
 
+    if (code == SQLITE_IOERR_WRITE && system_error == 0) {
+        system_error = left_error; /* SQLite keeps none when writing to its log fails */
+    }
     buffer_clear(&state->error);
+    if (is_read_only(code, system_error)) {
+        buffer_printf(&state->error, "state.db cannot be written (%s): %s", sqlite3_errmsg(state->database),
+                      file_advice(-EROFS));
+        return -EROFS;
+    }
     if (is_out_of_room(code, system_error)) {
         buffer_printf(&state->error, "no room to write the state (%s): make room on the disk of state_dir",
                       sqlite3_errmsg(state->database));

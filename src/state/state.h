@@ -50,7 +50,7 @@ struct state_change {
     int64_t time_s;
 };
 /* All in one transaction, synced; updates the records and adds a history row each. 0, or nothing was written:
- * -ENOSPC (no room; works again when there is), -EAGAIN (another program holds a lock on the file), -EIO. */
+ * -ENOSPC (no room; works again when there is), -EROFS (its file system is read-only), -EAGAIN (another program holds a lock on the file), -EIO. */
 int state_commit(struct state *state, const struct state_change *changes, size_t count);
 
 struct state_touch {

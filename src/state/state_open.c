@@ -53,6 +53,13 @@ static void pid_of_lock(int fd, char *ret_text, size_t size)
     ret_text[strspn(ret_text, "0123456789")] = '\0';
 }
 
+static void explain_errno(const char *path, int error, struct buffer *message)
+{
+    const char *advice = file_advice(-error);
+
+    buffer_printf(message, "%s: %s: %s", path, strerror(error), advice ? advice : file_advice(-EACCES));
+}
+
 /* The lock goes with the process, so that one that was killed leaves nothing behind; the file stays for ever. */
 static int take_lock(struct state *state, const char *folder, struct buffer *message)
 {
@@ -66,7 +73,7 @@ static int take_lock(struct state *state, const char *folder, struct buffer *mes
     if (state->lock_fd < 0) {
         int error = errno;
 
-        buffer_printf(message, "%s: %s: let the user that ddns53d runs as write in that folder", path, strerror(error));
+        explain_errno(path, error, message);
         return -error;
     }
     if (flock(state->lock_fd, LOCK_EX | LOCK_NB) < 0) {
@@ -90,6 +97,14 @@ static int take_lock(struct state *state, const char *folder, struct buffer *mes
     return 0;
 }
 
+static void explain_denied(int system_error, const char *path, const char *words, struct buffer *message)
+{
+    bool is_read_only = system_error == EROFS;
+
+    buffer_printf(message, "%s: %s: %s", path, is_read_only ? strerror(EROFS) : words,
+                  file_advice(is_read_only ? -EROFS : -EACCES));
+}
+
 /* Our words for what SQLite says about the file as a whole. */
 static int explain(struct state *state, const char *path, struct buffer *message)
 {
@@ -101,10 +116,7 @@ static int explain(struct state *state, const char *path, struct buffer *message
     case SQLITE_CORRUPT: buffer_printf(message, "%s: damaged (%s): " WHAT_TO_DO_IF_BAD, path, words); return -EBADMSG;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-        buffer_printf(message, "%s: %s: let the user that ddns53d runs as read and write it and its folder", path,
-                      words);
-        return -EACCES;
+    case SQLITE_PERM: explain_denied(sqlite3_system_errno(state->database), path, words, message); return -EACCES;
     case SQLITE_BUSY:
         buffer_printf(message, "%s: another program has it locked: end that program", path);
         return -EBUSY;
@@ -245,8 +257,7 @@ static int look_at_files(const char *path, struct buffer *message, struct left_b
     if (fd < 0 || fstat(fd, &file) < 0) {
         int error = errno;
 
-        buffer_printf(message, "%s: %s: let the user that ddns53d runs as read and write it and its folder", path,
-                      strerror(error));
+        explain_errno(path, error, message);
         return -error;
     }
     if (!S_ISREG(file.st_mode)) {
@@ -336,8 +347,8 @@ int state_open(const char *folder, struct buffer *message, struct state **ret_st
     state->history_max = STATE_HISTORY_MAX;
     r = folder_make(folder, 0750);
     if (r < 0) {
-        buffer_printf(message, "%s: cannot be made: %s: make it, and let the user that ddns53d runs as write in it",
-                      folder, strerror(-r));
+        buffer_printf(message, "%s: cannot be made: %s: %s", folder, strerror(-r),
+                      r == -EROFS ? file_advice(r) : "make it, and let the user that ddns53d runs as write in it");
         return r;
     }
     r = take_lock(state, folder, message);

@@ -255,8 +255,9 @@ static int make_pair(const struct source *source, const struct settings *setting
             r = file_replace(source->certificate, buffer_text(&certificate), certificate.length, 0644);
         }
         if (r < 0) {
-            buffer_printf(message, "%s: the self-signed certificate cannot be stored: %s; make state_dir writable",
-                          settings->state_dir, strerror(-r));
+            const char *advice = file_advice(r);
+            buffer_printf(message, "%s: the self-signed certificate cannot be stored: %s; %s", settings->state_dir,
+                          strerror(-r), advice ? advice : "make state_dir writable");
         }
     }
     buffer_wipe(&key);

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness import BEHIND_PROXY, Daemon, host, merged
-from harness.disk import fill, small_disk
+from harness.disk import fill, read_only, small_disk
 
 HOME = "home.example.com."
 BOTH = ["A", "AAAA"]
@@ -269,6 +269,35 @@ def test_a_full_disk_keeps_the_zone_file(daemon, tmp_path):
         d.wait_log(f"event=late_change host={name} .*address=198.18.7.2 result=set", timeout=40)
         assert b"198.18.7.2" in path.read_bytes()
         d.stop()
+
+
+def test_a_zone_file_that_becomes_read_only(daemon, tmp_path):
+    """Not told as a lack of room or of rights; the change is made when it can be written again."""
+    name, zones = "home.example.test.", tmp_path / "zones"
+    settings = merged(BEHIND_PROXY, {"zonefile": {"directory": str(zones)}, "update": {"timeout_s": 1}})
+    d = daemon(settings=settings, hosts=[host(name)])
+    assert d.set(name, via="198.18.7.1").status == 200
+    with read_only(zones):
+        assert d.set(name, via="198.18.7.2").status == 503
+        line = d.wait_log("event=zone_trouble .*").string
+        assert f"{zones}/example.test.zone: Read-only file system: " in line and "ReadWritePaths=" in line
+        assert "room" not in line and "let the user" not in line
+    d.wait_log(f"event=late_change host={name} .*address=198.18.7.2 result=set", timeout=40)
+    d.stop()
+
+
+@pytest.mark.parametrize("left_behind", [False, True], ids=["empty", "with a state"])
+def test_read_only_at_the_start(daemon, tmp_path, left_behind):
+    state = tmp_path / "elsewhere"
+    state.mkdir()
+    d = daemon(settings={"state_dir": str(state)}, start=left_behind)
+    if left_behind:
+        d.stop()
+    with read_only(state):
+        assert d.run_to_end() == 69
+    line = d.log_lines("event=start_failed")[-1]
+    assert "Read-only file system: " in line and "ReadWritePaths=" in line
+    assert "room" not in line and "let the user" not in line
 
 
 def test_no_room_at_the_start(started, tmp_path):

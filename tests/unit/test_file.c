@@ -299,6 +299,23 @@ static void test_folder_make(void **state)
     assert_int_equal(folder_make("/", 0750), 0);
 }
 
+static void test_advice(void **state)
+{
+    (void)state;
+    assert_string_equal(file_advice(-ENOSPC), "make room on its disk");
+    assert_non_null(strstr(file_advice(-EDQUOT), "quota"));
+    assert_non_null(strstr(file_advice(-EROFS), "read-only"));
+    assert_non_null(strstr(file_advice(-EROFS), "ReadWritePaths="));
+    for (int error = 1; error < 134; error++) {
+        bool is_room = error == ENOSPC || error == EDQUOT;
+        bool is_permission = error == EACCES || error == EPERM;
+        const char *advice = file_advice(-error);
+        assert_int_equal(!advice, !is_room && !is_permission && error != EROFS);
+        assert_int_equal(advice && strstr(advice, "room"), is_room);
+        assert_int_equal(advice && strstr(advice, "let the user"), is_permission);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +331,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_readers_see_whole_files, setup, teardown),
         cmocka_unit_test(test_paths),
         cmocka_unit_test_setup_teardown(test_folder_make, setup, teardown),
+        cmocka_unit_test(test_advice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

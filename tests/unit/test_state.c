@@ -1,12 +1,17 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -435,6 +440,60 @@ static void history_is_bounded(void **data)
     by_others(fixture->path, "SELECT count(*), min(id), max(id) FROM history", "20|71|90\n");
 }
 
+/* ---- a file system that becomes read-only ---- */
+
+/* Writing fails with EROFS from now on, for this thread alone. */
+static void forbid_writing(void)
+{
+    struct sock_filter rows[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EROFS),
+    };
+    const struct sock_fprog program = {.len = sizeof(rows) / sizeof(rows[0]), .filter = rows};
+
+    assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+}
+
+struct read_only {
+    struct fixture *fixture;
+    int committed, touched;
+};
+
+static void *commit_read_only(void *userdata)
+{
+    struct read_only *read_only = userdata;
+    struct state *state = read_only->fixture->state;
+    const struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    const struct state_touch touch = {"b.example.com.", RECORD_A, address("192.0.2.1"), 300};
+
+    forbid_writing();
+    read_only->committed = state_commit(state, &set, 1);
+    read_only->touched = state_commit_touches(state, &touch, 1);
+    return NULL;
+}
+
+static void test_read_only(void **data)
+{
+    struct fixture *fixture = *data;
+    const struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct read_only read_only = {.fixture = fixture};
+    pthread_t thread;
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(pthread_create(&thread, NULL, commit_read_only, &read_only), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(read_only.committed, -EROFS);
+    assert_int_equal(read_only.touched, -EROFS);
+    assert_non_null(strstr(state_error(fixture->state), "read-only"));
+    assert_non_null(strstr(state_error(fixture->state), "ReadWritePaths="));
+    assert_null(strstr(state_error(fixture->state), "room"));
+    assert_int_equal(state_commit(fixture->state, &set, 1), 0); /* it works again when the file system does */
+    by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
+}
+
 /* A limit on file sizes stands for a full disk; the other kind (ENOSPC) needs a small file system. */
 static void no_room_and_room_again(void **data)
 {
@@ -535,6 +594,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room_and_room_again, setup, teardown),
         cmocka_unit_test_setup_teardown(foreign_writer_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(reader_does_not_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-"""A disk that can be full: a file system of its own, small enough to fill."""
+"""A disk that can be full or read-only: a file system of its own, small enough to fill."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ def small_disk(path: Path) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(["umount", "--lazy", path], check=True)  # after a failed test something may still be open
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """Nothing below the folder can be written by its name, as for a service whose unit doesn't allow it."""
+    subprocess.run(["mount", "--bind", path, path], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", path], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 def fill(path: Path) -> Path:
