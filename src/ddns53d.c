@@ -31,6 +31,19 @@ static void print_problems(const struct problems *problems)
     }
 }
 
+/* For the journal, which shows errors by their priority. */
+static void log_problems(const struct problems *problems)
+{
+    const char *line;
+
+    for (size_t i = 0; (line = problems_warning_text(problems, i)); i++) {
+        log_warning("config_warning", "%s", line);
+    }
+    for (size_t i = 0; (line = problems_text(problems, i)); i++) {
+        log_error("config_error", "%s", line);
+    }
+}
+
 static int run(const struct arguments *arguments, struct settings *settings, struct hosts *hosts)
 {
     struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1};
@@ -153,12 +166,18 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
+    const bool is_question = arguments.check || arguments.dump_config;
     log_init(arguments.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (crypto_init() < 0) {
-        (void)fputs("ddns53d: libsodium cannot be initialised; is there a source of random numbers?\n", stderr);
+        log_error("start_failed", "libsodium cannot be initialised; is there a source of random numbers?");
         return EX_OSERR;
     }
-    if (daemon_load_files(arguments.config, NULL, print_problems, &settings, &hosts) < 0) {
+    status = daemon_load_files(arguments.config, NULL, is_question ? print_problems : log_problems, &settings, &hosts);
+    if (status == -ENOMEM) {
+        log_error("start_failed", "no memory for the settings and the hosts");
+        return EX_OSERR;
+    }
+    if (status < 0) {
         return EX_CONFIG;
     }
     if (arguments.check) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import subprocess
@@ -96,6 +97,39 @@ def test_output_that_cannot_be_written(folder, option):
         )
     assert done.returncode == 74
     assert done.stderr == "ddns53d: standard output: No space left on device; its answer is not complete\n"
+
+
+# ---- errors at a start ----
+
+
+def start_under_the_journal(folder: Path, *options: str) -> tuple[int, list[str]]:
+    """With standard error the journal's, as systemd tells it; its status and its lines."""
+    reader, writer = os.pipe()
+    end = os.fstat(writer)
+    environment = {**base_environment(), "JOURNAL_STREAM": f"{end.st_dev}:{end.st_ino}"}
+    command = [binary_path(), "--config", "ddns53d.yaml", *options]
+    with open(reader, encoding="utf-8") as log:
+        try:
+            done = subprocess.run(command, cwd=folder, env=environment, stderr=writer, timeout=30)
+        finally:
+            os.close(writer)
+        return done.returncode, log.read().splitlines()
+
+
+@pytest.mark.parametrize("name, where", [("ddns53d.yaml", "7:1"), ("hosts.yaml", "5:1")])
+def test_errors_at_a_start_are_events_with_a_priority(folder, name, where):
+    """So that `journalctl -p err` shows why it is dead, in the words of --check."""
+    write(folder / name, (SETTINGS if name == "ddns53d.yaml" else HOSTS) + "nothing: 1\n")
+    (folder / "hosts.yaml").chmod(0o644)  # a warning
+    place = f"{name}:{where}: "
+    status, lines = start_under_the_journal(folder)
+    assert status == 78
+    errors = [line for line in lines if line.startswith('<3>event=config_error message="')]
+    assert len(errors) == 1 and place in errors[0]
+    warnings = [line for line in lines if line.startswith('<4>event=config_warning message="')]
+    assert (name == "hosts.yaml") == any("chmod" in line for line in warnings)
+    assert errors + warnings == lines or warnings + errors == lines
+    assert problems(folder)[0].startswith(place)  # for people: no event, no priority
 
 
 # ---- --check ----
