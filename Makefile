@@ -219,6 +219,8 @@ check-python:
 MAN_PAGES := $(sort $(wildcard man/*.[1-9]))
 check-man:
 	$(if $(MAN_PAGES),mandoc -T lint -W warning $(MAN_PAGES))
+	tests/check-names --self-test
+	tests/check-names
 UNITS := $(sort $(wildcard systemd/*.service systemd/*.socket systemd/*.timer))
 CLIENT_UNITS := $(sort $(wildcard contrib/clients/systemd/*.service contrib/clients/systemd/*.timer))
 check-units:

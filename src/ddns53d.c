@@ -32,7 +32,7 @@ static void print_problems(const struct problems *problems)
 }
 
 /* For the journal, which shows errors by their priority. */
-static void log_problems(const struct problems *problems)
+static void log_start_problems(const struct problems *problems)
 {
     const char *line;
 
@@ -172,7 +172,8 @@ int main(int argc, char **argv)
         log_error("start_failed", "libsodium cannot be initialised; is there a source of random numbers?");
         return EX_OSERR;
     }
-    status = daemon_load_files(arguments.config, NULL, is_question ? print_problems : log_problems, &settings, &hosts);
+    status =
+        daemon_load_files(arguments.config, NULL, is_question ? print_problems : log_start_problems, &settings, &hosts);
     if (status == -ENOMEM) {
         log_error("start_failed", "no memory for the settings and the hosts");
         return EX_OSERR;
