@@ -15,6 +15,7 @@
 #include "web/dialect.h"
 #include "web/dyndns_addresses.h"
 #include "web/sentence.h"
+#include "web/unspoken.h"
 
 #define DIALECT "dyndns2"
 #define HOSTS_MAX 20
@@ -521,6 +522,23 @@ static void find_hosts(struct job *job_taken)
     }
 }
 
+/* `badagent` is the protocol's word for a client that does not speak it. */
+static void refuse_params(struct request *request, int status)
+{
+    switch (status) {
+    case -ENOMEM: answer_word(request, provider_down.status, provider_down.text); break;
+    case -EINVAL: answer_word(request, dialect_status_of(status), "notfqdn"); break;
+    default: answer_word(request, dialect_status_of(status), "badagent"); break;
+    }
+}
+
+static bool wants_offline(const struct params *params)
+{
+    const char *value = params->values[OFFLINE];
+
+    return value && ((params->bare & (UINT32_C(1) << OFFLINE)) != 0 || !unspoken_is_off(value));
+}
+
 void api_dyndns(struct request *request)
 {
     _cleanup_(params_done) struct params params = {0};
@@ -529,12 +547,8 @@ void api_dyndns(struct request *request)
     const char *reason;
     int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
 
-    if (status == -ENOMEM) {
-        answer_word(request, provider_down.status, provider_down.text);
-        return;
-    }
     if (status < 0) {
-        answer_word(request, 400, "notfqdn");
+        refuse_params(request, status);
         return;
     }
     job->request = request;
@@ -547,7 +561,7 @@ void api_dyndns(struct request *request)
     } else if (status < 0) {
         refuse_credentials(job);
     } else if (read_parameters(job, &params)) {
-        if (params.values[OFFLINE] && strcasecmp(params.values[OFFLINE], "YES") == 0) {
+        if (wants_offline(&params)) {
             answer_word(request, 400, "!donator");
         } else {
             find_hosts(TAKE_PTR(job));

@@ -3,8 +3,10 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "web/query.h"
+#include "web/unspoken.h"
 
 #define DIALECT "json"
 
@@ -51,6 +53,43 @@ static bool text_of(const json_t *value, char number[24], const char **ret_text)
     return false;
 }
 
+/* A value as a parameter would have it: what is no text says yes, or nothing. */
+static const char *as_parameter(const json_t *value)
+{
+    if (json_is_string(value)) {
+        return json_string_value(value);
+    }
+    return json_is_null(value) || json_is_false(value) ? "" : "yes";
+}
+
+/* Why that key may not be ignored; NULL: it is ours, or it may be. */
+static const char *reason_against(const char *key, const json_t *value)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        if (strcmp(key, keys[i]) == 0) {
+            return NULL;
+        }
+        if (strcasecmp(key, keys[i]) == 0) {
+            return "a key is written with other capital and small letters than it has; ddns53-api(7) has its spelling";
+        }
+    }
+    return unspoken_reason(key, as_parameter(value));
+}
+
+/* Of the first key that may not be ignored; NULL: each may be. */
+static const char *unspoken_in(json_t *object)
+{
+    const char *reason = NULL;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(object, key, value)
+    {
+        reason = reason ? reason : reason_against(key, value);
+    }
+    return reason;
+}
+
 void api_json(struct request *request)
 {
     _cleanup_(decref_json) json_t *object =
@@ -61,6 +100,11 @@ void api_json(struct request *request)
     if (!json_is_object(object)) {
         query_refuse(request, DIALECT, 400, "bad_request",
                      "the body is not a JSON object with each key once; check its quotes");
+        return;
+    }
+    if (request->query[0] != '\0') {
+        query_refuse(request, DIALECT, 400, "bad_request",
+                     "there are parameters in the URL beside a JSON object; send all of them in the object");
         return;
     }
     for (size_t i = 0; i < KEYS; i++) {
@@ -78,6 +122,7 @@ void api_json(struct request *request)
                            .time = values[TIME],
                            .nonce = values[NONCE],
                            .signature = values[SIGNATURE],
+                           .unspoken = unspoken_in(object),
                            .status_when_changed = 201,
                        });
 }

@@ -19,11 +19,10 @@ void api_query(struct request *request)
 {
     _cleanup_(params_done) struct params params = {0};
     const char *reason = "";
-    int status = dialect_params(request, names, ELEMENTS(names), &params, &reason);
+    int status = dialect_all_params(request, names, ELEMENTS(names), &params, &reason);
 
     if (status < 0) {
-        query_refuse(request, DIALECT, status == -ENOMEM ? 503 : 400,
-                     status == -ENOMEM ? "out_of_memory" : "bad_request",
+        query_refuse(request, DIALECT, dialect_status_of(status), status == -ENOMEM ? "out_of_memory" : "bad_request",
                      status == -ENOMEM ? "the server is out of memory; try again later" : reason);
         return;
     }
@@ -36,6 +35,7 @@ void api_query(struct request *request)
                            .time = params.values[TIME],
                            .nonce = params.values[NONCE],
                            .signature = params.values[SIGNATURE],
+                           .unspoken = params.unspoken,
                            .status_when_changed = 200,
                        });
 }

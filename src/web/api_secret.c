@@ -132,7 +132,7 @@ void api_secret(struct request *request)
     int status = dialect_params(request, names, ELEMENTS(names), &params, &reason);
 
     if (status < 0) {
-        refuse(request, status == -ENOMEM ? 503 : 400, "bad_request", 0,
+        refuse(request, dialect_status_of(status), "bad_request", 0,
                status == -ENOMEM ? "the server is out of memory; try again later" : reason);
         return;
     }

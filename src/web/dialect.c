@@ -1,6 +1,8 @@
 #include "web/dialect.h"
 
+#include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 static bool text_names(const char *text, size_t length, const char *name)
 {
@@ -25,12 +27,66 @@ bool dialect_names(const struct request *request, const char *name)
            (request->method == REQUEST_POST && text_names(request->body, request->body_length, name));
 }
 
-int dialect_params(const struct request *request, const char *const *names, size_t count, struct params *ret_params,
-                   const char **ret_reason)
+/* A media type without its parameters, RFC 9110 section 8.3.1. */
+static bool is_media_type(const char *header, const char *type)
+{
+    size_t length = strlen(type);
+
+    return strncasecmp(header, type, length) == 0 && strchr("; \t", header[length]) != NULL;
+}
+
+/* Without a Content-Type it counts as one, and an empty body is one of any type. */
+static bool is_form(const struct request *request)
+{
+    if (request->body_length == 0) {
+        return true;
+    }
+    const char *encoding = request_header(request, "content-encoding");
+    const char *type = request_header(request, "content-type");
+    return (!encoding || strcasecmp(encoding, "identity") == 0) &&
+           (!type || is_media_type(type, "application/x-www-form-urlencoded"));
+}
+
+int dialect_all_params(const struct request *request, const char *const *names, size_t count, struct params *ret_params,
+                       const char **ret_reason)
 {
     const char *form = request->method == REQUEST_POST ? request->body : NULL;
 
+    if (request->body_dropped) {
+        *ret_reason = "a body means nothing with this method; send it with POST, or the parameters in the URL";
+        return -EMEDIUMTYPE;
+    }
+    if (form && !is_form(request)) {
+        *ret_reason = "the body is no form; send application/x-www-form-urlencoded, or the parameters in the URL";
+        return -EMEDIUMTYPE;
+    }
     return params_parse(request->query, form, request->body_length, names, count, ret_params, ret_reason);
+}
+
+int dialect_params(const struct request *request, const char *const *names, size_t count, struct params *ret_params,
+                   const char **ret_reason)
+{
+    struct params params = {0};
+    int r = dialect_all_params(request, names, count, &params, ret_reason);
+
+    if (r == 0 && params.unspoken) {
+        *ret_reason = params.unspoken;
+        params_done(&params);
+        return -ENOTSUP;
+    }
+    if (r == 0) {
+        *ret_params = params;
+    }
+    return r;
+}
+
+unsigned dialect_status_of(int params_status)
+{
+    switch (params_status) {
+    case -ENOMEM: return 503;
+    case -EMEDIUMTYPE: return 415;
+    default: return 400;
+    }
 }
 
 int dialect_address(const char *text, size_t length, struct address *ret_address)

@@ -15,9 +15,17 @@
 /* Is a parameter of that name in the query string or the form, whatever its value? For struct route's `matches`. */
 bool dialect_names(const struct request *request, const char *name);
 
-/* The request's parameters, from the query string and a form-encoded body. */
+/* The request's parameters, from the query string and a form-encoded body. Below 0 with a static sentence in
+ * `ret_reason`: -EMEDIUMTYPE where the body is no form, -ENOTSUP where a parameter asks for something else than the
+ * dialect does, -EINVAL where one cannot be read; -ENOMEM. */
 int dialect_params(const struct request *request, const char *const *names, size_t count, struct params *ret_params,
                    const char **ret_reason);
+/* The same without -ENOTSUP: the caller looks at `unspoken` where something would change. */
+int dialect_all_params(const struct request *request, const char *const *names, size_t count, struct params *ret_params,
+                       const char **ret_reason);
+
+/* The status of an answer to a request whose parameters were refused. */
+unsigned dialect_status_of(int params_status);
 
 /* An address that may carry a prefix length, which is dropped, and blanks around it. -EINVAL. */
 int dialect_address(const char *text, size_t length, struct address *ret_address);

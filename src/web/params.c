@@ -4,13 +4,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/parse.h"
 #include "base/secret.h"
+#include "web/unspoken.h"
 
 static const char broken[] = "a parameter has a broken percent-escape, a NUL or bytes that are not UTF-8; encode "
                              "names and values as UTF-8 with %XX escapes";
 static const char repeated[] = "a parameter is given twice; send each only once";
+static const char other_letters[] = "a parameter is written with other capital and small letters than it has; "
+                                    "ddns53-api(7) has its spelling";
 
 /* What is being read: `next` walks through the storage, where names and values go one after the other. */
 struct reader {
@@ -40,6 +44,17 @@ static int read_text(struct reader *reader, const char *text, size_t length, boo
     return 0;
 }
 
+/* Of an unknown parameter. `value` NULL: no '='. */
+static const char *reason_against(const struct reader *reader, const char *name, const char *value)
+{
+    for (size_t i = 0; i < reader->count; i++) {
+        if (strcasecmp(reader->names[i], name) == 0) {
+            return other_letters;
+        }
+    }
+    return unspoken_reason(name, value);
+}
+
 static int read_pair(struct reader *reader, const char *pair, size_t length, bool is_form, const char **ret_reason)
 {
     const char *equals = memchr(pair, '=', length);
@@ -60,6 +75,11 @@ static int read_pair(struct reader *reader, const char *pair, size_t length, boo
             return fail(repeated, ret_reason);
         }
         reader->params->values[i] = value;
+        reader->params->bare |= equals == NULL ? UINT32_C(1) << i : 0;
+        return 0;
+    }
+    if (reader->params->unspoken == NULL) {
+        reader->params->unspoken = reason_against(reader, name, equals != NULL ? value : NULL);
     }
     return 0;
 }

@@ -1,12 +1,13 @@
 /*
  * Parameters out of a query string and a form-encoded body: percent-decoded, strict. A dialect names those that it
- * knows; others are ignored, but a broken escape, a NUL or invalid UTF-8 anywhere is an error, and so is a known one
- * that is given twice. Pure.
+ * knows. A broken escape, a NUL or invalid UTF-8 anywhere is an error, and so is a known one that is given twice. Of
+ * the others, the first that may not be ignored (unspoken.h) is told. Pure.
  */
 #ifndef DDNS53_WEB_PARAMS_H
 #define DDNS53_WEB_PARAMS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -14,7 +15,9 @@
 
 struct params {
     const char *values[PARAMS_MAX]; /* by index of `names`; NULL: not given; terminated, no NUL inside */
-    char *storage;                  /* owned */
+    uint32_t bare;                  /* a bit for each index: it came without a '=' */
+    const char *unspoken; /* static: why a parameter that is not in `names` may not be ignored; NULL: all may */
+    char *storage;        /* owned */
     size_t storage_bytes;
 };
 

@@ -326,17 +326,23 @@ void query_run(struct request *request, const struct query *query)
     static const struct {
         const char *mode;
         void (*run)(struct request *request, const struct query *query);
+        bool changes; /* only then does it count what else was asked for */
     } modes[] = {
-        {"get", run_get},
-        {"set", run_set},
-        {"list_hosts", run_list_hosts},
+        {"get", run_get, false},
+        {"set", run_set, true},
+        {"list_hosts", run_list_hosts, false},
     };
 
     for (size_t i = 0; query->mode && i < ELEMENTS(modes); i++) {
-        if (strcmp(query->mode, modes[i].mode) == 0) {
-            modes[i].run(request, query);
-            return;
+        if (strcmp(query->mode, modes[i].mode) != 0) {
+            continue;
         }
+        if (modes[i].changes && query->unspoken) {
+            query_refuse(request, query->dialect, 400, "bad_request", query->unspoken);
+        } else {
+            modes[i].run(request, query);
+        }
+        return;
     }
     query_refuse(request, query->dialect, 400, "bad_request",
                  "the mode is missing or unknown; send mode=get, set or list_hosts");

@@ -18,6 +18,7 @@ struct query {
     const char *time; /* with nonce and signature: a signed request, which takes the hash's place */
     const char *nonce;
     const char *signature;
+    const char *unspoken;         /* why nothing may be changed: a parameter asks for something else; NULL: none does */
     unsigned status_when_changed; /* 200, or 201 in the JSON form */
 };
 

@@ -43,6 +43,7 @@ struct request {
     const char *query; /* as sent, after '?'; "" when there is none */
     const char *body;  /* NUL-terminated, "" when there is none; may hold NULs */
     size_t body_length;
+    bool body_dropped;     /* one came with a method that has none */
     struct address source; /* trusted proxies peeled off; family NONE: a unix socket without a proxy's header */
     int64_t started_ms;    /* monotonic */
     void *dialect_data;    /* the dialect's own; `dialect_free` is called with it when the request ends */

@@ -373,6 +373,7 @@ static enum MHD_Result hand_over(struct exchange *exchange)
     begin_answering(exchange);
     exchange->request.body = buffer_text(&exchange->body);
     exchange->request.body_length = exchange->body.length;
+    exchange->request.body_dropped = exchange->body_bytes > exchange->body.length;
     if (exchange->refusal == NULL) {
         route = exchange->exchanges->find(&exchange->request);
     }

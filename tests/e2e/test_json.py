@@ -153,9 +153,14 @@ def test_nesting_bombs(d):
         fails(post(d, body), 400, "JSON")
 
 
-@pytest.mark.parametrize("body", ['["execution_mode", "get"]', '"get"', "", "get", "null"])
+@pytest.mark.parametrize("body", ['["execution_mode", "get"]', '"get"', "get", "null"])
 def test_what_is_no_object_is_not_this_dialect(d, body):
-    fails(post(d, body), 400, "mode")
+    fails(post(d, body), 415, "form")
+    fails(post(d, body, content_type="application/x-www-form-urlencoded"), 400, "mode")
+
+
+def test_an_empty_body_is_not_this_dialect(d):
+    fails(post(d, ""), 400, "mode")
 
 
 def test_unknown_keys_are_ignored(d):
@@ -163,7 +168,7 @@ def test_unknown_keys_are_ignored(d):
 
 
 def test_other_paths_do_not_take_it(d):
-    assert post(d, {"execution_mode": "get"}, path="/nic/update").status == 401
+    assert post(d, {"execution_mode": "get"}, path="/nic/update").status == 415
     assert post(d, {"execution_mode": "get"}, path="/nothing").status == 404
 
 

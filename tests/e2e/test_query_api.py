@@ -180,10 +180,15 @@ def test_internal_ip_of_either_family(api, source, address, shown, record_type):
 def test_internal_ip_has_that_spelling_only(api, source):
     token = hash_token(source, "home.example.test.", HOSTS[0]["shared_secret"])
     answer = api.request(
-        f"/?mode=set&hostname=home.example.test.&hash={token}&internalip=10.0.0.1&internal_ip=10.0.0.2",
+        f"/?mode=set&hostname=home.example.test.&hash={token}&internalip=10.0.0.1",
         source=source,
     )
-    succeeds(answer, source)
+    fails(answer, 400, "capital")
+    answer = api.request(
+        f"/?mode=set&hostname=home.example.test.&hash={token}&internal_ip=10.0.0.2",
+        source=source,
+    )
+    fails(answer, 400, "names an address")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 /* What dialects share: parameters by name, addresses as routers spell them, plain text answers. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +12,26 @@
 #include "base/cleanup.h"
 #include "web/dialect.h"
 
+/* The headers of every request here. */
+static struct {
+    const char *content_type;
+    const char *content_encoding;
+} headers;
+
+static const char *header_of(const struct request *request, const char *name)
+{
+    (void)request;
+    if (strcmp(name, "content-type") == 0) {
+        return headers.content_type;
+    }
+    assert_string_equal(name, "content-encoding");
+    return headers.content_encoding;
+}
+
 static struct request request_of(enum request_method method, const char *query, const char *body)
 {
-    return (struct request){.method = method, .query = query, .body = body, .body_length = strlen(body)};
+    return (struct request){
+        .method = method, .query = query, .body = body, .body_length = strlen(body), .header = header_of};
 }
 
 static void test_names(void **state)
@@ -82,6 +100,80 @@ static void test_params(void **state)
     params_done(&params);
     assert_int_equal(dialect_params(&twice, names, ELEMENTS(names), &params, &reason), -22);
     assert_non_null(reason);
+}
+
+static int status_of_body(const char *type, const char *encoding, const char *body)
+{
+    static const char *const names[] = {"a"};
+    const struct request request = request_of(REQUEST_POST, "", body);
+    struct params params = {0};
+    const char *reason = NULL;
+
+    headers.content_type = type;
+    headers.content_encoding = encoding;
+    int r = dialect_params(&request, names, ELEMENTS(names), &params, &reason);
+    assert_int_equal(r < 0, reason != NULL);
+    assert_int_equal(r < 0, params.storage == NULL);
+    params_done(&params);
+    headers.content_type = NULL;
+    headers.content_encoding = NULL;
+    return r;
+}
+
+static void test_bodies(void **state)
+{
+    static const struct {
+        const char *type;
+        const char *encoding;
+        const char *body;
+        int status;
+    } rows[] = {
+        {NULL, NULL, "a=1", 0},
+        {"application/x-www-form-urlencoded", NULL, "a=1", 0},
+        {"Application/X-WWW-Form-Urlencoded", NULL, "a=1", 0},
+        {"application/x-www-form-urlencoded; charset=UTF-8", NULL, "a=1", 0},
+        {"application/x-www-form-urlencoded ;charset=UTF-8", "identity", "a=1", 0},
+        {"application/x-www-form-urlencoded2", NULL, "a=1", -EMEDIUMTYPE},
+        {"application/x-www-form-urlencode", NULL, "a=1", -EMEDIUMTYPE},
+        {"", NULL, "a=1", -EMEDIUMTYPE},
+        {"application/json", NULL, "{\"a\": 1}", -EMEDIUMTYPE},
+        {"text/plain", NULL, "a=1", -EMEDIUMTYPE},
+        {"multipart/form-data; boundary=a", NULL, "--a\r\n", -EMEDIUMTYPE},
+        {"application/x-www-form-urlencoded", "gzip", "a=1", -EMEDIUMTYPE},
+        {"application/json", "gzip", "", 0}, /* nothing is of any type */
+        {"application/x-www-form-urlencoded", NULL, "{\"a\": 1}", -ENOTSUP},
+        {NULL, NULL, "a", 0},
+        {NULL, NULL, "b", -ENOTSUP},
+        {NULL, NULL, "txt=1", -ENOTSUP},
+        {NULL, NULL, "A=1", -ENOTSUP},
+        {NULL, NULL, "a=%", -EINVAL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        int status = status_of_body(rows[i].type, rows[i].encoding, rows[i].body);
+        if (status != rows[i].status) {
+            fail_msg("row %zu, %s, \"%s\": %d", i, rows[i].type, rows[i].body, status);
+        }
+    }
+    assert_int_equal(dialect_status_of(-EMEDIUMTYPE), 415);
+    assert_int_equal(dialect_status_of(-ENOTSUP), 400);
+    assert_int_equal(dialect_status_of(-EINVAL), 400);
+    assert_int_equal(dialect_status_of(-ENOMEM), 503);
+}
+
+/* Whoever sends a body with GET has parameters in it that the answer would not be about. */
+static void test_a_dropped_body(void **state)
+{
+    static const char *const names[] = {"a"};
+    struct request request = request_of(REQUEST_GET, "a=1", "");
+    struct params params = {0};
+    const char *reason = NULL;
+
+    (void)state;
+    request.body_dropped = true;
+    assert_int_equal(dialect_params(&request, names, ELEMENTS(names), &params, &reason), -EMEDIUMTYPE);
+    assert_non_null(strstr(reason, "POST"));
 }
 
 static void test_addresses(void **state)
@@ -167,8 +259,8 @@ static void test_text(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),  cmocka_unit_test(test_names_end_with_the_body),
-        cmocka_unit_test(test_params), cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_names),  cmocka_unit_test(test_names_end_with_the_body), cmocka_unit_test(test_params),
+        cmocka_unit_test(test_bodies), cmocka_unit_test(test_a_dropped_body),          cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_text),
     };
 

@@ -85,6 +85,54 @@ static void test_values(void **state)
     }
 }
 
+/* Unknown ones are ignored, but for those whose sender would be told of something else than was asked for. */
+static void test_unspoken(void **state)
+{
+    static const struct {
+        const char *query;
+        const char *form;
+        const char *word; /* of the reason; NULL: ignored */
+    } rows[] = {
+        {"mode=get&x=1&system=dyndns", "wildcard=NOCHG&mx=", NULL},
+        {"mode", "", NULL},
+        {"mode=get&&", "", NULL},
+        {"Mode=get", "", "capital"},
+        {"mode=get&HASH=1", "", "capital"},
+        {"x", "", "no value"},
+        {"mode=get&198.18.7.9", "", "no value"},
+        {"=x", "", "not one"},
+        {"amp;hash=1", "", "not one"},
+        {"", "clear=1", "does not do"},
+        {"clear=1", "txt=1", "does not do"}, /* the first */
+        {"clear=0", "txt=1", "A and AAAA"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct params params = {0};
+        const char *reason = NULL;
+        assert_int_equal(params_parse(rows[i].query, rows[i].form, strlen(rows[i].form), names, ELEMENTS(names),
+                                      &params, &reason),
+                         0);
+        if ((params.unspoken != NULL) != (rows[i].word != NULL) ||
+            (rows[i].word && strstr(params.unspoken, rows[i].word) == NULL)) {
+            fail_msg("row %zu, \"%s\": %s", i, rows[i].query, params.unspoken ? params.unspoken : "-");
+        }
+        params_done(&params);
+    }
+}
+
+static void test_bare(void **state)
+{
+    struct params params = {0};
+    const char *reason = NULL;
+
+    (void)state;
+    assert_int_equal(params_parse("mode=&hostname", "hash=", 5, names, ELEMENTS(names), &params, &reason), 0);
+    assert_int_equal(params.bare, 2);
+    params_done(&params);
+}
+
 static void test_nul_in_form(void **state)
 {
     static const char form[] = "mode=a\0b&hash=1";
@@ -158,6 +206,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_unspoken),
+        cmocka_unit_test(test_bare),
         cmocka_unit_test(test_nul_in_form),
         cmocka_unit_test(test_body_without_terminator),
         cmocka_unit_test(test_reasons_say_what_to_do),
