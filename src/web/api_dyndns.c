@@ -354,6 +354,11 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
         line->word = &nohost;
         return 0;
     }
+    if (job->addresses.has_prefix && host->follower_count > 0 &&
+        address_classify(&job->addresses.prefix.address) == ADDRESS_NEVER) {
+        line->word = &dnserr; /* a router that has no prefix for an hour */
+        return 1;
+    }
     if (!prefix_fits(job, host)) {
         line->word = &not_an_address;
         return 1;

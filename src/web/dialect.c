@@ -89,9 +89,18 @@ unsigned dialect_status_of(int params_status)
     }
 }
 
+/* Is it the name of a network and of no machine in it? A link of two addresses has no such name (RFC 3021, RFC 6164).
+ * What no record can hold is told as that: a router whose WAN is down may say 0.0.0.0/0. */
+static bool is_network(const struct prefix *prefix, const struct address *address)
+{
+    int bits = address->family == ADDRESS_IPV4 ? 32 : 128;
+
+    return prefix->length < bits - 1 && address_equal(&prefix->address, address) &&
+           address_classify(address) != ADDRESS_NEVER;
+}
+
 int dialect_address(const char *text, size_t length, struct address *ret_address)
 {
-    const char *slash;
     struct prefix prefix;
 
     while (length > 0 && *text == ' ') {
@@ -101,15 +110,17 @@ int dialect_address(const char *text, size_t length, struct address *ret_address
     while (length > 0 && text[length - 1] == ' ') {
         length--;
     }
-    slash = memchr(text, '/', length);
-    if (slash) { /* checked as a prefix, so that "/rubbish" is refused */
-        int status = prefix_parse(text, length, true, &prefix);
-        if (status < 0) {
-            return status;
-        }
-        length = (size_t)(slash - text);
+    const char *slash = memchr(text, '/', length);
+    if (!slash) {
+        return address_parse(text, length, ret_address);
     }
-    return address_parse(text, length, ret_address);
+    struct address address;
+    if (prefix_parse(text, length, true, &prefix) < 0 || address_parse(text, (size_t)(slash - text), &address) < 0 ||
+        is_network(&prefix, &address)) {
+        return -EINVAL;
+    }
+    *ret_address = address;
+    return 0;
 }
 
 void dialect_answer_text(struct request *request, const char *dialect, unsigned status, const char *result,

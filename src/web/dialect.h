@@ -27,7 +27,8 @@ int dialect_all_params(const struct request *request, const char *const *names, 
 /* The status of an answer to a request whose parameters were refused. */
 unsigned dialect_status_of(int params_status);
 
-/* An address that may carry a prefix length, which is dropped, and blanks around it. -EINVAL. */
+/* An address that may carry a prefix length, which is dropped, and blanks around it. -EINVAL: not an address, or that of
+ * a network. */
 int dialect_address(const char *text, size_t length, struct address *ret_address);
 
 /* text/plain; `body` is copied. `challenge`: the WWW-Authenticate of a 401, static; NULL: none. */

@@ -24,10 +24,34 @@ static bool leaves_alone(const char *text, size_t length)
     return (length == 2 && strncasecmp(text, "no", 2) == 0) || (length == 8 && strncasecmp(text, "preserve", 8) == 0);
 }
 
+/* `text` is trimmed. */
+static int keep_prefix(struct dyndns_addresses *addresses, const struct prefix *prefix, const char *text, size_t length)
+{
+    if (addresses->has_prefix) {
+        return prefix->length == addresses->prefix.length && address_equal(&prefix->address, &addresses->prefix.address)
+                   ? 0
+                   : -EINVAL;
+    }
+    addresses->has_prefix = true;
+    addresses->prefix = *prefix;
+    (void)snprintf(addresses->prefix_text, sizeof(addresses->prefix_text), "%.*s", (int)length, text);
+    return 0;
+}
+
+/* What stands among the addresses and is a delegated prefix, because it can be no address: a length of at most 64, and
+ * nothing behind it. One of a kind that no record can hold is left to be answered as an address. */
+static bool is_prefix(const char *text, size_t length, struct prefix *ret_prefix)
+{
+    return memchr(text, '/', length) && prefix_parse(text, length, false, ret_prefix) == 0 &&
+           ret_prefix->address.family == ADDRESS_IPV6 && ret_prefix->length <= 64 &&
+           address_classify(&ret_prefix->address) != ADDRESS_NEVER;
+}
+
 /* `family` NONE: either. */
 static int add_one(struct dyndns_addresses *addresses, enum address_family family, const char *text, size_t length)
 {
     struct address address;
+    struct prefix prefix;
 
     trim(&text, &length);
     if (length == 0) {
@@ -36,6 +60,9 @@ static int add_one(struct dyndns_addresses *addresses, enum address_family famil
     addresses->named = true;
     if (leaves_alone(text, length)) {
         return 0;
+    }
+    if (family != ADDRESS_IPV4 && is_prefix(text, length, &prefix)) {
+        return keep_prefix(addresses, &prefix, text, length);
     }
     if (dialect_address(text, length, &address) < 0 || (family != ADDRESS_NONE && address.family != family)) {
         return -EINVAL;
@@ -82,16 +109,8 @@ int dyndns_add_prefix(struct dyndns_addresses *addresses, const char *text)
     if (prefix_parse(text, length, true, &prefix) < 0 || prefix.address.family != ADDRESS_IPV6) {
         return -EINVAL;
     }
-    if (addresses->has_prefix) {
-        return prefix.length == addresses->prefix.length && address_equal(&prefix.address, &addresses->prefix.address)
-                   ? 0
-                   : -EINVAL;
-    }
     addresses->named = true;
-    addresses->has_prefix = true;
-    addresses->prefix = prefix;
-    (void)snprintf(addresses->prefix_text, sizeof(addresses->prefix_text), "%.*s", (int)length, text);
-    return 0;
+    return keep_prefix(addresses, &prefix, text, length);
 }
 
 void dyndns_default(struct dyndns_addresses *addresses, const struct address *source)

@@ -24,10 +24,11 @@ struct dyndns_addresses {
     bool named;           /* something was named, or a family was to be left alone: no default */
 };
 
-/* A list with commas that may hold either family (`myip`); `no` and `preserve` leave alone, empty names nothing.
- * -EINVAL: not an address, or two different ones of a family. */
+/* A list with commas that may hold either family (`myip`); `no` and `preserve` leave alone, empty names nothing. IPv6
+ * with a length of at most 64 and no bits behind it is the delegated prefix. -EINVAL: not an address, that of a network,
+ * or two different ones of a family. */
 int dyndns_add_addresses(struct dyndns_addresses *addresses, const char *text);
-/* One address of one family (`myipv6`, `myipv4` and their other names). */
+/* One address of one family, or the prefix (`myipv6`, `myipv4` and their other names). */
 int dyndns_add_family(struct dyndns_addresses *addresses, enum address_family family, const char *text);
 int dyndns_add_prefix(struct dyndns_addresses *addresses, const char *text);
 /* Where nothing was named: the source address. */

@@ -139,7 +139,7 @@ class Router:
         """Each answer and the verdict that its rule comes to."""
         keep_confidential(secret)
         values = {
-            "basic": base64.b64encode(f"user:{secret}".encode()).decode(),
+            "basic": base64.b64encode(f"{self.entry.get('user', 'user')}:{secret}".encode()).decode(),
             "secret": secret,
             "ip4": ip4,
             "ip6": ip6,

@@ -97,6 +97,37 @@ def test_only_a_prefix(local, parameter):
     assert followers(d, "router") == zone_values(d.zone_file(), LOCAL, "A") == []
 
 
+@pytest.mark.parametrize("parameter", ["myip", "myipv6", "ip6addr", "ip"])
+def test_a_prefix_where_an_address_belongs(local, parameter):
+    """IPv6 with a length and nothing behind it: no machine has that address, and no AAAA record gets it."""
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    for word in ("good", "nochg"):
+        answer = nic_update(d, LOCAL, via="198.18.7.9", **{parameter: "2001:db8:1::/59"})
+        answers(answer, 200, f"{word} 2001:db8:1::/59\n")
+    assert followers(d, "nas") == ["2001:db8:1::9"]
+    assert followers(d, "router") == zone_values(d.zone_file(), LOCAL, "A") == []
+
+
+def test_a_prefix_beside_an_address(local):
+    """As nsupdate.info has it for a FRITZ!Box: myip=<ipaddr>,<ip6lanprefix>"""
+    d = local(follower("nas", LOCAL, interface_id="::9", subnet_id=1))
+    answers(nic_update(d, LOCAL, myip="198.18.7.9,2001:db8:77:500::/56"), 200, "good 198.18.7.9\n")
+    assert followers(d, "nas") == ["2001:db8:77:501::9"]
+    assert zone_values(d.zone_file(), LOCAL, "A") == ["198.18.7.9"] and followers(d, "router") == []
+    both = "2001:db8:78:500::5/56,2001:db8:78:500::/56,198.18.7.10/24"
+    answers(nic_update(d, LOCAL, myip=both), 200, "good 2001:db8:78:500::5,198.18.7.10\n")
+    assert (followers(d, "nas"), followers(d, "router")) == (["2001:db8:78:501::9"], ["2001:db8:78:500::5"])
+
+
+@pytest.mark.parametrize("parameter", ["myip", "ip6lanprefix"])
+@pytest.mark.parametrize("prefix", ["::/0", "::/64", "fe80::/64"])
+def test_no_prefix_for_an_hour(local, parameter, prefix):
+    """It must come again, so not 4xx; and nobody gets an address in that."""
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    answers(nic_update(d, LOCAL, **{parameter: prefix}), 503, "dnserr\n")
+    assert followers(d, "nas") == followers(d, "router") == []
+
+
 def test_an_empty_prefix_is_none(local):
     d = local(follower("nas", LOCAL, interface_id="::9"))
     answers(nic_update(d, LOCAL, via="198.18.7.9", ip6lanprefix="", prefix="no"), 200, "good 198.18.7.9\n")

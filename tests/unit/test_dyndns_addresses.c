@@ -94,6 +94,54 @@ static void test_prefixes(void **state)
     assert_int_equal(dyndns_add_prefix(&addresses, "2001:db8:2::/56"), -22);
 }
 
+/* What a FRITZ!Box puts into myip when the URL says <ipaddr>,<ip6lanprefix>. */
+static void test_prefixes_among_addresses(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+        const char *ipv4;
+        const char *ipv6;
+        const char *prefix; /* NULL: none */
+    } rows[] = {
+        {"198.18.7.9,2001:db8:1::/56", 0, "198.18.7.9", "", "2001:db8:1::/56"},
+        {"2001:db8:1::/64", 0, "", "", "2001:db8:1::/64"},
+        {" 2001:DB8:1:0::/48 ,198.18.7.9/24", 0, "198.18.7.9", "", "2001:DB8:1:0::/48"},
+        {"2001:db8:1::5,2001:db8:1::/56", 0, "", "2001:db8:1::5", "2001:db8:1::/56"},
+        {"2001:db8:1::/56,2001:db8:1:0::/56", 0, "", "", "2001:db8:1::/56"},
+        {"2001:db8:1::1/56", 0, "", "2001:db8:1::1", NULL}, /* host bits: an address */
+        {"2001:db8:1::", 0, "", "2001:db8:1::", NULL},      /* no length: an address */
+        {"2001:db8:1::/128", 0, "", "2001:db8:1::", NULL},
+        {"2001:db8:1::/65", -22, "", "", NULL},
+        {"2001:db8:1::/56,2001:db8:2::/56", -22, "", "", NULL},
+        {"2001:db8:1::/56,2001:db8:1::/64", -22, "", "", NULL},
+        {"198.18.7.0/24", -22, "", "", NULL},
+        {"::/0", 0, "", "::", NULL}, /* no prefix at all: as an address, it is answered to come again */
+        {"fe80::/64", 0, "", "fe80::", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct dyndns_addresses addresses = {0};
+        int status = dyndns_add_addresses(&addresses, rows[i].text);
+        if (status != rows[i].status) {
+            fail_msg("\"%s\": status %d, wanted %d", rows[i].text, status, rows[i].status);
+        }
+        if (status < 0) {
+            continue;
+        }
+        assert_string_equal(addresses.families[RECORD_A].text, rows[i].ipv4);
+        assert_string_equal(addresses.families[RECORD_AAAA].text, rows[i].ipv6);
+        assert_string_equal(addresses.prefix_text, rows[i].prefix ? rows[i].prefix : "");
+        assert_int_equal(addresses.has_prefix, rows[i].prefix != NULL);
+        assert_true(addresses.named);
+    }
+    struct dyndns_addresses addresses = {0};
+    assert_int_equal(dyndns_add_family(&addresses, ADDRESS_IPV4, "2001:db8:1::/56"), -22);
+    assert_int_equal(dyndns_add_family(&addresses, ADDRESS_IPV6, "2001:db8:1::/56"), 0);
+    assert_true(addresses.has_prefix);
+}
+
 static void test_default_is_the_source(void **state)
 {
     struct dyndns_addresses addresses = {0};
@@ -120,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_families),
         cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_prefixes_among_addresses),
         cmocka_unit_test(test_default_is_the_source),
     };
 
