@@ -1,7 +1,6 @@
 #include "web/api_dyndns.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -14,10 +13,9 @@
 #include "web/access.h"
 #include "web/dialect.h"
 #include "web/dyndns_addresses.h"
-#include "web/sentence.h"
+#include "web/dyndns_answer.h"
 #include "web/unspoken.h"
 
-#define DIALECT "dyndns2"
 #define HOSTS_MAX 20
 #define PASSWORD_MAX 4096
 
@@ -59,29 +57,6 @@ static const char *const names[] = {
     [TOKEN] = "token",
 };
 
-/* A word of the protocol and the status that goes with it when no host was done. */
-struct word {
-    const char *text;
-    unsigned status;
-};
-
-static const struct word good = {"good", 200};
-static const struct word nochg = {"nochg", 200};
-static const struct word nohost = {"nohost", 400};
-static const struct word not_an_address = {"dnserr", 400};
-static const struct word abuse = {"abuse", 503};
-static const struct word dnserr = {"dnserr", 503};
-static const struct word provider_down = {"911", 503};
-
-/* One hostname of the request: the line that it gets. */
-struct line {
-    const struct word *word; /* known before the update; NULL: from the items */
-    size_t first_item;       /* of the update: the host's own, in the order of the families */
-    size_t item_count;
-    size_t first_follower;
-    size_t follower_count;
-};
-
 /* Who asks for which hosts: only until they are found, so that no password waits for a provider. */
 struct asked {
     struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
@@ -101,18 +76,9 @@ struct job {
     struct request *request;
     struct asked *asked; /* NULL once the hosts are found */
     struct dyndns_addresses addresses;
-    struct line lines[HOSTS_MAX];
+    struct dyndns_line lines[HOSTS_MAX];
     size_t line_count;
 };
-
-static void answer_word(struct request *request, unsigned status, const char *word)
-{
-    char body[32];
-
-    (void)snprintf(body, sizeof(body), "%s\n", word);
-    dialect_answer_text(request, DIALECT, status, word, status == 503 ? RETRY_AFTER_S : 0,
-                        status == 401 ? "Basic realm=\"ddns53\"" : NULL, body);
-}
 
 /* ---- credentials ----------------------------------------------------------------------------------------------- */
 
@@ -245,11 +211,11 @@ static bool read_parameters(struct job *job, const struct params *params)
     int status = read_hostnames(job, params->values[HOSTNAME]);
 
     if (status < 0) {
-        answer_word(job->request, 400, status == -E2BIG ? "numhost" : "notfqdn");
+        dyndns_answer_word(job->request, status == -E2BIG ? &word_numhost : &word_notfqdn);
         return false;
     }
     if (read_addresses(job, params) < 0) {
-        answer_word(job->request, not_an_address.status, not_an_address.text);
+        dyndns_answer_word(job->request, &word_not_an_address);
         return false;
     }
     return true;
@@ -293,7 +259,7 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
 
 /* The host's own addresses, in the order in which they were sent; returns how many of its families are named, or a
  * negative errno. */
-static int add_own(struct job *job, struct line *line, struct update *update, const struct hosts *hosts,
+static int add_own(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
                    const struct proof *proof, const struct name *name, int64_t now_s)
 {
     line->first_item = update_count(update);
@@ -313,7 +279,7 @@ static int add_own(struct job *job, struct line *line, struct update *update, co
     return 0;
 }
 
-static int add_followers(struct job *job, struct line *line, struct update *update, const struct host *router)
+static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct host *router)
 {
     line->first_follower = update_count(update);
     int status = job->addresses.has_prefix ? follow_add(update, router, &job->addresses.prefix) : 0;
@@ -346,21 +312,21 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
 {
     const struct proof proof = proof_of(job);
     const struct name *name = &job->asked->hostnames[index];
-    struct line *line = &job->lines[index];
+    struct dyndns_line *line = &job->lines[index];
     /* Followers hang on the row that has AAAA, where a name has a row for each family. */
     const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s);
 
     if (!host) {
-        line->word = &nohost;
+        line->word = &word_nohost;
         return 0;
     }
     if (job->addresses.has_prefix && host->follower_count > 0 &&
         address_classify(&job->addresses.prefix.address) == ADDRESS_NEVER) {
-        line->word = &dnserr; /* a router that has no prefix for an hour */
+        line->word = &word_dnserr; /* a router that has no prefix for an hour */
         return 1;
     }
     if (!prefix_fits(job, host)) {
-        line->word = &not_an_address;
+        line->word = &word_not_an_address;
         return 1;
     }
     int status = add_own(job, line, update, hosts, &proof, name, now_s);
@@ -369,109 +335,16 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
     }
     if (line->item_count + line->follower_count == 0) {
         /* Every follower is locked, or it has none of the families that are named. */
-        line->word = job->addresses.has_prefix && host->follower_count > 0 ? &abuse : &nohost;
+        line->word = job->addresses.has_prefix && host->follower_count > 0 ? &word_abuse : &word_nohost;
     }
     return status < 0 ? status : 1;
-}
-
-/* ---- answer ------------------------------------------------------------------------------------------------------ */
-
-static const struct word *word_of_outcome(enum outcome outcome)
-{
-    switch (outcome) {
-    case OUTCOME_SET: return &good;
-    case OUTCOME_UNCHANGED: return &nochg;
-    case OUTCOME_NO_RECORD: return &nohost;
-    case OUTCOME_LOCKED: return &abuse;
-    case OUTCOME_UNUSABLE: /* a router without its WAN sends 0.0.0.0: it must not give up for ever */
-    case OUTCOME_PRIVATE:
-    case OUTCOME_NOT_SOURCE:
-    case OUTCOME_CONFLICT:
-    case OUTCOME_REFUSED: return &dnserr;
-    case OUTCOME_NO_ZONE:
-    case OUTCOME_TIMED_OUT:
-    case OUTCOME_QUEUE_FULL:
-    case OUTCOME_STOPPING: break;
-    }
-    return &provider_down;
-}
-
-/* One answer for several records: the first that failed, else whether any was set. */
-static const struct word *word_of_items(const struct update *update, size_t first, size_t count)
-{
-    const struct word *word = &nochg;
-
-    for (size_t i = first; i < first + count; i++) {
-        const struct word *one = word_of_outcome(update_item(update, i)->outcome);
-        if (one != &good && one != &nochg) {
-            return one;
-        }
-        if (one == &good) {
-            word = &good;
-        }
-    }
-    return word;
-}
-
-static const struct word *word_of_line(const struct line *line, const struct update *update)
-{
-    if (line->word) {
-        return line->word;
-    }
-    if (line->item_count == 0) { /* only a prefix was named: the followers speak for it */
-        return word_of_items(update, line->first_follower, line->follower_count);
-    }
-    return word_of_items(update, line->first_item, line->item_count);
-}
-
-static void append_addresses(const struct job *job, const struct line *line, const struct update *update,
-                             struct buffer *body)
-{
-    if (line->item_count == 0) {
-        buffer_printf(body, " %s", job->addresses.prefix_text);
-        return;
-    }
-    for (size_t i = 0; i < line->item_count; i++) {
-        enum record_type type = update_item(update, line->first_item + i)->type;
-        buffer_printf(body, "%c%s", i == 0 ? ' ' : ',', job->addresses.families[type].text);
-    }
-}
-
-/* A line each; the status is that of the first that failed, unless one was done. */
-static void answer_lines(struct job *job, const struct update *update)
-{
-    struct answer answer = {.content_type = "text/plain; charset=utf-8", .dialect = DIALECT};
-    const struct word *first_failed = NULL;
-    bool any_done = false;
-
-    for (size_t i = 0; i < job->line_count; i++) {
-        const struct word *word = word_of_line(&job->lines[i], update);
-        bool done = word == &good || word == &nochg;
-        buffer_append_text(&answer.body, word->text);
-        if (done) {
-            append_addresses(job, &job->lines[i], update, &answer.body);
-        } else if (!first_failed) {
-            first_failed = word;
-        }
-        if (done && (!any_done || word == &good)) {
-            answer.result = word->text;
-        }
-        any_done |= done;
-        buffer_append_char(&answer.body, '\n');
-    }
-    if (!any_done) {
-        answer.result = first_failed ? first_failed->text : nohost.text;
-    }
-    answer.status = any_done || !first_failed ? 200 : first_failed->status;
-    answer.retry_after_s = answer.status == 503 ? RETRY_AFTER_S : 0;
-    request_answer(job->request, &answer);
 }
 
 static void answer_outcome(struct update *update, void *userdata)
 {
     _cleanup_free_ struct job *job = userdata;
 
-    answer_lines(job, update);
+    dyndns_answer_lines(job->request, &job->addresses, job->lines, job->line_count, update);
     update_free(update);
 }
 
@@ -479,8 +352,8 @@ static void answer_outcome(struct update *update, void *userdata)
 
 static void refuse_credentials(struct job *job)
 {
-    access_failed(job->request, DIALECT);
-    answer_word(job->request, 401, "badauth");
+    access_failed(job->request, DYNDNS_DIALECT);
+    dyndns_answer_word(job->request, &word_badauth);
 }
 
 /* Takes both. */
@@ -498,7 +371,7 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         any_fits |= status > 0;
     }
     if (!update) {
-        answer_word(job->request, provider_down.status, provider_down.text);
+        dyndns_answer_word(job->request, &word_provider_down);
     } else if (!any_fits) {
         refuse_credentials(job);
         update_free(update);
@@ -520,20 +393,20 @@ static void find_hosts(struct job *job_taken)
     if (status == -EACCES) {
         refuse_credentials(job);
     } else if (status < 0) {
-        answer_word(job->request, 400, "notfqdn");
+        dyndns_answer_word(job->request, &word_notfqdn);
     } else {
-        struct update *update = update_new(service->updater, DIALECT, hosts, &job->request->source, AUTH_BASIC);
+        struct update *update = update_new(service->updater, DYNDNS_DIALECT, hosts, &job->request->source, AUTH_BASIC);
         run_job(TAKE_PTR(job), update, hosts, now_s);
     }
 }
 
-/* `badagent` is the protocol's word for a client that does not speak it. */
 static void refuse_params(struct request *request, int status)
 {
     switch (status) {
-    case -ENOMEM: answer_word(request, provider_down.status, provider_down.text); break;
-    case -EINVAL: answer_word(request, dialect_status_of(status), "notfqdn"); break;
-    default: answer_word(request, dialect_status_of(status), "badagent"); break;
+    case -ENOMEM: dyndns_answer_word(request, &word_provider_down); break;
+    case -EMEDIUMTYPE: dyndns_answer_word(request, &word_no_form); break;
+    case -ENOTSUP: dyndns_answer_word(request, &word_badagent); break;
+    default: dyndns_answer_word(request, &word_notfqdn); break;
     }
 }
 
@@ -560,14 +433,14 @@ void api_dyndns(struct request *request)
     job->asked = &asked;
     status = read_credentials(job, &params);
     if (status == -ENOENT) { /* challenged, not counted as a failed login */
-        answer_word(request, 401, "badauth");
+        dyndns_answer_word(request, &word_badauth);
     } else if (!access_may_try(request, NULL)) {
-        answer_word(request, abuse.status, abuse.text);
+        dyndns_answer_word(request, &word_abuse);
     } else if (status < 0) {
         refuse_credentials(job);
     } else if (read_parameters(job, &params)) {
         if (wants_offline(&params)) {
-            answer_word(request, 400, "!donator");
+            dyndns_answer_word(request, &word_donator);
         } else {
             find_hosts(TAKE_PTR(job));
         }

@@ -402,9 +402,31 @@ def test_unusable_addresses(d, address):
         answers(nic_update(d, f"{name}.example.test", myip=address), 503, "dnserr\n")
 
 
-def test_one_family_refused_is_one_answer(d):
+@pytest.mark.parametrize("address", ["10.0.0.1", "100.64.3.4", "0.0.0.0", "169.254.1.1"])
+def test_the_family_that_can_be_set_is_answered_for(d, address):
+    """Behind carrier NAT for ever: what matters is done, and a client that is told 503 fails every five minutes."""
+    four = values(d, "home.example.test.")[0]
+    for myip in ("{four},{six}", "{six},{four}"):
+        six = fresh6()
+        myip = myip.format(four=address, six=six)
+        answers(nic_update(d, "home.example.test", myip=myip), 200, f"good {six}\n")
+        assert values(d, "home.example.test.") == (four, [six])
+        answers(nic_update(d, "home.example.test", myip=myip), 200, f"nochg {six}\n")
+
+
+@pytest.mark.parametrize("address", ["fd00::5", "fe80::5", "::"])
+def test_the_other_family_as_well(d, address):
+    four, six = fresh4(), values(d, "home.example.test.")[1]
+    answers(nic_update(d, "home.example.test", myip=f"{four},{address}"), 200, f"good {four}\n")
+    assert values(d, "home.example.test.") == ([four], six)
+
+
+def test_what_can_be_set_but_was_not_is_the_answer(d):
+    """Only an address that cannot stand in DNS is passed over, no other reason."""
+    answers(nic_update(d, "locked.example.test", myip=f"10.0.0.1,{fresh6()}"), 503, "abuse\n")
+    answers(nic_update(d, "home.example.test", myip="10.0.0.1,fd00::1"), 503, "dnserr\n")
     six = fresh6()
-    answers(nic_update(d, "home.example.test", myip=f"10.0.0.1,{six}"), 503, "dnserr\n")
+    answers(nic_update(d, "inside.example.test", myip=f"10.0.0.1,{six}"), 200, f"good 10.0.0.1,{six}\n")
 
 
 def test_none_done_has_the_status_of_the_first_that_failed(d):
@@ -521,6 +543,24 @@ def test_refused_by_the_provider(daemon, r53):
     r53.faults.refuse_record("home.example.com.", "A")
     d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
     answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "dnserr\n")
+
+
+def test_one_host_to_try_again_makes_the_status_503(daemon, route53):
+    """OPNsense takes any 2xx for "set", whatever the lines say. What was set stays set: to send it again is nochg."""
+    r53 = route53("example.com.", "example.net.")
+    rows = [host("home.example.com.", "A", **DYN), host("home.example.net.", "A", **DYN)]
+    rows += [host("locked.example.com.", "A", lock_record=True, **DYN)]
+    d = daemon(route53=r53, settings=merged(FAST, {"update": {"timeout_s": 1}}), hosts=rows)
+    r53.wait_calls(2, "ListResourceRecordSets")
+    r53.faults.error(503, operation="ChangeResourceRecordSets", zone="example.net.")
+    names = ["home.example.com", "home.example.net"]
+    for order, words in ((names, "good {0}\n911\n"), (names[::-1], "911\nnochg {0}\n")):
+        answer = nic_update(d, ",".join(order), myip="198.18.7.9")
+        answers(answer, 503, words.format("198.18.7.9"))
+    assert r53.values("home.example.com.") == ["198.18.7.9"]
+    # what must be mended here is no reason to come again, and would be one for ever
+    answers(nic_update(d, "home.example.com,locked.example.com", myip="198.18.7.9"), 200, "nochg 198.18.7.9\nabuse\n")
+    d.kill()  # as below
 
 
 @pytest.mark.parametrize("fault", ["error", "throttle", "stall"])

@@ -132,8 +132,8 @@ def test_the_page_knows_every_parameter_and_word(page):
         ("api_json.c", r'\[[A-Z_]+\] = "(\w+)"'),
         ("api_secret.c", r'\[[A-Z_]+\] = "(\w+)"'),
         ("api_dyndns.c", r'\[[A-Z_0-9]+\] = "(\w+)"'),
-        ("api_dyndns.c", r'struct word \w+ = \{"(\w+)"'),
-        ("api_dyndns.c", r'answer_word\([^;]*"([a-z!]+)"\)'),
+        ("dyndns_answer.c", r'struct dyndns_word \w+ = \{"([\w!]+)"'),
+        ("unspoken.c", r'\{"([\w-]+)", MEANS_'),
         ("routes.c", r'\{"(/[\w/]*)"'),
     ):
         found = re.findall(names, (REPOSITORY / "src" / "web" / source).read_text())

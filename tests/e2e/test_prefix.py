@@ -119,6 +119,15 @@ def test_a_prefix_beside_an_address(local):
     assert (followers(d, "nas"), followers(d, "router")) == (["2001:db8:78:501::9"], ["2001:db8:78:500::5"])
 
 
+@pytest.mark.parametrize("address", ["100.64.3.4", "0.0.0.0"])
+def test_a_prefix_beside_an_address_that_cannot_be_set(local, address):
+    """IPv6 with carrier NAT beside it: the followers are what can be set, and are answered for."""
+    d = local(follower("nas", LOCAL, interface_id="::9"))
+    answers(nic_update(d, LOCAL, myip=f"{address},2001:db8:1::/56"), 200, "good 2001:db8:1::/56\n")
+    answers(nic_update(d, LOCAL, myip=address, ip6lanprefix="2001:db8:1::/56"), 200, "nochg 2001:db8:1::/56\n")
+    assert followers(d, "nas") == ["2001:db8:1::9"] and zone_values(d.zone_file(), LOCAL, "A") == []
+
+
 @pytest.mark.parametrize("parameter", ["myip", "ip6lanprefix"])
 @pytest.mark.parametrize("prefix", ["::/0", "::/64", "fe80::/64"])
 def test_no_prefix_for_an_hour(local, parameter, prefix):
