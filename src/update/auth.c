@@ -111,6 +111,7 @@ struct prepared_proof {
     const struct proof *proof;
     struct spellings spellings;
     char source[ADDRESS_TEXT_SIZE];
+    const char *hashed_source;
     uint8_t secret_sha256[SHA256_SIZE];
 };
 
@@ -121,6 +122,7 @@ static void prepare(const struct proof *proof, struct prepared_proof *ret)
     if (proof->source.family != ADDRESS_NONE) {
         address_print(&proof->source, ret->source);
     }
+    ret->hashed_source = proof->source_sent ? proof->source_sent : ret->source;
     if (proof->scheme == AUTH_HASH) {
         spell(proof->hostname_sent, &ret->spellings);
     } else if (proof->scheme == AUTH_SECRET || proof->scheme == AUTH_BASIC) {
@@ -134,7 +136,9 @@ static bool fits(const struct prepared_proof *prepared, const struct candidate *
     bool fitting = false;
 
     switch (prepared->proof->scheme) {
-    case AUTH_HASH: fitting = hash_fits(prepared->proof, &prepared->spellings, prepared->source, candidate); break;
+    case AUTH_HASH:
+        fitting = hash_fits(prepared->proof, &prepared->spellings, prepared->hashed_source, candidate);
+        break;
     case AUTH_SIGNED: fitting = signature_fits(prepared->proof, prepared->source, candidate); break;
     case AUTH_SECRET:
     case AUTH_BASIC: fitting = constant_time_equal(prepared->secret_sha256, candidate->sha256, SHA256_SIZE); break;

@@ -21,6 +21,7 @@ struct proof {
     /* AUTH_HASH: SHA-256 of source text + hostname + secret */
     const char *hostname_sent; /* as sent, percent-decoded; also part of AUTH_SIGNED's message */
     struct address source;
+    const char *source_sent;     /* what the client hashed for the source address; NULL: its text */
     uint8_t digest[SHA256_SIZE]; /* the token, or AUTH_SIGNED's signature */
 
     /* AUTH_SIGNED: HMAC-SHA256 over "ddns53-1\n" mode "\n" hostname "\n" address "\n" time "\n" nonce "\n" */

@@ -250,19 +250,47 @@ static const struct host *authenticate(struct request *request, const struct que
     return proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host) ? NULL : host;
 }
 
-static void run_set(struct request *request, const struct query *query)
+/* A PowerShell client of the API's version 2 (route53-ddns-client-lite.ps1 of 2020-05) cuts the address out of mode=get's
+ * answer for another order of the keys. What it is left with, it sends as internalIp, and hashes in the source address'
+ * place. */
+static bool is_uncut_answer(const char *internal_ip, const struct address *source)
 {
-    struct address address = request->source;
-    struct proof proof;
-    struct name name;
+    char address[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE + 64];
 
-    if (!read_proof(request, query, &proof, &name)) {
-        return;
+    address_print(source, address);
+    (void)snprintf(text, sizeof(text), "{\"return_message\": \"%s\", \"return_status\": \"success", address);
+    return strcmp(internal_ip, text) == 0;
+}
+
+/* The address to set, in `ret_address`; false: answered. */
+static bool read_internal_ip(struct request *request, const struct query *query, struct proof *proof,
+                             struct address *ret_address)
+{
+    *ret_address = request->source;
+    if (!query->internal_ip) {
+        return true;
     }
-    if (query->internal_ip && address_parse(query->internal_ip, strlen(query->internal_ip), &address) < 0) {
+    if (proof->scheme == AUTH_HASH && is_uncut_answer(query->internal_ip, &request->source)) {
+        proof->source_sent = query->internal_ip;
+        return true;
+    }
+    if (address_parse(query->internal_ip, strlen(query->internal_ip), ret_address) < 0) {
         query_refuse(request, query->dialect, 400, "bad_request",
                      "internalIp (in JSON: internal_ip) is not an address; send an IPv4 or IPv6 address without zone "
                      "or prefix length");
+        return false;
+    }
+    return true;
+}
+
+static void run_set(struct request *request, const struct query *query)
+{
+    struct address address;
+    struct proof proof;
+    struct name name;
+
+    if (!read_proof(request, query, &proof, &name) || !read_internal_ip(request, query, &proof, &address)) {
         return;
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);

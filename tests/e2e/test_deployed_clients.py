@@ -7,10 +7,12 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from harness import BEHIND_PROXY, SECRET, keep_confidential, host, receive
+from harness import BEHIND_PROXY, SECRET, hash_token, host, keep_confidential, receive, signed_parameters
+from harness.dialects import zone_values
 
 # What such a shell client does, its habits included: the address is the fourth field between double quotes, the hash
 # is made of exactly what came back, and the rest is read with jq. No part of it was written with ddns53d in mind.
@@ -173,6 +175,94 @@ def test_powershell_client(daemon, spelling):
     assert internal[:2] == (200, "success") and "10.0.0.5" in internal[2]
     assert client.update("desktop.example.test.", "no-secret-of-this-host", spelling)[:2] == (401, "fail")
     client.close()
+
+
+# The "lite" PowerShell client of route53-dynamic-dns-with-lambda takes two texts out of the answer, wherever they are.
+# Which two depends on its age; it then hashes what is left, and sends it as internalIp as well:
+#   until 2020-05 (commit be31010), for the order of keys that we have;
+#   since 2020-05 (commit 39bed91), for the other order, so that only the end goes, and {"return_message": "ADDRESS",
+#   "return_status": "success stays.
+# System.Uri, through which the URL goes, escapes braces, quotes and spaces, but neither colons nor commas.
+LITE_CUTS = {
+    "be31010": ('{"return_message": "', '", "return_status": "success"}'),
+    "39bed91": ('{"return_status": "success", "return_message": "', '"}'),
+}
+
+
+class LiteClient(PowerShellClient):
+    def __init__(self, d, version: str, source: str | None = None, via: str | None = None):
+        super().__init__(d, source)
+        self.cuts, self.via = LITE_CUTS[version], via
+
+    def invoke(self, query: str):
+        authority = self.d.url.partition("//")[2]
+        connection = "Connection: Keep-Alive\r\n" if self.first else ""
+        self.first = False
+        headers = f"x-api-key: an-api-key-of-no-use\r\n{connection}"
+        headers += f"X-Forwarded-For: {self.via}\r\n" if self.via else ""
+        query = quote(query, safe="=&?:,/")
+        keep_confidential(query)
+        self.connection.sendall(POWERSHELL_REQUEST.format(query=query, host=authority, connection=headers).encode())
+        return receive(self.connection)
+
+    def run(self, hostname: str, secret: str = SECRET):
+        hostname = hostname if hostname.endswith(".") else hostname + "."
+        address = self.invoke("mode=get").text
+        for text in self.cuts:
+            address = address.replace(text, "")
+        token = hashlib.sha256((address + hostname + secret).encode()).hexdigest()
+        keep_confidential(secret, token)
+        return self.invoke(f"mode=set&hostname={hostname}&hash={token}&internalIp={address}")
+
+
+@pytest.mark.parametrize("via", ["198.18.7.9", "2001:db8::9"])
+@pytest.mark.parametrize("version", LITE_CUTS)
+def test_lite_powershell_client(daemon, version, via):
+    """Without allow_internal: what it names is the source address."""
+    d = daemon(settings=BEHIND_PROXY, hosts=[host("desktop.example.test.", ["A", "AAAA"])])
+    client = LiteClient(d, version, "127.0.0.6", via)
+    for words in ("now has", "already has"):
+        answer = client.run("desktop.example.test")
+        assert (answer.status, answer.result) == (200, "success"), answer.text
+        assert f"{words} the address {via}" in answer.message
+    assert via in d.zone_file().read_text()
+    wrong = client.run("desktop.example.test", "no-secret-of-this-host")
+    assert (wrong.status, wrong.result) == (401, "fail")
+    client.close()
+
+
+def test_only_that_form_is_taken_for_an_address(daemon):
+    d = daemon(settings=BEHIND_PROXY, hosts=[host("home.example.test.", ["A", "AAAA"], allow_internal=True)])
+    source = "198.18.7.9"
+    form = '{"return_message": "%s", "return_status": "success'
+    right = form % source
+
+    def send(internal: str, hashed: str, **more) -> int:
+        token = hash_token(hashed, "home.example.test.", SECRET)
+        parameters = {"mode": "set", "hostname": "home.example.test.", "hash": token, "internalIp": internal, **more}
+        return d.query(via=source, **parameters).status
+
+    for wrong in (
+        form % "198.18.7.10",  # not the source address
+        form % "198.18.07.9",
+        right + '"',
+        right + '"}',
+        right + " ",
+        " " + right,
+        right.replace(" ", ""),
+        right.replace("success", "fail"),
+        right[1:],
+        '{"return_status": "success", "return_message": "' + source,
+        right + right,
+    ):
+        assert send(wrong, wrong) == 400, wrong
+    assert send(right, source) == 401  # its client hashes what it sends
+    assert send(source, right) == 401
+    assert not zone_values(d.zone_file(), "home.example.test.")
+    assert send(right, right) == 200
+    assert zone_values(d.zone_file(), "home.example.test.") == [source]
+    moment = signed_parameters("set", "home.example.test.", SECRET, right)
+    assert d.query(via=source, mode="set", hostname="home.example.test.", internalIp=right, **moment).status == 400
 
 
 def test_an_address_has_one_spelling_everywhere(daemon):

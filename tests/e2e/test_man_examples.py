@@ -139,4 +139,4 @@ def test_the_page_knows_every_parameter_and_word(page):
         found = re.findall(names, (REPOSITORY / "src" / "web" / source).read_text())
         assert found, f"{source}: the expression finds nothing any more"
         for name in found:
-            assert re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", page), f"{source}: {name}"
+            assert re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", page, re.IGNORECASE), f"{source}: {name}"

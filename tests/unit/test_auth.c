@@ -108,6 +108,26 @@ static const struct host *check(const struct proof *proof, const char *hostname,
     return auth_host(hosts, proof, &name, type, NOW_S);
 }
 
+/* Another text in the source address' place, which the dialect has checked. */
+static void test_hash_of_another_source_text(void **state)
+{
+    static const char text[] = "{\"return_message\": \"198.18.7.9";
+    struct proof proof =
+        hash_of(text + sizeof(text) - sizeof("198.18.7.9"), "home.example.com.", "home.example.com.", SECRET);
+
+    (void)state;
+    assert_non_null(check(&proof, "home.example.com.", RECORD_A));
+    proof.source_sent = text;
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+    const struct bytes parts[] = {{text, strlen(text)},
+                                  {"home.example.com.", strlen("home.example.com.")},
+                                  {SECRET, strlen(SECRET)}};
+    sha256(parts, ELEMENTS(parts), proof.digest);
+    assert_non_null(check(&proof, "home.example.com.", RECORD_A));
+    proof.source_sent = NULL;
+    assert_null(check(&proof, "home.example.com.", RECORD_A));
+}
+
 static void test_hash_spellings(void **state)
 {
     static const struct {
@@ -255,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash_spellings),
+        cmocka_unit_test(test_hash_of_another_source_text),
         cmocka_unit_test(test_hash_covers_source_and_secret),
         cmocka_unit_test(test_scheme_must_be_allowed),
         cmocka_unit_test(test_rows_of_one_name),
