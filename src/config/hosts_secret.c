@@ -117,6 +117,25 @@ static int read_digest(const struct host_file *file, const char *key, const stru
     return 0;
 }
 
+/* Where the secret itself is sent, in a URL, a form or Basic. */
+static void warn_of_characters(const struct host_file *file, const char *key, const struct yaml_node *node,
+                               const struct host_draft *draft, const struct secret *secret)
+{
+    const uint8_t *bytes = secret_bytes(secret);
+    bool is_awkward = false;
+
+    for (size_t i = 0; i < secret_length(secret); i++) {
+        is_awkward |= bytes[i] <= ' ' || bytes[i] >= 0x7f || (bytes[i] != '\0' && strchr("+%&#", bytes[i]) != NULL);
+    }
+    if (is_awkward && (draft->host.auth & (AUTH_SECRET | AUTH_BASIC)) != 0) {
+        problems_warn(
+            file->problems, node->line, node->column,
+            "%s: has a space, +, %%, &, # or a character beyond ASCII, which clients encode in different ways; "
+            "make one with openssl rand -hex 20",
+            key);
+    }
+}
+
 static void set_secret(struct host_secret *host_secret, const struct secret *secret)
 {
     const struct bytes part = {secret_bytes(secret), secret_length(secret)};
@@ -162,6 +181,7 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
         return r;
     }
     set_secret(&draft->host.secret, draft->secret);
+    warn_of_characters(file, key, node, draft, draft->secret);
     if (secret_length(draft->secret) < SECRET_GOOD_LENGTH) {
         problems_warn(file->problems, node->line, node->column, "%s: has under %d characters, make it longer", key,
                       SECRET_GOOD_LENGTH);
@@ -209,6 +229,7 @@ static int read_previous(const struct host_file *file, struct host_draft *draft)
         return r < 0 ? r : r_until;
     }
     set_secret(&draft->host.previous, draft->previous);
+    warn_of_characters(file, host_key_row(HOST_PREVIOUS_SECRET)->name, node, draft, draft->previous);
     if (draft->host.secret.is_set &&
         constant_time_equal(draft->host.secret.sha256, draft->host.previous.sha256, SHA256_SIZE)) {
         problems_warn(file->problems, node->line, node->column,

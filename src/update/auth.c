@@ -106,13 +106,17 @@ static bool signature_fits(const struct proof *proof, const char *source, const 
     return constant_time_equal(digest, proof->digest, sizeof(digest));
 }
 
+/* Of one secret that was sent. */
+#define READINGS 2
+
 /* What is the same for every candidate is computed once. */
 struct prepared_proof {
     const struct proof *proof;
     struct spellings spellings;
     char source[ADDRESS_TEXT_SIZE];
     const char *hashed_source;
-    uint8_t secret_sha256[SHA256_SIZE];
+    uint8_t secret_sha256[READINGS][SHA256_SIZE];
+    size_t readings; /* the client's own doing: it tells nothing of any host */
 };
 
 static void prepare(const struct proof *proof, struct prepared_proof *ret)
@@ -126,9 +130,23 @@ static void prepare(const struct proof *proof, struct prepared_proof *ret)
     if (proof->scheme == AUTH_HASH) {
         spell(proof->hostname_sent, &ret->spellings);
     } else if (proof->scheme == AUTH_SECRET || proof->scheme == AUTH_BASIC) {
-        const struct bytes part = {proof->secret, proof->secret_length};
-        sha256(&part, 1, ret->secret_sha256);
+        const struct bytes parts[READINGS] = {{proof->secret, proof->secret_length},
+                                              {proof->other_secret, proof->other_secret_length}};
+        ret->readings = proof->other_secret ? READINGS : 1;
+        for (size_t i = 0; i < ret->readings; i++) {
+            sha256(&parts[i], 1, ret->secret_sha256[i]);
+        }
     }
+}
+
+static bool secret_fits(const struct prepared_proof *prepared, const struct candidate *candidate)
+{
+    unsigned fits = 0;
+
+    for (size_t i = 0; i < prepared->readings; i++) {
+        fits |= (unsigned)constant_time_equal(prepared->secret_sha256[i], candidate->sha256, SHA256_SIZE);
+    }
+    return fits != 0;
 }
 
 static bool fits(const struct prepared_proof *prepared, const struct candidate *candidate)
@@ -141,7 +159,7 @@ static bool fits(const struct prepared_proof *prepared, const struct candidate *
         break;
     case AUTH_SIGNED: fitting = signature_fits(prepared->proof, prepared->source, candidate); break;
     case AUTH_SECRET:
-    case AUTH_BASIC: fitting = constant_time_equal(prepared->secret_sha256, candidate->sha256, SHA256_SIZE); break;
+    case AUTH_BASIC: fitting = secret_fits(prepared, candidate); break;
     }
     return fitting & candidate->real;
 }
@@ -167,25 +185,38 @@ const struct host *auth_host(const struct hosts *hosts, const struct proof *proo
     return found;
 }
 
-size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
-                            const struct host **ret_hosts, size_t limit)
+/* The hosts of one reading. */
+static size_t hosts_of_reading(const struct hosts *hosts, const struct prepared_proof *prepared, size_t reading,
+                               int64_t now_s, const struct host **ret_hosts, size_t limit)
 {
-    struct prepared_proof prepared;
+    enum auth_scheme scheme = prepared->proof->scheme;
     size_t group_count;
     size_t count = 0;
 
-    prepare(proof, &prepared);
-    const struct host *const *group = hosts_by_secret(hosts, prepared.secret_sha256, &group_count);
+    const struct host *const *group = hosts_by_secret(hosts, prepared->secret_sha256[reading], &group_count);
     for (size_t i = 0; i < group_count; i++) {
-        const struct candidate current = candidate_of(group[i], &group[i]->secret, proof->scheme, now_s);
-        const struct candidate previous = candidate_of(group[i], &group[i]->previous, proof->scheme, now_s);
+        const struct candidate current = candidate_of(group[i], &group[i]->secret, scheme, now_s);
+        const struct candidate previous = candidate_of(group[i], &group[i]->previous, scheme, now_s);
 
-        if ((unsigned)fits(&prepared, &current) | (unsigned)fits(&prepared, &previous)) {
+        if ((unsigned)fits(prepared, &current) | (unsigned)fits(prepared, &previous)) {
             if (count < limit) {
                 ret_hosts[count] = group[i];
             }
             count++;
         }
+    }
+    return count;
+}
+
+size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
+                            const struct host **ret_hosts, size_t limit)
+{
+    struct prepared_proof prepared;
+    size_t count = 0;
+
+    prepare(proof, &prepared);
+    for (size_t i = 0; i < prepared.readings && count == 0; i++) {
+        count = hosts_of_reading(hosts, &prepared, i, now_s, ret_hosts, limit);
     }
     return count;
 }

@@ -33,6 +33,8 @@ struct proof {
     /* AUTH_SECRET, AUTH_BASIC */
     const char *secret;
     size_t secret_length;
+    const char *other_secret; /* another reading of what was sent, which counts as well; NULL: there is only one */
+    size_t other_secret_length;
 };
 
 /* The row of that name which the proof fits; NULL: none (no such host, another secret, scheme not allowed).
@@ -41,7 +43,8 @@ const struct host *auth_host(const struct hosts *hosts, const struct proof *proo
                              enum record_type type, int64_t now_s);
 
 /* Without a hostname: the rows that the secret of an AUTH_SECRET or AUTH_BASIC proof belongs to and that allow the
- * scheme, in file order: the first `limit` of them; returns how many there are. */
+ * scheme, in file order: the first `limit` of them; returns how many there are. Its other reading only where the first
+ * is nobody's. */
 size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
                             const struct host **ret_hosts, size_t limit);
 

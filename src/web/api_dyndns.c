@@ -64,6 +64,8 @@ struct asked {
     char user[NAME_SIZE];
     char password[PASSWORD_MAX];
     size_t password_length;
+    char other_password[PASSWORD_MAX]; /* another reading of it; length 0: none */
+    size_t other_password_length;
 };
 
 static void asked_done(struct asked *asked)
@@ -92,6 +94,37 @@ static int take_password(struct job *job, const char *password, size_t length)
     return 0;
 }
 
+static void take_other_password(struct job *job, const char *password, size_t length)
+{
+    if (length <= PASSWORD_MAX) {
+        memcpy(job->asked->other_password, password, length);
+        job->asked->other_password_length = length;
+    }
+}
+
+/* The password as UTF-8, in case that it came in ISO 8859-1: RFC 7617 leaves the character set to the client. Computed for
+ * every password, so that the time does not tell which one would fit. */
+static void read_as_latin1(struct job *job)
+{
+    struct asked *asked = job->asked;
+    size_t length = 0;
+    bool is_ascii = true;
+
+    for (size_t i = 0; i < asked->password_length; i++) {
+        unsigned char c = (unsigned char)asked->password[i];
+        if (length + 2 > PASSWORD_MAX) {
+            return;
+        }
+        if (c >= 0x80) {
+            is_ascii = false;
+            asked->other_password[length++] = (char)(0xc0 | c >> 6);
+            c = 0x80 | (c & 0x3f);
+        }
+        asked->other_password[length++] = (char)c;
+    }
+    asked->other_password_length = is_ascii ? 0 : length;
+}
+
 static void take_user(struct job *job, const char *user, size_t length)
 {
     if (length < sizeof(job->asked->user)) {
@@ -114,6 +147,7 @@ static int read_basic(struct job *job, const char *token)
     if (colon) {
         take_user(job, text, (size_t)(colon - text));
         status = take_password(job, colon + 1, length - (size_t)(colon - text) - 1);
+        read_as_latin1(job);
     } else {
         status = -EINVAL;
     }
@@ -125,7 +159,8 @@ static int read_basic(struct job *job, const char *token)
 static int read_credentials(struct job *job, const struct params *params)
 {
     const char *header = request_header(job->request, "authorization");
-    const char *password = params->values[PASSWORD] ? params->values[PASSWORD] : params->values[TOKEN];
+    int parameter = params->values[PASSWORD] ? PASSWORD : TOKEN;
+    const char *password = params->values[parameter];
 
     if (header && strncasecmp(header, "basic ", 6) == 0) {
         return read_basic(job, header + 6 + strspn(header + 6, " "));
@@ -139,6 +174,9 @@ static int read_credentials(struct job *job, const struct params *params)
     }
     if (params->values[USERNAME]) {
         take_user(job, params->values[USERNAME], strlen(params->values[USERNAME]));
+    }
+    if (params->others[parameter]) {
+        take_other_password(job, params->others[parameter], strlen(params->others[parameter]));
     }
     return take_password(job, password, strlen(password));
 }
@@ -230,6 +268,8 @@ static struct proof proof_of(const struct job *job)
         .source = job->request->source,
         .secret = job->asked->password,
         .secret_length = job->asked->password_length,
+        .other_secret = job->asked->other_password_length > 0 ? job->asked->other_password : NULL,
+        .other_secret_length = job->asked->other_password_length,
     };
 }
 

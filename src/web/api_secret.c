@@ -145,6 +145,8 @@ void api_secret(struct request *request)
         .source = request->source,
         .secret = params.values[SECRET],
         .secret_length = strlen(params.values[SECRET]),
+        .other_secret = params.others[SECRET],
+        .other_secret_length = params.others[SECRET] ? strlen(params.others[SECRET]) : 0,
     };
     const struct host *host = find_host(request, hosts, &proof, params.values[HOSTNAME], record_type_of(&address));
     if (host) {

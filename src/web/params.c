@@ -75,6 +75,9 @@ static int read_pair(struct reader *reader, const char *pair, size_t length, boo
             return fail(repeated, ret_reason);
         }
         reader->params->values[i] = value;
+        if (memchr(pair + value_start, '+', length - value_start) != NULL) {
+            (void)read_text(reader, pair + value_start, length - value_start, !is_form, &reader->params->others[i]);
+        }
         reader->params->bare |= equals == NULL ? UINT32_C(1) << i : 0;
         return 0;
     }
@@ -115,7 +118,8 @@ int params_parse(const char *query, const char *form, size_t form_length, const 
     if (query_length > SIZE_MAX / 8 || form_bytes > SIZE_MAX / 8) {
         return -ENOMEM;
     }
-    /* A pair of n bytes, its '=' included if it has one, takes at most n and two NULs. */
+    /* A pair of n bytes, its '=' included if it has one, takes at most n and two NULs, and the n - 1 bytes and NUL of
+     * its value a second time. */
     struct params params = {.storage_bytes = 2 * (query_length + form_bytes) + 4};
     params.storage = malloc(params.storage_bytes);
     if (params.storage == NULL) {

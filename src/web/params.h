@@ -15,9 +15,11 @@
 
 struct params {
     const char *values[PARAMS_MAX]; /* by index of `names`; NULL: not given; terminated, no NUL inside */
-    uint32_t bare;                  /* a bit for each index: it came without a '=' */
-    const char *unspoken; /* static: why a parameter that is not in `names` may not be ignored; NULL: all may */
-    char *storage;        /* owned */
+    const char
+        *others[PARAMS_MAX]; /* the same with each '+' read the other way, literally or as a space; NULL: no '+' */
+    uint32_t bare;           /* a bit for each index: it came without a '=' */
+    const char *unspoken;    /* static: why a parameter that is not in `names` may not be ignored; NULL: all may */
+    char *storage;           /* owned */
     size_t storage_bytes;
 };
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -14,6 +16,13 @@ from harness.dialects import CHALLENGE, basic, check_headers, nic_update, zone_v
 OTHER = "another-shared-secret-of-a-host-02"
 ALONE = "the-secret-of-exactly-one-host-003"
 PAIR = "the-secret-of-two-rows-of-a-name-4"
+# Each belongs to a host of that name.
+AWKWARD = {
+    "space": "a secret with spaces in it 1",
+    "plus": "a+secret+with+plus+signs+012",
+    "mixed": "a secret+of both/kinds=%41 &c",
+    "umlaut": "ein-gr\u00fcnes-Schl\u00fcsselb\u00e4rtchen",
+}
 BOTH = ["A", "AAAA"]
 DYN = {"auth": ["basic"]}
 HOSTS = [
@@ -27,6 +36,7 @@ HOSTS = [
     host("alone.example.test.", BOTH, ALONE, **DYN),
     host("split.example.test.", "A", PAIR, **DYN),
     host("split.example.test.", "AAAA", PAIR, **DYN),
+    *(host(f"{name}.example.test.", BOTH, secret, auth=["basic", "secret"]) for name, secret in AWKWARD.items()),
     *(host(f"h{number}.example.test.", "A", **DYN) for number in range(1, 22)),
 ]
 FAST = merged(BEHIND_PROXY, {"limits": {"auth_failures_per_minute": 100000}, "route53": {"requests_per_second": 1000}})
@@ -331,6 +341,49 @@ def test_credentials_in_the_query(d, name):
     answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: "not-its-secret"}), 401, "badauth\n")
     answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: ""}), 401, "badauth\n")
     answers(nic_update(d, "home.example.test", user=None, myip=address, username="user"), 401, "badauth\n")
+
+
+@pytest.mark.parametrize("secret", AWKWARD.values(), ids=AWKWARD)
+def test_secrets_that_clients_encode_in_different_ways(d, secret):
+    """One at a time, so that what the first sets is not nochg for the second."""
+    name = f"{next(key for key, value in AWKWARD.items() if value == secret)}.example.test"
+    keep_confidential(secret, quote(secret), quote_plus(secret), secret.replace(" ", "%20"))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    plus_left_alone = quote(secret, safe="+/")
+    spellings = {quote(secret), quote_plus(secret), plus_left_alone}
+    for spelling in sorted(spellings):
+        for key in ("password", "token"):
+            address = fresh4()
+            target = f"/nic/update?hostname={name}&myip={address}&{key}={spelling}"
+            answers(d.request(target), 200, f"good {address}\n")
+            address = fresh4()
+            body = f"hostname={name}&myip={address}&{key}={spelling}"
+            answers(d.request("/nic/update", "POST", form, body), 200, f"good {address}\n")
+            target = f"/nic/update?myip={address}&{key}={spelling}"  # which host, tells the secret
+            answers(d.request(target), 200, f"nochg {address}\n")
+        for parameters in (f"/?hostname={name}&newip={{0}}&secret={spelling}", f"/?newip={{0}}&secret={spelling}"):
+            answer = d.request(parameters.format(fresh4()))
+            assert (answer.status, answer.text) == (200, "OK")
+        keep_confidential(spelling)
+        answer = d.request("/", "POST", form, f"hostname={name}&newip={fresh4()}&secret={spelling}")
+        assert (answer.status, answer.text) == (200, "OK")
+    for wrong in (quote(secret[:-1]), quote(secret + " "), quote(secret) + "+"):
+        answers(d.request(f"/nic/update?hostname={name}&myip={fresh4()}&password={wrong}"), 401, "badauth\n")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("hostname", ["umlaut.example.test", None])
+def test_basic_in_two_character_sets(d, charset, hostname):
+    """RFC 7617 leaves it open; browsers and curl on a UTF-8 terminal send the one, wget and old routers the other."""
+    secret = AWKWARD["umlaut"]
+    token = base64.b64encode(b"user:" + secret.encode(charset)).decode()
+    keep_confidential(secret, token)
+    address = fresh4()
+    headers = {"Authorization": f"Basic {token}"}
+    answers(nic_update(d, hostname, user=None, headers=headers, myip=address), 200, f"good {address}\n")
+    assert values(d, "umlaut.example.test.")[0] == [address]
+    wrong = base64.b64encode(b"user:" + secret.encode("cp437")).decode()
+    answers(nic_update(d, hostname, user=None, headers={"Authorization": f"Basic {wrong}"}), 401, "badauth\n")
 
 
 def test_the_header_goes_before_the_query(d):

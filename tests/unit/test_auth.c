@@ -252,6 +252,36 @@ static void test_signature(void **state)
     assert_null(check(&proof, "home.example.com", RECORD_AAAA));
 }
 
+/* As the dialect found it, and as it may have been meant: either may be the secret. */
+static void test_two_readings(void **state)
+{
+    static const struct {
+        const char *secret;
+        const char *other;
+        size_t count; /* of hosts that the two belong to */
+    } rows[] = {
+        {"one secret for two", "not a secret", 2},
+        {"not a secret", "one secret for two", 2},
+        {"one secret for two", "one secret for two", 2},
+        {"one secret for two", "another long secret", 2}, /* the second only where the first is nobody's */
+        {"another long secret", "one secret for two", 1},
+        {"not a secret", "nor this", 0},
+    };
+    const struct host *found[4];
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct proof proof = secret_of(AUTH_SECRET, rows[i].secret);
+        proof.other_secret = rows[i].other;
+        proof.other_secret_length = strlen(rows[i].other);
+        assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), rows[i].count);
+        if ((check(&proof, "group1.example.com.", RECORD_A) != NULL) != (i < 5)) {
+            fail_msg("row %zu", i);
+        }
+        assert_null(check(&proof, "home.example.com.", RECORD_A)); /* has only hash and signed */
+    }
+}
+
 static void test_hosts_of_a_secret(void **state)
 {
     const struct host *found[4];
@@ -283,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_only_the_digest_is_stored),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_hosts_of_a_secret),
+        cmocka_unit_test(test_two_readings),
     };
 
     return cmocka_run_group_tests(tests, load, unload);

@@ -400,6 +400,10 @@ static void more_zones_than_fit_a_line(void **state)
         "or add its zone to the settings");
 }
 
+#define AWKWARD                                                                                                   \
+    "has a space, +, %, &, # or a character beyond ASCII, which clients encode in different ways; make one with " \
+    "openssl rand -hex 20"
+
 static void warnings(void **state)
 {
     static const struct {
@@ -411,6 +415,18 @@ static void warnings(void **state)
         {"shared_secret: 0123456789abcdef, previous_secret: old, previous_secret_until: 2026-12-31", NULL},
         {"shared_secret: 0123456789abcdef, previous_secret: 0123456789abcdef, previous_secret_until: 2026-12-31",
          "h.yaml:1:101: previous_secret: is the current secret, remove it or write a new one as the current"},
+        /* clients encode these in different ways, where the secret itself is sent */
+        {"auth: [basic], shared_secret: a secret with spaces", "h.yaml:1:81: shared_secret: " AWKWARD},
+        {"shared_secret: 0123456789+abcdef, auth: [hash, secret]", "h.yaml:1:66: shared_secret: " AWKWARD},
+        {"auth: [basic], shared_secret: 0123456789\xc3\xa4"
+         "bcdef",
+         "h.yaml:1:81: shared_secret: " AWKWARD},
+        {"auth: [basic], shared_secret: 0123456789&abcdef", "h.yaml:1:81: shared_secret: " AWKWARD},
+        {"auth: [basic], shared_secret: 0123456789%41cdef", "h.yaml:1:81: shared_secret: " AWKWARD},
+        {"auth: [basic], shared_secret: 0123456789abcdef, previous_secret: old one, previous_secret_until: 2026-12-31",
+         "h.yaml:1:116: previous_secret: " AWKWARD},
+        {"auth: [basic], shared_secret: 0123456789/abc.d_e-f=~", NULL},
+        {"auth: [hash, signed], shared_secret: a secret+with \xc3\xa4 in it", NULL},
     };
 
     (void)state;

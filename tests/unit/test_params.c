@@ -122,6 +122,39 @@ static void test_unspoken(void **state)
     }
 }
 
+/* A client that does not encode what it sends means a '+', one that encodes it for a form means a space. */
+static void test_plus_read_the_other_way(void **state)
+{
+    static const struct {
+        const char *query;
+        const char *form;
+        const char *value;
+        const char *other; /* NULL: it can be read one way only */
+    } rows[] = {
+        {"hash=a+b", "", "a+b", "a b"},         {"hash=a+b%2Bc%20d", "", "a+b+c d", "a b+c d"},
+        {"hash=a%2Bb", "", "a+b", NULL},        {"hash=a%20b", "", "a b", NULL},
+        {"hash=ab", "mode=a+b", "ab", NULL},    {"", "hash=a+b", "a b", "a+b"},
+        {"", "hash=a+b%20c", "a b c", "a+b c"}, {"", "hash=a%2Bb", "a+b", NULL},
+        {"hash=+", "mode=+", "+", " "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct params params = {0};
+        const char *reason = NULL;
+        assert_int_equal(params_parse(rows[i].query, rows[i].form, strlen(rows[i].form), names, ELEMENTS(names),
+                                      &params, &reason),
+                         0);
+        assert_string_equal(params.values[2], rows[i].value);
+        if (rows[i].other == NULL) {
+            assert_null(params.others[2]);
+        } else {
+            assert_string_equal(params.others[2], rows[i].other);
+        }
+        params_done(&params);
+    }
+}
+
 static void test_bare(void **state)
 {
     struct params params = {0};
@@ -173,7 +206,7 @@ static void test_reasons_say_what_to_do(void **state)
 /* The storage is as small as can be said beforehand; every shape of pair must fit. */
 static void test_storage_is_enough(void **state)
 {
-    static const char *const pieces[] = {"a", "&", "=", "%41", "mode", "a&", "b="};
+    static const char *const pieces[] = {"a", "&", "=", "%41", "mode", "a&", "b=", "+", "mode=+"};
     char query[256];
 
     (void)state;
@@ -207,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_unspoken),
+        cmocka_unit_test(test_plus_read_the_other_way),
         cmocka_unit_test(test_bare),
         cmocka_unit_test(test_nul_in_form),
         cmocka_unit_test(test_body_without_terminator),
