@@ -8,7 +8,7 @@
 #include "web/query.h"
 #include "web/unspoken.h"
 
-#define DIALECT "json"
+#define DIALECT QUERY_JSON_DIALECT
 
 bool api_json_matches(const struct request *request)
 {

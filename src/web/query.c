@@ -26,6 +26,27 @@ struct reply {
     uint32_t retry_after_s;
 };
 
+static const struct answer_header challenge = {"WWW-Authenticate", "DDNS-Hash"};
+
+/* As version 3 of the API this was sent with every answer, for the pages in browsers that its clients have. */
+static const struct answer_header cors[] = {
+    {"Access-Control-Allow-Headers", "Content-Type"},
+    {"Access-Control-Allow-Origin", "*"},
+    {"Access-Control-Allow-Methods", "GET"},
+};
+
+static void add_headers(struct answer *answer, bool for_pages)
+{
+    size_t count = 0;
+
+    if (answer->status == 401) {
+        answer->headers[count++] = challenge;
+    }
+    for (size_t i = 0; for_pages && i < ELEMENTS(cors); i++) {
+        answer->headers[count++] = cors[i];
+    }
+}
+
 /* Takes `message`. */
 static void answer_json(struct request *request, const char *dialect, const struct reply *reply, json_t *message)
 {
@@ -41,9 +62,7 @@ static void answer_json(struct request *request, const char *dialect, const stru
     char *text = object ? json_dumps(object, 0) : NULL;
 
     json_decref(object);
-    if (reply->status == 401) {
-        answer.headers[0] = (struct answer_header){"WWW-Authenticate", "DDNS-Hash"};
-    }
+    add_headers(&answer, strcmp(dialect, QUERY_JSON_DIALECT) == 0);
     if (text) {
         buffer_append_text(&answer.body, text);
         free(text);

@@ -8,6 +8,9 @@
 
 #include "web/request.h"
 
+/* The form whose answers pages in browsers may read, from anywhere. */
+#define QUERY_JSON_DIALECT "json"
+
 /* Texts are borrowed for the call; NULL: not given. */
 struct query {
     const char *dialect; /* static: for the log and the metrics */

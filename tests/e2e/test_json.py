@@ -68,6 +68,43 @@ def fails(answer: Response, status: int, *words: str) -> None:
     check_headers(answer, "application/json")
 
 
+# What index.py of route53-dynamic-dns-with-lambda, version 3 (353b7f6), returns with every answer. A page may then read
+# it; it needs no preflight as long as it sends no Content-Type of its own.
+CORS = {
+    "Access-Control-Allow-Headers": "Content-Type",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET",
+}
+
+
+def cors_of(answer: Response) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name.startswith("Access-Control-")}
+
+
+def test_pages_in_a_browser_may_read_the_answers(d):
+    wrong = setting(secret="not-the-secret-of-that-host", via="198.18.9.1")
+    for value, status in (
+        ({"execution_mode": "get"}, 200),
+        (setting(via="198.18.9.1"), 201),
+        (setting(via="198.18.9.1"), 200),
+        (wrong, 401),
+        (setting("locked.example.test.", via="198.18.9.1"), 403),
+        ({"execution_mode": "nothing"}, 400),
+        ("{", 400),
+    ):
+        answer = post(d, value, "198.18.9.1", "text/plain;charset=UTF-8")
+        assert (answer.status, cors_of(answer)) == (status, CORS)
+    assert answer.headers["WWW-Authenticate"] is None
+    assert post(d, wrong, "198.18.9.1").headers["WWW-Authenticate"] == "DDNS-Hash"
+
+
+def test_only_this_form_has_those_headers(d):
+    """A page that is anywhere must not be able to read what the paths with a secret in the URL answer."""
+    for target in ("/?mode=get", "/ip", "/checkip", "/?secret=x", "/nic/update?hostname=x", "/nothing"):
+        assert cors_of(d.request(target, headers={"Origin": "https://example.org"})) == {}, target
+    assert d.request("/", "OPTIONS", {"Origin": "https://example.org"}).status == 405
+
+
 def test_get(d):
     answer = post(d, {"execution_mode": "get"})
     assert answer.body == b'{"return_message": "198.18.7.9", "return_status": "success"}'
