@@ -54,7 +54,12 @@ def island(ca, tmp_path):
         yield made
 
 
-def run_ready(island, name: str, changes: dict[str, str], *command: str):
+# What ddns.example.com is to a client that has both families: IPv6 goes first, as RFC 6724 wants it.
+DUAL_STACK = (SOURCES["AAAA"], SOURCES["A"])
+STACKS = pytest.mark.parametrize("server", [SOURCES["A"], DUAL_STACK], ids=["IPv4", "dual-stack"])
+
+
+def run_ready(island, name: str, changes: dict[str, str], *command: str, server=SOURCES["A"]):
     """With the secret in the file, and `changes` made, each of which must be possible."""
     text = text_of(name)
     for before, after in {"SECRET": SECRET, **changes}.items():
@@ -64,11 +69,12 @@ def run_ready(island, name: str, changes: dict[str, str], *command: str):
     path.write_text(text)
     path.chmod(0o600)
     # inadyn looks up what its host has now.
-    names = {NAME: SOURCES["A"], HOME.rstrip("."): "192.0.2.1"}
+    names = {NAME: server, HOME.rstrip("."): "192.0.2.1"}
     return island.run([*command, path], names)
 
 
-def test_ddclient(island, ca):
+@STACKS
+def test_ddclient(island, ca, server):
     changes = {
         "daemon=300": f"ssl_ca_file={ca.path}",
         "syslog=yes": "syslog=no",
@@ -76,13 +82,14 @@ def test_ddclient(island, ca):
         "/var/cache/ddclient": str(island.folder),
     }
     command = ("ddclient", "-daemon", "0", "-noquiet", "-verbose", "-file")
-    done = run_ready(island, "ddclient-3.10.conf", changes, *command)
+    done = run_ready(island, "ddclient-3.10.conf", changes, *command, server=server)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"good: IP address set to {SOURCES['A']}" in done.stdout
     assert (dns(island.daemon), dns(island.daemon, "AAAA")) == ([SOURCES["A"]], [])
 
 
-def test_ddclient_4_is_understood_by_its_predecessor(island, ca):
+@STACKS
+def test_ddclient_4_is_understood_by_its_predecessor(island, ca, server):
     """Debian has 3.10: it reads the file, and finds both addresses, but then sends only the first."""
     changes = {
         "daemon=300": f"ssl_ca_file={ca.path}",
@@ -92,39 +99,17 @@ def test_ddclient_4_is_understood_by_its_predecessor(island, ca):
         "ifv6=eth0": "ifv6=lo",
     }
     command = ("ddclient", "-daemon", "0", "-noquiet", "-verbose", "-file")
-    done = run_ready(island, "ddclient-4.conf", changes, *command)
+    done = run_ready(island, "ddclient-4.conf", changes, *command, server=server)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "WARNING:  file" not in done.stderr, done.stderr
     assert dns(island.daemon) == [SOURCES["A"]]
 
 
-def test_inadyn(island, ca):
-    changes = {"period = 300": f'ca-trust-file = "{ca.path}"'}
-    command = (
-        "inadyn",
-        "-1",
-        "-n",
-        "-l",
-        "info",
-        "-P",
-        f"{island.folder}/pid",
-        "--cache-dir",
-        str(island.folder),
-        "-f",
-    )
-    done = run_ready(island, "inadyn.conf", changes, *command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"=> new IP# {SOURCES['A']}" in done.stderr
-    assert (dns(island.daemon), dns(island.daemon, "AAAA")) == ([SOURCES["A"]], [])
-
-
-def test_inadyn_with_ipv6(island, ca):
+@STACKS
+def test_inadyn(island, ca, server):
     changes = {
-        "period = 300": f'ca-trust-file = "{ca.path}"\nallow-ipv6 = true',
-        "\n#custom": "\ncustom",
-        "\n#    ": "\n    ",
-        "\n#}": "\n}",
-        "/usr/bin/curl -fsS6": f"/usr/bin/curl -fsS6 --cacert {ca.path} --resolve {NAME}:443:[{SOURCES['AAAA']}]",
+        "period = 300": f'ca-trust-file = "{ca.path}"',
+        "/usr/bin/curl -fsS4": f"/usr/bin/curl -fsS4 --cacert {ca.path}",
     }
     command = (
         "inadyn",
@@ -138,7 +123,34 @@ def test_inadyn_with_ipv6(island, ca):
         str(island.folder),
         "-f",
     )
-    done = run_ready(island, "inadyn.conf", changes, *command)
+    done = run_ready(island, "inadyn.conf", changes, *command, server=server)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"=> new IP# {SOURCES['A']}" in done.stderr, done.stderr
+    assert (dns(island.daemon), dns(island.daemon, "AAAA")) == ([SOURCES["A"]], [])
+
+
+def test_inadyn_with_ipv6(island, ca):
+    changes = {
+        "period = 300": f'ca-trust-file = "{ca.path}"\nallow-ipv6 = true',
+        "\n#custom": "\ncustom",
+        "\n#    ": "\n    ",
+        "\n#}": "\n}",
+        "/usr/bin/curl -fsS4": f"/usr/bin/curl -fsS4 --cacert {ca.path}",
+        "/usr/bin/curl -fsS6": f"/usr/bin/curl -fsS6 --cacert {ca.path}",
+    }
+    command = (
+        "inadyn",
+        "-1",
+        "-n",
+        "-l",
+        "info",
+        "-P",
+        f"{island.folder}/pid",
+        "--cache-dir",
+        str(island.folder),
+        "-f",
+    )
+    done = run_ready(island, "inadyn.conf", changes, *command, server=DUAL_STACK)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (dns(island.daemon), dns(island.daemon, "AAAA")) == ([SOURCES["A"]], [SOURCES["AAAA"]])
 

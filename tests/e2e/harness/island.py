@@ -35,13 +35,14 @@ class Island:
     def run(
         self,
         command: Iterable[str | Path],
-        names: Mapping[str, str],
+        names: Mapping[str, str | tuple[str, ...]],
         environment: Mapping[str, str] | None = None,
         timeout: float = 60.0,
     ) -> subprocess.CompletedProcess:
-        """`names`: the addresses that names have for this program; all others are unknown to it."""
+        """`names`: the address or addresses that names have for this program; all others are unknown to it."""
         hosts = self.folder / "hosts"
-        hosts.write_text("".join(f"{address} {name}\n" for name, address in names.items()))
+        each = {name: (value,) if isinstance(value, str) else value for name, value in names.items()}
+        hosts.write_text("".join(f"{address} {name}\n" for name, values in each.items() for address in values))
         enter = ["nsenter", f"--net=/proc/{self.daemon.pid}/ns/net"]
         if not self.is_root:
             enter += [f"--user=/proc/{self.daemon.pid}/ns/user", "--preserve-credentials"]
