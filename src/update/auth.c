@@ -123,6 +123,7 @@ static void prepare(const struct proof *proof, struct prepared_proof *ret)
 {
     ret->proof = proof;
     ret->source[0] = '\0';
+    ret->readings = 0;
     if (proof->source.family != ADDRESS_NONE) {
         address_print(&proof->source, ret->source);
     }

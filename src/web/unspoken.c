@@ -13,10 +13,9 @@ enum meaning {
     MEANS_HOST,    /* harmless where it is empty */
     MEANS_ADDRESS, /* the same */
     MEANS_RECORD,  /* never harmless: an empty TXT is a TXT as well */
-    MEANINGS,
 };
 
-static const char *const reasons[MEANINGS] = {
+static const char *const reasons[] = {
     [MEANS_SWITCH] =
         "a parameter asks for something that this server does not do (a deletion, going offline, a trial); "
         "leave it out",
@@ -157,8 +156,7 @@ static bool is_harmless(enum meaning meaning, const char *value)
     case MEANS_ACTION: return is_update(value);
     case MEANS_HOST:
     case MEANS_ADDRESS: return value[0] == '\0';
-    case MEANS_RECORD:
-    case MEANINGS: break;
+    case MEANS_RECORD: break;
     }
     return false;
 }
