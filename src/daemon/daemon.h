@@ -18,6 +18,7 @@
 #include "update/replay.h"
 #include "update/update.h"
 #include "web/admin.h"
+#include "web/connections.h"
 #include "web/ratelimit.h"
 #include "web/server.h"
 #include "web/tls.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct tls *tls;
     struct ratelimit *reads;
     struct ratelimit *failures;
+    struct logins *logins;
     struct replay *replay;
     struct log_limit *log_limit;
     struct updater updater;

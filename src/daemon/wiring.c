@@ -18,12 +18,15 @@
 #define TROUBLE_MS (5 * 60 * 1000)
 #define CERTIFICATE_WARNING_S (7 * 86400)
 #define LIMIT_SOURCES 65536
+#define LOGINS_MAX 16384 /* addresses that are preferred while all connections are in use */
 #define SOCKETS_MAX 16
 #define NONCES_PER_HOST 256 /* in ten minutes: one request every two seconds */
 #define NONCES_MAX 1000000
 #define LINGER_MS 2000 /* for answers to go out at the end */
-/* Files besides connections: state, logs, curl, epoll and so on. */
-#define SPARE_FILES 256
+/* Files besides limits.connections: state, logs, curl, epoll and so on, the admin listener's connections, and those of
+ * both servers that are about to be closed. */
+#define ADMIN_CONNECTIONS 64
+#define SPARE_FILES (256 + ADMIN_CONNECTIONS + 2 * CONNECTIONS_SPARE)
 
 static const struct metric_row updates_row = {
     .name = "ddns53_updates_total",
@@ -246,11 +249,13 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
 
     daemon->reads = ratelimit_new(settings->reads_per_minute, LIMIT_SOURCES);
     daemon->failures = ratelimit_new(settings->auth_failures_per_minute, LIMIT_SOURCES);
+    daemon->logins = logins_new(LOGINS_MAX);
     daemon->replay = replay_new(clock_realtime_s(clock_system()), NONCES_PER_HOST, NONCES_MAX);
     daemon->log_limit = log_limit_new();
     daemon->tls = tls_new();
-    if (!daemon->log_limit || !daemon->replay || !daemon->reads || !daemon->failures || !daemon->tls ||
-        process_metrics_add(daemon->metrics) < 0 || metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
+    if (!daemon->log_limit || !daemon->replay || !daemon->reads || !daemon->failures || !daemon->logins ||
+        !daemon->tls || process_metrics_add(daemon->metrics) < 0 ||
+        metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
         return -ENOMEM;
     }
     daemon->updater = (struct updater){daemon->records, daemon->changes, clock_system(),
@@ -262,9 +267,13 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
         .failures = daemon->failures,
         .replay = daemon->replay,
         .log_limit = daemon->log_limit,
+        .logins = daemon->logins,
         .clock = clock_system(),
         .requests = metrics_family(daemon->metrics, &requests_row),
         .request_seconds = metrics_family(daemon->metrics, &request_seconds_row),
+        .connections_open = metrics_family(daemon->metrics, &connections_open_row),
+        .connections_refused = metrics_family(daemon->metrics, &connections_refused_row),
+        .connections_closed = metrics_family(daemon->metrics, &connections_closed_row),
     };
     daemon->admin = (struct admin){daemon->metrics, report_trouble, daemon};
     admin_init(&daemon->admin);
@@ -301,7 +310,7 @@ static int start_servers(struct daemon *daemon, struct buffer *message)
         .sockets = sockets,
         .socket_count = service_manager_sockets("admin", 0, sockets, ELEMENTS(sockets)),
         .threads = 1,
-        .connections = 64,
+        .connections = ADMIN_CONNECTIONS,
         .request_ms = settings->request_s * 1000,
         .find = admin_route_find,
     };
@@ -392,6 +401,7 @@ void daemon_done(struct daemon *daemon)
     tls_free(daemon->tls);
     ratelimit_free(daemon->reads);
     ratelimit_free(daemon->failures);
+    logins_free(daemon->logins);
     replay_free(daemon->replay);
     log_limit_flush(daemon->log_limit);
     log_limit_free(daemon->log_limit);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
+#include "web/logins.h"
 #include "web/ratelimit.h"
 
 bool access_may_read(const struct request *request, uint32_t *ret_retry_after_s)
@@ -33,4 +34,11 @@ void access_failed(const struct request *request, const char *dialect)
         address_print(&request->source, source);
     }
     log_event(LOG_LEVEL_NOTICE, "auth_failure", "dialect", dialect, "source", source, NULL);
+}
+
+void access_succeeded(const struct request *request)
+{
+    const struct service *service = request->service;
+
+    logins_note(service->logins, &request->source, clock_monotonic_ms(service->clock));
 }

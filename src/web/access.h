@@ -1,6 +1,5 @@
 /*
- * What every dialect asks before and after it looks at credentials: may this source try again, and count that it
- * failed. Logs `event=auth_failure` for fail2ban. Any worker thread.
+ * What every dialect asks before and after it looks at credentials: may this source try again, and how it went. Logs `event=auth_failure` for fail2ban. Any worker thread.
  */
 #ifndef DDNS53_WEB_ACCESS_H
 #define DDNS53_WEB_ACCESS_H
@@ -16,5 +15,7 @@ bool access_may_read(const struct request *request, uint32_t *ret_retry_after_s)
 bool access_may_try(const struct request *request, uint32_t *ret_retry_after_s);
 /* Credentials that fit no host. */
 void access_failed(const struct request *request, const char *dialect);
+/* Credentials that fit: while all connections are in use, this source is preferred to strangers. */
+void access_succeeded(const struct request *request);
 
 #endif

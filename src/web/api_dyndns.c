@@ -416,6 +416,7 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         refuse_credentials(job);
         update_free(update);
     } else {
+        access_succeeded(job->request);
         job->asked = NULL;
         update_run(update, answer_outcome, TAKE_PTR(job));
     }

@@ -150,6 +150,7 @@ void api_secret(struct request *request)
     };
     const struct host *host = find_host(request, hosts, &proof, params.values[HOSTNAME], record_type_of(&address));
     if (host) {
+        access_succeeded(request);
         set_address(request, host, &address,
                     update_new(request->service->updater, DIALECT, hosts, &request->source, AUTH_SECRET));
     }

@@ -1,7 +1,8 @@
 /*
- * The open connections of a server: how many there are, from where, and until when each may take to send its request.
- * One table over all listeners; a lock of its own; any thread. Knows sockets only by number: who opens and closes them
- * says so here first and last.
+ * The open connections of a server: who may open one, who has to make room for that (web/admission.h has the rules), and
+ * until when each may take to send its request. Counts, and logs once a minute, what each limit did. One table over all
+ * listeners; a lock of its own; any thread. Sockets belong to the caller, and are only ever shut down here: call
+ * connections_open before, and connections_close after, everything else, and before the socket is closed.
  */
 #ifndef DDNS53_WEB_CONNECTIONS_H
 #define DDNS53_WEB_CONNECTIONS_H
@@ -12,28 +13,55 @@
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "web/admission.h"
+#include "web/logins.h"
 
 struct connections;
 struct connection;
 
-/* limit_per_address (IPv4 address or IPv6 /64) 0: no limit. NULL: no memory. */
-struct connections *connections_new(uint32_t limit, uint32_t limit_per_address);
+/* So many more sockets than the limit says may be open at a moment: those that were shut down and are about to be
+ * closed. */
+#define CONNECTIONS_SPARE ADMISSION_LEAVING_MAX
+
+/* All pointers are borrowed, and live longer than the connections. */
+struct connections_options {
+    const char *server;   /* "api", "admin": for the log and the metrics */
+    uint32_t limit;       /* limits.connections */
+    uint32_t per_address; /* limits.connections_per_address; 0: no limit */
+    const struct clock *clock;
+    struct logins *logins;  /* NULL: nobody is known */
+    struct metric *open;    /* connections_open_row; NULL in tests, as the two below */
+    struct metric *refused; /* connections_refused_row */
+    struct metric *closed;  /* connections_closed_row */
+};
+
+extern const struct metric_row connections_open_row;    /* ddns53_connections{server} */
+extern const struct metric_row connections_refused_row; /* ddns53_connections_refused_total{server,limit} */
+extern const struct metric_row connections_closed_row;  /* ddns53_connections_closed_total{server,limit} */
+
+/* NULL: no memory. */
+struct connections *connections_new(const struct connections_options *options);
 void connections_free(struct connections *connections); /* all must have been closed */
 DEFINE_CLEANUP(struct connections *, connections_free)
 
-/* May one more come from that peer? Counts nothing: several that are asked about in the same moment may all come in.
- * `exempt`: a proxy of ours or a unix socket, which stands for many clients. */
-enum admission { ADMITTED, TOO_MANY, TOO_MANY_OF_ADDRESS };
-enum admission connections_admit(struct connections *connections, const struct address *peer, bool exempt);
+/* May that peer open one more? Asked before the connection costs anything. `is_exempt`: a proxy of ours or a unix
+ * socket, which stands for many clients. */
+bool connections_admit(struct connections *connections, const struct address *peer, bool is_exempt);
 
-/* Counts it. `fd` is shut down at deadline_ms. NULL: no memory. */
-struct connection *connections_open(struct connections *connections, const struct address *peer, int fd,
+/* Counts it, and shuts down the socket of whoever has to make room. `fd` itself is shut down at deadline_ms.
+ * NULL: no memory. */
+struct connection *connections_open(struct connections *connections, const struct address *peer, bool is_exempt, int fd,
                                     int64_t deadline_ms);
 /* Before `fd` is closed. Frees it. */
 void connections_close(struct connections *connections, struct connection *connection);
 
-/* When its request must be complete; INT64_MAX: it is. */
-void connection_set_deadline(struct connection *connection, int64_t deadline_ms);
+/* Its request is complete; from now on it takes as long as the answer takes. */
+void connections_request_complete(struct connections *connections, struct connection *connection);
+/* The request is over, answered or not; the next must be complete by deadline_ms. */
+void connections_request_over(struct connections *connections, struct connection *connection, int64_t deadline_ms);
+
 const struct address *connection_peer(const struct connection *connection); /* family NONE: a unix socket */
 int connection_fd(const struct connection *connection);
 
@@ -45,6 +73,7 @@ void *connection_userdata(const struct connection *connection);
  * Returns how many. */
 size_t connections_reap(struct connections *connections, int64_t now_ms);
 
+/* All that have been opened and not closed, also those that were shut down. */
 size_t connections_count(const struct connections *connections);
 
 #endif

@@ -266,7 +266,11 @@ static const struct host *authenticate(struct request *request, const struct que
             "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
         return NULL;
     }
-    return proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host) ? NULL : host;
+    if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host)) {
+        return NULL;
+    }
+    access_succeeded(request);
+    return host;
 }
 
 /* A PowerShell client of the API's version 2 (route53-ddns-client-lite.ps1 of 2020-05) cuts the address out of mode=get's

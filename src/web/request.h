@@ -20,6 +20,7 @@ struct updater;
 struct replay;
 struct ratelimit;
 struct log_limit;
+struct logins;
 
 /* What the handlers work with; made once by main, lives longer than the server. */
 struct service {
@@ -29,9 +30,13 @@ struct service {
     struct ratelimit *reads;     /* limits.reads_per_minute */
     struct ratelimit *failures;  /* limits.auth_failures_per_minute */
     struct log_limit *log_limit; /* of lines that strangers cause; NULL in tests */
+    struct logins *logins;       /* addresses that logged in lately; NULL in tests */
     const struct clock *clock;
     struct metric *requests;        /* ddns53_requests_total{dialect,result}; NULL in tests */
     struct metric *request_seconds; /* ddns53_request_seconds{dialect} */
+    struct metric *connections_open;
+    struct metric *connections_refused;
+    struct metric *connections_closed;
 };
 
 enum request_method { REQUEST_GET, REQUEST_POST };

@@ -22,7 +22,6 @@
  * Cache-Control. */
 #define CONNECTION_MEMORY_BYTES ((size_t)32 * 1024)
 #define THREADS_MAX 256
-#define LIMIT_LOG_MS 60000
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
 
 struct workers {
@@ -34,12 +33,10 @@ struct server {
     struct exchanges exchanges;
     struct connections *connections;
     const struct service *service;
-    uint32_t limit;
     struct listener *listeners;
     size_t listener_count;   /* open ones */
     struct workers *workers; /* one per listener */
     size_t workers_count;    /* running ones */
-    _Atomic int64_t limit_logged_ms;
 };
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -79,19 +76,6 @@ static bool is_trusted(const struct server *server, const struct address *peer)
     return false;
 }
 
-/* Once a minute, since whoever fills the table would else fill the log. */
-static void log_limit(struct server *server)
-{
-    int64_t now_ms = clock_monotonic_ms(server->service->clock);
-    int64_t logged_ms = atomic_load(&server->limit_logged_ms);
-
-    if (now_ms - logged_ms >= LIMIT_LOG_MS &&
-        atomic_compare_exchange_strong(&server->limit_logged_ms, &logged_ms, now_ms)) {
-        log_warning("connection_limit", "%u connections are open, and no more are accepted; raise limits.connections",
-                    server->limit);
-    }
-}
-
 static enum MHD_Result accept_policy(void *userdata, const struct sockaddr *sockaddr, socklen_t length)
 {
     struct server *server = userdata;
@@ -102,12 +86,7 @@ static enum MHD_Result accept_policy(void *userdata, const struct sockaddr *sock
         return MHD_NO;
     }
     peer_of(sockaddr, &peer);
-    switch (connections_admit(server->connections, &peer, false)) {
-    case ADMITTED: return MHD_YES;
-    case TOO_MANY: log_limit(server); return MHD_NO;
-    case TOO_MANY_OF_ADDRESS: break;
-    }
-    return is_trusted(server, &peer) ? MHD_YES : MHD_NO;
+    return connections_admit(server->connections, &peer, is_trusted(server, &peer)) ? MHD_YES : MHD_NO;
 }
 
 /* Closing a socket with unread input resets the connection, and the client may lose the answer. */
@@ -145,7 +124,7 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
     if (info == NULL) {
         return;
     }
-    *context = connections_open(server->connections, &peer, info->connect_fd,
+    *context = connections_open(server->connections, &peer, is_trusted(server, &peer), info->connect_fd,
                                 clock_monotonic_ms(server->service->clock) + server->exchanges.request_ms);
     if (*context == NULL) {
         (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
@@ -183,7 +162,8 @@ static struct MHD_Daemon *start_daemon(struct server *server, const struct serve
     items[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     /* The limit is divided among the workers, who do not get equal shares of connections: it only has to be out of the
      * way of ours. */
-    unsigned limit = options->connections > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : options->connections * threads;
+    unsigned open = options->connections + CONNECTIONS_SPARE;
+    unsigned limit = open > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : open * threads;
     /* Not MHD_OPTION_STRICT_FOR_CLIENT: what that refuses is refused in server_check, and answered properly. */
     return MHD_start_daemon(flags, 0, accept_policy, server, exchange_go_on, &server->exchanges, /**/
                             MHD_OPTION_EXTERNAL_LOGGER, log_library, server,                     /**/
@@ -247,8 +227,16 @@ static struct server *server_new(const struct service *service, const struct ser
         return NULL;
     }
     server->service = service;
-    server->limit = options->connections;
-    server->connections = connections_new(options->connections, options->connections_per_address);
+    server->connections = connections_new(&(struct connections_options){
+        .server = options->what,
+        .limit = options->connections,
+        .per_address = options->connections_per_address,
+        .clock = service->clock,
+        .logins = service->logins,
+        .open = service->connections_open,
+        .refused = service->connections_refused,
+        .closed = service->connections_closed,
+    });
     server->listeners = calloc(count, sizeof(*server->listeners));
     server->workers = calloc(count, sizeof(*server->workers));
     server->exchanges = (struct exchanges){.service = service,
@@ -257,7 +245,6 @@ static struct server *server_new(const struct service *service, const struct ser
                                            .request_ms = options->request_ms,
                                            .connections = server->connections};
     exchanges_init(&server->exchanges);
-    atomic_init(&server->limit_logged_ms, clock_monotonic_ms(service->clock) - LIMIT_LOG_MS);
     if (server->connections == NULL || server->listeners == NULL || server->workers == NULL) {
         server_free(server, 0);
         return NULL;

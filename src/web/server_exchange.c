@@ -300,7 +300,7 @@ static void begin_answering(struct exchange *exchange)
 
     exchange->phase = EXCHANGE_HANDED;
     exchange->request.started_ms = now_ms(exchanges);
-    connection_set_deadline(exchange->connection, INT64_MAX);
+    connections_request_complete(exchanges->connections, exchange->connection);
     atomic_fetch_add(&exchanges->pending, 1);
     pthread_mutex_lock(&exchanges->lock);
     exchanges->unsent++;
@@ -419,7 +419,7 @@ void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, en
     if (exchange->response != NULL) {
         MHD_destroy_response(exchange->response);
     }
-    connection_set_deadline(exchange->connection, now_ms(exchanges) + exchanges->request_ms);
+    connections_request_over(exchanges->connections, exchange->connection, now_ms(exchanges) + exchanges->request_ms);
     connection_set_userdata(exchange->connection, NULL);
     bool was_handed = exchange->phase == EXCHANGE_HANDED;
     exchange_free(exchange);

@@ -41,3 +41,12 @@ def test_lone(tmp_path: Path) -> None:
     table, figures = run_benchmark(tmp_path, "lone", "--updates", "2", "--storm-records", "900")
     assert table.startswith("lone: 2 single updates")
     assert len(figures["quiet_added_ms"]) == len(figures["storm_added_ms"]) == 2
+
+
+def test_flood(tmp_path: Path) -> None:
+    table, figures = run_benchmark(
+        tmp_path, "flood", "--addresses", "20", "--each", "20", "--connections", "200", "--seconds", "2"
+    )
+    assert table.startswith("flood: 20 addresses x 20 silent connections")
+    assert figures["stranger"]["asked"] >= figures["stranger"]["served"] > 0
+    assert figures["flood"]["opened"] > 200

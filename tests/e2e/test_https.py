@@ -341,16 +341,19 @@ def test_connections_per_address(daemon):
 
 
 def test_connections_in_all(daemon):
+    """Past the limit who came last is refused, as long as nobody has waited for long; see also test_flood.py."""
     d = daemon(settings={"limits": {"connections": 4, "request_s": 60}})
-    kept = [d.connect(f"127.0.0.{number}") for number in range(5, 9)]
+    kept = [d.connect(f"127.0.{number}.1") for number in range(5, 9)]
+    for connection in kept:  # one that is accepted has seconds to send its request
+        connection.sendall(GET[:-2])
     with pytest.raises(OSError):
-        with d.connect("127.0.0.20") as refused:
+        with d.connect("127.0.20.1") as refused:
             refused.sendall(GET)
             receive(refused)
             pytest.fail("a fifth connection was served")
     assert d.healthz().status == 200  # the admin listener has its own
     kept.pop().close()
-    until_served(d, "127.0.0.20")
+    until_served(d, "127.0.20.1")
     for connection in kept:
         connection.close()
 
