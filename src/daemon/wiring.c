@@ -250,7 +250,7 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->reads = ratelimit_new(settings->reads_per_minute, LIMIT_SOURCES);
     daemon->failures = ratelimit_new(settings->auth_failures_per_minute, LIMIT_SOURCES);
     daemon->logins = logins_new(LOGINS_MAX);
-    daemon->replay = replay_new(clock_realtime_s(clock_system()), NONCES_PER_HOST, NONCES_MAX);
+    daemon->replay = replay_new(clock_system(), NONCES_PER_HOST, NONCES_MAX);
     daemon->log_limit = log_limit_new();
     daemon->tls = tls_new();
     if (!daemon->log_limit || !daemon->replay || !daemon->reads || !daemon->failures || !daemon->logins ||

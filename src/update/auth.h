@@ -28,6 +28,7 @@ struct proof {
     const char *mode;
     const char *address_sent; /* internalIp as sent; NULL: the source address as text */
     const char *time_sent;
+    int64_t time_s; /* the same as a number; for update/replay.h */
     const char *nonce;
 
     /* AUTH_SECRET, AUTH_BASIC */

@@ -164,6 +164,13 @@ static bool nonce_is_valid(const char *nonce)
     return nonce[length] == '\0' && length >= 16 && length <= 64;
 }
 
+static void refuse_stale(struct request *request, const struct query *query)
+{
+    query_refuse(request, query->dialect, 401, "stale",
+                 "the time is more than 300 seconds from the server's, or from before it started; set the clock and "
+                 "sign anew");
+}
+
 /* Time, nonce and signature; false: answered. */
 static bool read_signature(struct request *request, const struct query *query, struct proof *proof)
 {
@@ -190,11 +197,9 @@ static bool read_signature(struct request *request, const struct query *query, s
             "the nonce is missing or not 16 to 64 letters, digits, _ or -; make a new random one for each request");
         return false;
     }
-    if (replay_check_time(request->service->replay, (int64_t)signed_s, clock_realtime_s(request->service->clock)) !=
-        REPLAY_NEW) {
-        query_refuse(request, query->dialect, 401, "stale",
-                     "the time is more than 300 seconds from the server's, or from before it started; set the clock "
-                     "and sign anew");
+    proof->time_s = (int64_t)signed_s;
+    if (replay_check_time(request->service->replay, proof->time_s) != REPLAY_NEW) {
+        refuse_stale(request, query);
         return false;
     }
     return true;
@@ -231,16 +236,15 @@ static bool read_proof(struct request *request, const struct query *query, struc
 }
 
 /* The request is signed by that host: has its nonce been used? False: answered. */
-static bool use_nonce(struct request *request, const struct query *query, const struct host *host)
+static bool use_nonce(struct request *request, const struct query *query, const struct host *host, int64_t signed_s)
 {
-    switch (
-        replay_use(request->service->replay, host->hostname, query->nonce, clock_realtime_s(request->service->clock))) {
+    switch (replay_use(request->service->replay, host->hostname, query->nonce, signed_s)) {
     case REPLAY_NEW: return true;
     case REPLAY_SEEN:
         query_refuse(request, query->dialect, 409, "replay",
                      "this nonce was used before; make a new one for each request");
         return false;
-    case REPLAY_STALE:
+    case REPLAY_STALE: refuse_stale(request, query); return false;
     case REPLAY_HOST_FULL:
     case REPLAY_FULL: break;
     }
@@ -266,7 +270,7 @@ static const struct host *authenticate(struct request *request, const struct que
             "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
         return NULL;
     }
-    if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host)) {
+    if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host, proof->time_s)) {
         return NULL;
     }
     access_succeeded(request);
