@@ -217,8 +217,10 @@ static void begin_to_wait(struct admission *admission, struct seat *seat, enum s
     admission->fresh += state == SEAT_FRESH;
     for (size_t i = 0; i < NETWORKS_MAX && seat->networks[i]; i++) {
         list_append(&seat->networks[i]->waiting[state], &seat->links[i]);
+        if (i == 0) {
+            weigh(admission, seat->networks[i], state, true);
+        }
     }
-    weigh(admission, seat->networks[0], state, true);
 }
 
 /* Does nothing to a seat that does not wait. */
@@ -236,8 +238,10 @@ static void end_to_wait(struct admission *admission, struct seat *seat)
     admission->fresh -= state == SEAT_FRESH;
     for (size_t i = 0; i < NETWORKS_MAX && seat->networks[i]; i++) {
         list_remove(&seat->networks[i]->waiting[state], &seat->links[i]);
+        if (i == 0) {
+            weigh(admission, seat->networks[i], state, false);
+        }
     }
-    weigh(admission, seat->networks[0], state, false);
 }
 
 /* Who has waited longest, fresh ones first unless they have only just come; NULL: nobody waits. */

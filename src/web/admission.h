@@ -60,12 +60,12 @@ DEFINE_CLEANUP(struct admission *, admission_free)
 
 /* May that visitor enter? Changes nothing. Past several rules at once, one decision follows another: displace, and ask
  * again. */
-struct decision admission_ask(const struct admission *admission, const struct visitor *visitor, int64_t now_ms);
+struct decision admission_ask(const struct admission *admission, const struct visitor *who, int64_t now_ms);
 /* The seat counts no more, and waits for admission_leave. */
 void admission_displace(struct admission *admission, struct seat *seat);
 
 /* Takes a fresh seat, whatever admission_ask would say. `owner` is handed back by seat_owner. NULL: no memory. */
-struct seat *admission_enter(struct admission *admission, const struct visitor *visitor, int64_t now_ms, void *owner);
+struct seat *admission_enter(struct admission *admission, const struct visitor *who, int64_t now_ms, void *owner);
 void admission_leave(struct admission *admission, struct seat *seat); /* frees it */
 void *seat_owner(const struct seat *seat);
 

@@ -82,10 +82,8 @@ static void link_newest(struct logins *logins, struct login *login)
     logins->newest = login;
 }
 
-static void forget_oldest(struct logins *logins)
+static void forget(struct logins *logins, struct login *login)
 {
-    struct login *login = logins->oldest;
-
     unlink_login(logins, login);
     (void)table_remove(logins->by_address, &login->address, sizeof(login->address));
     free(login);
@@ -121,8 +119,9 @@ static void note(struct logins *logins, const struct address *key, int64_t now_m
     }
     login->at_ms = now_ms;
     link_newest(logins, login);
-    while (table_count(logins->by_address) > logins->addresses_max || now_ms - logins->oldest->at_ms > LOGINS_KEPT_MS) {
-        forget_oldest(logins);
+    while (logins->oldest && (table_count(logins->by_address) > logins->addresses_max ||
+                              now_ms - logins->oldest->at_ms > LOGINS_KEPT_MS)) {
+        forget(logins, logins->oldest);
     }
 }
 
