@@ -162,6 +162,51 @@ void hmac_sha256(const void *key, size_t key_length, const struct bytes *parts, 
     wipe(&state, sizeof(state));
 }
 
+/* ---- the same work for secrets of any length ---- */
+
+#define SHA256_BLOCK_SIZE 64
+
+/* The message, a bit and 8 bytes for its length, in whole blocks (FIPS 180-4 section 5.1.1). */
+static size_t blocks_of(size_t length)
+{
+    return (length + 1 + 8 + SHA256_BLOCK_SIZE - 1) / SHA256_BLOCK_SIZE;
+}
+
+/* A key that is longer than a block is hashed first (RFC 2104 section 2). */
+static size_t blocks_of_key(size_t length)
+{
+    return length > SHA256_BLOCK_SIZE ? blocks_of(length) : 0;
+}
+
+static void work_off(size_t done, size_t wanted)
+{
+    static const uint8_t block[SHA256_BLOCK_SIZE];
+    crypto_hash_sha256_state state;
+
+    crypto_hash_sha256_init(&state);
+    for (; done < wanted; done++) {
+        crypto_hash_sha256_update(&state, block, sizeof(block));
+    }
+}
+
+void sha256_even(const struct bytes *parts, size_t count, size_t longest, uint8_t ret_digest[SHA256_SIZE])
+{
+    size_t before = 0;
+
+    for (size_t i = 0; i + 1 < count; i++) {
+        before += parts[i].length;
+    }
+    sha256(parts, count, ret_digest);
+    work_off(blocks_of(before + parts[count - 1].length), blocks_of(before + longest));
+}
+
+void hmac_sha256_even(const void *key, size_t key_length, size_t longest, const struct bytes *parts, size_t count,
+                      uint8_t ret_digest[SHA256_SIZE])
+{
+    hmac_sha256(key, key_length, parts, count, ret_digest);
+    work_off(blocks_of_key(key_length), blocks_of_key(longest));
+}
+
 bool constant_time_equal(const void *a, const void *b, size_t length)
 {
     return sodium_memcmp(a, b, length) == 0;

@@ -43,6 +43,11 @@ struct bytes {
 void sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_SIZE]);
 void hmac_sha256(const void *key, size_t key_length, const struct bytes *parts, size_t count,
                  uint8_t ret_digest[SHA256_SIZE]);
+/* The same, with the work that a last part (sha256_even) or a key (hmac_sha256_even) of `longest` bytes would take, so
+ * that the time does not tell how long that one is. A longer one takes its own. */
+void sha256_even(const struct bytes *parts, size_t count, size_t longest, uint8_t ret_digest[SHA256_SIZE]);
+void hmac_sha256_even(const void *key, size_t key_length, size_t longest, const struct bytes *parts, size_t count,
+                      uint8_t ret_digest[SHA256_SIZE]);
 /* Both of `length` bytes; constant time. */
 bool constant_time_equal(const void *a, const void *b, size_t length);
 void wipe(void *bytes, size_t length);

@@ -1,6 +1,7 @@
 #include "config/hosts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct hosts {
     struct host *rows; /* file order; never moves */
     size_t count;
     size_t record_count;
+    size_t longest_secret;
     struct table *by_name;     /* -> the first struct host of that name */
     struct table *by_secret;   /* -> struct secret_group */
     struct arena arena;        /* texts and groups */
@@ -82,6 +84,9 @@ static int add_to_group(struct hosts *hosts, struct host_secret *host_secret, st
         host_secret->secret = group->secret;
     } else if (*secret != NULL) {
         host_secret->secret = group->secret; /* the draft's own copy goes with it */
+    }
+    if (host_secret->secret != NULL && secret_length(host_secret->secret) > hosts->longest_secret) {
+        hosts->longest_secret = secret_length(host_secret->secret);
     }
     group->capacity++;
     return 0;
@@ -258,6 +263,28 @@ static int link_rows(struct hosts *hosts)
     return 0;
 }
 
+/* All that follow a router are set in one update with it. */
+static void check_followers(const struct building *building)
+{
+    for (size_t i = 0; i < building->list->count; i++) {
+        const struct host *host = &building->hosts->rows[i];
+        const struct yaml_node *node = building->list->items[i];
+        uint32_t set = 0;
+        if (host->follower_count <= HOST_FOLLOWERS_MAX) {
+            continue;
+        }
+        for (uint32_t j = 0; j < host->follower_count; j++) {
+            set += host->followers[j]->lock_record ? 0 : 1;
+        }
+        if (set > HOST_FOLLOWERS_MAX) {
+            problems_add(building->file->problems, node->line, node->column,
+                         "hostname: %s has %" PRIu32 " followers, and at most %d fit into one update; let some follow "
+                         "another router, or set lock_record for them",
+                         host->hostname, set, HOST_FOLLOWERS_MAX);
+        }
+    }
+}
+
 static int build(struct building *building)
 {
     struct hosts *hosts = building->hosts;
@@ -273,7 +300,11 @@ static int build(struct building *building)
         return r;
     }
     find_routers(building);
-    return link_rows(hosts);
+    r = link_rows(hosts);
+    if (r == 0) {
+        check_followers(building);
+    }
+    return r;
 }
 
 /* ---- loading ---- */
@@ -421,6 +452,11 @@ size_t hosts_count(const struct hosts *hosts)
 const struct host *hosts_at(const struct hosts *hosts, size_t index)
 {
     return &hosts->rows[index];
+}
+
+size_t hosts_longest_secret(const struct hosts *hosts)
+{
+    return hosts->longest_secret;
 }
 
 size_t hosts_record_count(const struct hosts *hosts)

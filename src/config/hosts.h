@@ -15,6 +15,11 @@
 enum record_type { RECORD_A = 0, RECORD_AAAA = 1 };
 #define RECORD_TYPE_COUNT 2
 
+#define HOST_SECRET_MAX_BYTES 256
+/* What one update sets at most, and how many followers that leaves a router: those with lock_record do not count. */
+#define UPDATE_RECORDS_MAX 4096
+#define HOST_FOLLOWERS_MAX (UPDATE_RECORDS_MAX - RECORD_TYPE_COUNT)
+
 static inline enum record_type record_type_of(const struct address *address)
 {
     return address->family == ADDRESS_IPV6 ? RECORD_AAAA : RECORD_A;
@@ -73,6 +78,9 @@ DEFINE_CLEANUP(struct hosts *, hosts_unref)
 size_t hosts_count(const struct hosts *hosts);
 const struct host *hosts_at(const struct hosts *hosts, size_t index); /* file order */
 size_t hosts_record_count(const struct hosts *hosts);                 /* (hostname, type) pairs */
+
+/* Bytes of the longest secret that is known itself; for update/auth, whose work must not depend on one host's. */
+size_t hosts_longest_secret(const struct hosts *hosts);
 
 /* First row for that name (follow next_same_name for others), NULL: none. `hostname` normalised. */
 const struct host *hosts_find(const struct hosts *hosts, const char *hostname);

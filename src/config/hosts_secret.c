@@ -9,7 +9,6 @@
 #include "config/value.h"
 
 #define DAY_S 86400
-#define SECRET_MAX_LENGTH 4096 /* as secret_read_file has it */
 
 /* No text of a secret gets into a message. */
 static int read_secret_text(const struct host_file *file, const char *key, const struct yaml_node *node,
@@ -26,9 +25,9 @@ static int read_secret_text(const struct host_file *file, const char *key, const
                      SECRET_GOOD_LENGTH);
         return -EINVAL;
     }
-    if (node->length > SECRET_MAX_LENGTH) {
+    if (node->length > HOST_SECRET_MAX_BYTES) {
         problems_add(file->problems, node->line, node->column, "%s: is longer than %d bytes, shorten it", key,
-                     SECRET_MAX_LENGTH);
+                     HOST_SECRET_MAX_BYTES);
         return -EINVAL;
     }
     struct secret *secret = secret_new(text, node->length);
@@ -59,6 +58,21 @@ static int check_secret_file(const struct host_file *file, const char *path, con
     return 0;
 }
 
+static int read_short_secret(const char *path, struct secret **ret_secret)
+{
+    _cleanup_(secret_freep) struct secret *secret = NULL;
+
+    int r = secret_read_file(path, &secret);
+    if (r < 0) {
+        return r;
+    }
+    if (secret_length(secret) > HOST_SECRET_MAX_BYTES) {
+        return -EFBIG;
+    }
+    *ret_secret = TAKE_PTR(secret);
+    return 0;
+}
+
 static int read_secret_file(const struct host_file *file, const char *key, const struct yaml_node *node,
                             struct secret **ret_secret)
 {
@@ -79,13 +93,13 @@ static int read_secret_file(const struct host_file *file, const char *key, const
     size_t problems_before = problems_count(file->problems);
     r = check_secret_file(file, path, node);
     if (r == 0) {
-        r = secret_read_file(path, ret_secret);
+        r = read_short_secret(path, ret_secret);
     }
     if (r == -ENOMEM || r == 0 || problems_count(file->problems) > problems_before) {
         return r;
     }
     const char *why = r == -EINVAL ? "its first line is empty or has a NUL in it, or it is no file"
-                                   : (r == -EFBIG ? "its first line is longer than 4096 bytes" : strerror(-r));
+                                   : (r == -EFBIG ? "its first line is longer than 256 bytes" : strerror(-r));
     problems_add(file->problems, node->line, node->column, "%s: cannot read the secret from %s: %s", key,
                  value_show(path).text, why);
     return -EINVAL;

@@ -73,39 +73,6 @@ static void spell(const char *hostname, struct spellings *ret)
     }
 }
 
-static bool hash_fits(const struct proof *proof, const struct spellings *spellings, const char *source,
-                      const struct candidate *candidate)
-{
-    unsigned fits = 0;
-
-    for (size_t i = 0; i < SPELLINGS; i++) {
-        uint8_t digest[SHA256_SIZE];
-        const struct bytes parts[] = {
-            {source, strlen(source)},
-            {spellings->text[i], spellings->length[i]},
-            {candidate->bytes, candidate->length},
-        };
-        sha256(parts, ELEMENTS(parts), digest);
-        fits |= (unsigned)constant_time_equal(digest, proof->digest, sizeof(digest));
-    }
-    return fits != 0;
-}
-
-static bool signature_fits(const struct proof *proof, const char *source, const struct candidate *candidate)
-{
-    const char *address = proof->address_sent ? proof->address_sent : source;
-    const char *fields[] = {"ddns53-1", proof->mode, proof->hostname_sent, address, proof->time_sent, proof->nonce};
-    struct bytes parts[2 * ELEMENTS(fields)];
-    uint8_t digest[SHA256_SIZE];
-
-    for (size_t i = 0; i < ELEMENTS(fields); i++) {
-        parts[2 * i] = (struct bytes){fields[i], strlen(fields[i])};
-        parts[2 * i + 1] = (struct bytes){"\n", 1};
-    }
-    hmac_sha256(candidate->bytes, candidate->length, parts, ELEMENTS(parts), digest);
-    return constant_time_equal(digest, proof->digest, sizeof(digest));
-}
-
 /* Of one secret that was sent. */
 #define READINGS 2
 
@@ -116,12 +83,51 @@ struct prepared_proof {
     char source[ADDRESS_TEXT_SIZE];
     const char *hashed_source;
     uint8_t secret_sha256[READINGS][SHA256_SIZE];
-    size_t readings; /* the client's own doing: it tells nothing of any host */
+    size_t readings;       /* the client's own doing: it tells nothing of any host */
+    size_t longest_secret; /* whose work each candidate takes */
 };
 
-static void prepare(const struct proof *proof, struct prepared_proof *ret)
+static bool hash_fits(const struct prepared_proof *prepared, const struct candidate *candidate)
 {
+    const struct proof *proof = prepared->proof;
+    const struct spellings *spellings = &prepared->spellings;
+    unsigned fits = 0;
+
+    for (size_t i = 0; i < SPELLINGS; i++) {
+        uint8_t digest[SHA256_SIZE];
+        const struct bytes parts[] = {
+            {prepared->hashed_source, strlen(prepared->hashed_source)},
+            {spellings->text[i], spellings->length[i]},
+            {candidate->bytes, candidate->length},
+        };
+        sha256_even(parts, ELEMENTS(parts), prepared->longest_secret, digest);
+        fits |= (unsigned)constant_time_equal(digest, proof->digest, sizeof(digest));
+    }
+    return fits != 0;
+}
+
+static bool signature_fits(const struct prepared_proof *prepared, const struct candidate *candidate)
+{
+    const struct proof *proof = prepared->proof;
+    const char *address = proof->address_sent ? proof->address_sent : prepared->source;
+    const char *fields[] = {"ddns53-1", proof->mode, proof->hostname_sent, address, proof->time_sent, proof->nonce};
+    struct bytes parts[2 * ELEMENTS(fields)];
+    uint8_t digest[SHA256_SIZE];
+
+    for (size_t i = 0; i < ELEMENTS(fields); i++) {
+        parts[2 * i] = (struct bytes){fields[i], strlen(fields[i])};
+        parts[2 * i + 1] = (struct bytes){"\n", 1};
+    }
+    hmac_sha256_even(candidate->bytes, candidate->length, prepared->longest_secret, parts, ELEMENTS(parts), digest);
+    return constant_time_equal(digest, proof->digest, sizeof(digest));
+}
+
+static void prepare(const struct hosts *hosts, const struct proof *proof, struct prepared_proof *ret)
+{
+    size_t longest = hosts_longest_secret(hosts);
+
     ret->proof = proof;
+    ret->longest_secret = longest > sizeof(dummy_secret) ? longest : sizeof(dummy_secret);
     ret->source[0] = '\0';
     ret->readings = 0;
     if (proof->source.family != ADDRESS_NONE) {
@@ -155,10 +161,8 @@ static bool fits(const struct prepared_proof *prepared, const struct candidate *
     bool fitting = false;
 
     switch (prepared->proof->scheme) {
-    case AUTH_HASH:
-        fitting = hash_fits(prepared->proof, &prepared->spellings, prepared->hashed_source, candidate);
-        break;
-    case AUTH_SIGNED: fitting = signature_fits(prepared->proof, prepared->source, candidate); break;
+    case AUTH_HASH: fitting = hash_fits(prepared, candidate); break;
+    case AUTH_SIGNED: fitting = signature_fits(prepared, candidate); break;
     case AUTH_SECRET:
     case AUTH_BASIC: fitting = secret_fits(prepared, candidate); break;
     }
@@ -172,7 +176,7 @@ const struct host *auth_host(const struct hosts *hosts, const struct proof *proo
     const struct host *found = NULL;
     struct prepared_proof prepared;
 
-    prepare(proof, &prepared);
+    prepare(hosts, proof, &prepared);
     for (size_t i = 0; i < ROWS_MAX; i++) {
         const struct candidate current = candidate_of(row, row ? &row->secret : NULL, proof->scheme, now_s);
         const struct candidate previous = candidate_of(row, row ? &row->previous : NULL, proof->scheme, now_s);
@@ -215,7 +219,7 @@ size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof
     struct prepared_proof prepared;
     size_t count = 0;
 
-    prepare(proof, &prepared);
+    prepare(hosts, proof, &prepared);
     for (size_t i = 0; i < prepared.readings && count == 0; i++) {
         count = hosts_of_reading(hosts, &prepared, i, now_s, ret_hosts, limit);
     }

@@ -1,6 +1,6 @@
 /*
  * Credentials -> the host they speak for. Every scheme costs the same work whether the host exists, allows the
- * scheme, or has another secret, and all comparisons are in constant time, so that an answer says nothing about
+ * scheme, or has another secret, however long, and all comparisons are in constant time, so that an answer says nothing about
  * which it was. Pure: no I/O, no locks; time is an argument.
  */
 #ifndef DDNS53_UPDATE_AUTH_H

@@ -8,8 +8,6 @@
 
 #include "base/log.h"
 
-#define ITEMS_MAX 4096
-
 struct update {
     const struct updater *updater;
     const char *dialect;
@@ -81,7 +79,7 @@ void update_free(struct update *update)
 
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower)
 {
-    if (update->count == ITEMS_MAX) {
+    if (update->count == UPDATE_RECORDS_MAX) {
         return -E2BIG;
     }
     if (update->count == update->capacity) {

@@ -59,7 +59,7 @@ struct update *update_new(const struct updater *updater, const char *dialect, st
 void update_free(struct update *update);
 DEFINE_CLEANUP(struct update *, update_free)
 
-/* `host` is of the update's table. -ENOMEM, -E2BIG (more than 4096 records). */
+/* `host` is of the update's table. -ENOMEM, -E2BIG (more than UPDATE_RECORDS_MAX). */
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower);
 size_t update_count(const struct update *update);
 const struct update_item *update_item(const struct update *update, size_t index);

@@ -5,9 +5,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "update/auth.h"
@@ -301,6 +303,75 @@ static void test_hosts_of_a_secret(void **state)
     assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 0);
 }
 
+/* ---- the same work for all ---- */
+
+#define BATCHES 400
+#define BATCH 8
+
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* What it costs at least, of many tries in turn, so that neither other load nor a changing clock rate counts. */
+static void measure(const struct hosts *table, const struct proof *proof, const char *const names[2],
+                    int64_t ret_least_ns[2])
+{
+    struct name hostnames[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(name_parse(names[i], strlen(names[i]), &hostnames[i], NULL), 0);
+        ret_least_ns[i] = INT64_MAX;
+    }
+    for (size_t i = 0; i < 2 * (size_t)BATCHES; i++) {
+        int64_t started_ns = cpu_ns();
+        for (int j = 0; j < BATCH; j++) {
+            assert_null(auth_host(table, proof, &hostnames[i % 2], RECORD_A, NOW_S));
+        }
+        int64_t took_ns = cpu_ns() - started_ns;
+        ret_least_ns[i % 2] = took_ns < ret_least_ns[i % 2] ? took_ns : ret_least_ns[i % 2];
+    }
+}
+
+static void test_time_tells_nothing_about_a_secret(void **state)
+{
+    static const char *const pairs[][2] = {{"none.example.com", "long.example.com"},
+                                           {"none.example.com", "short.example.com"}};
+    _cleanup_(problems_freep) struct problems *problems = problems_new("test.yaml");
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    _cleanup_(hosts_unrefp) struct hosts *table = NULL;
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    struct proof proofs[2] = {proof_of(AUTH_HASH, "198.18.7.9", "asked.example.com"),
+                              proof_of(AUTH_SIGNED, "198.18.7.9", "asked.example.com")};
+
+    (void)state;
+    proofs[1].mode = "set";
+    proofs[1].time_sent = "1790000000";
+    proofs[1].nonce = "0123456789abcdef";
+    buffer_printf(
+        &text,
+        "hosts:\n"
+        "  - {hostname: long.example.com, record_type: A, shared_secret: %0*d, auth: [hash, signed],\n"
+        "     previous_secret: 1%0*d, previous_secret_until: 2026-12-31}\n"
+        "  - {hostname: short.example.com, record_type: A, shared_secret: 0123456789, auth: [hash, signed]}\n",
+        HOST_SECRET_MAX_BYTES, 0, HOST_SECRET_MAX_BYTES - 1, 0);
+    assert_int_equal(
+        settings_load_text(settings_text, strlen(settings_text), "/nowhere/ddns53d.yaml", problems, &settings), 0);
+    assert_int_equal(hosts_load_text(buffer_text(&text), text.length, "/nowhere/h.yaml", settings, problems, &table),
+                     0);
+    for (size_t i = 0; i < ELEMENTS(pairs) * ELEMENTS(proofs); i++) {
+        int64_t least_ns[2];
+        measure(table, &proofs[i % 2], pairs[i / 2], least_ns);
+        double ratio = (double)least_ns[1] / (double)least_ns[0];
+        if (ratio < 0.9 || ratio > 1.1) {
+            fail_msg("%s costs %.2f times what %s does", pairs[i / 2][1], ratio, pairs[i / 2][0]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_hosts_of_a_secret),
         cmocka_unit_test(test_two_readings),
+        cmocka_unit_test(test_time_tells_nothing_about_a_secret),
     };
 
     return cmocka_run_group_tests(tests, load, unload);

@@ -359,6 +359,70 @@ static void every_problem_in_one_go(void **state)
     }
 }
 
+/* What cannot work in any update is refused: a router and its followers go to DNS in one. */
+static void too_many_followers(void **state)
+{
+    static const struct {
+        unsigned followers;
+        unsigned locked; /* of them, which are not set */
+        const char *problem;
+    } rows[] = {
+        {HOST_FOLLOWERS_MAX, 0, NULL},
+        {HOST_FOLLOWERS_MAX + 10, 10, NULL},
+        {HOST_FOLLOWERS_MAX + 1, 0,
+         "h.yaml:2:5: hostname: r.example.com. has 4095 followers, and at most 4094 fit into one update; let some "
+         "follow "
+         "another router, or set lock_record for them"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_(problems_freep) struct problems *problems = NULL;
+        _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+        buffer_append_text(&text,
+                           "hosts:\n  - {hostname: r.example.com, record_type: AAAA, shared_secret: " SECRET "}\n");
+        for (unsigned j = 0; j < rows[i].followers; j++) {
+            buffer_printf(&text, "  - {hostname: f%u.example.com, lock_record: %s, " FOLLOWER "}\n", j,
+                          j < rows[i].locked ? "true" : "false");
+        }
+        int r = load_at("/nowhere/h.yaml", buffer_text(&text), &problems, &hosts);
+        assert_int_equal(r, rows[i].problem ? -EINVAL : 0);
+        assert_int_equal(problems_count(problems), rows[i].problem ? 1 : 0);
+        if (rows[i].problem) {
+            assert_string_equal(problems_text(problems, 0), rows[i].problem);
+        }
+    }
+}
+
+/* Every key that a secret stands after, up to the longest one that is taken. */
+static void long_secrets(void **state)
+{
+    static const char *const keys[] = {
+        "shared_secret: ",
+        "shared_secret: 0123456789abcdef, previous_secret_until: 2026-12-31, previous_secret: ",
+    };
+    char secret[HOST_SECRET_MAX_BYTES + 2];
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ELEMENTS(keys); i++) {
+        _cleanup_(problems_freep) struct problems *problems = NULL;
+        _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+        bool is_too_long = i % 2 == 1;
+        memset(secret, 'x', sizeof(secret));
+        secret[HOST_SECRET_MAX_BYTES + (is_too_long ? 1 : 0)] = '\0';
+        buffer_printf(&text, "hosts: [{hostname: a.example.com, record_type: A, %s%s}]\n", keys[i / 2], secret);
+        assert_int_equal(load_at("/nowhere/h.yaml", buffer_text(&text), &problems, &hosts), is_too_long ? -EINVAL : 0);
+        if (is_too_long) {
+            assert_non_null(strstr(problems_text(problems, 0), "secret: is longer than 256 bytes, shorten it"));
+            assert_non_null(strstr(problems_text(problems, 0), "h.yaml:1:"));
+        } else {
+            assert_int_equal(hosts_longest_secret(hosts), HOST_SECRET_MAX_BYTES);
+        }
+    }
+}
+
 static void the_top_of_the_file(void **state)
 {
     static const struct {
@@ -616,6 +680,8 @@ int main(void)
         cmocka_unit_test(rows_of_one_name),
         cmocka_unit_test(groups_by_secret),
         cmocka_unit_test(followers),
+        cmocka_unit_test(too_many_followers),
+        cmocka_unit_test(long_secrets),
         cmocka_unit_test(every_problem_in_one_go),
         cmocka_unit_test(the_top_of_the_file),
         cmocka_unit_test(more_zones_than_fit_a_line),
