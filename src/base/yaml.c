@@ -116,7 +116,7 @@ static int add_scalar(struct builder *builder, const char *text, size_t length, 
     return node->text != NULL ? push(builder, node) : -ENOMEM;
 }
 
-static int open_collection(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark)
+static int open_collection(struct builder *builder, enum yaml_kind kind, bool flow, const yaml_mark_t *mark)
 {
     if (builder->depth == DEPTH_MAX) {
         problems_add(builder->problems, (unsigned)mark->line + 1, (unsigned)mark->column + 1,
@@ -127,14 +127,29 @@ static int open_collection(struct builder *builder, enum yaml_kind kind, const y
     if (node == NULL) {
         return -ENOMEM;
     }
+    node->flow = flow;
     builder->open[builder->depth++] = (struct open_node){node, builder->pending_count};
     return 0;
 }
 
-static void add_twice(struct problems *problems, const struct yaml_node *key, const struct yaml_node *before)
+/* Can it be nothing but a key? What a slip makes a key may hold a secret: shared_secret:VALUE, or what stands after a
+ * comma in braces. */
+static bool is_plainly_a_key(const struct yaml_node *key, const struct yaml_node *value)
 {
-    problems_add(problems, key->line, key->column, "%.100s: key is here twice, first in line %u; remove one", key->text,
-                 before->line);
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
+    const size_t longest = 24;
+
+    return key->length <= longest && strspn(key->text, letters) == key->length && !yaml_is_empty(value);
+}
+
+static void add_twice(struct problems *problems, const struct yaml_node *mapping, size_t index,
+                      const struct yaml_node *before)
+{
+    const struct yaml_node *key = mapping->keys[index];
+    bool is_shown = is_plainly_a_key(key, mapping->items[index]);
+
+    problems_add(problems, key->line, key->column, "%s%skey is here twice, first in line %u; remove one",
+                 is_shown ? key->text : "", is_shown ? ": " : "", before->line);
 }
 
 static struct bytes key_of_node(const void *value)
@@ -153,7 +168,7 @@ static int check_many_keys(struct problems *problems, const struct yaml_node *ma
         struct yaml_node *key = mapping->keys[i];
         int r = key->kind == YAML_SCALAR ? table_put(seen, key) : 0;
         if (r == -EEXIST) {
-            add_twice(problems, key, table_get(seen, key->text, key->length));
+            add_twice(problems, mapping, i, table_get(seen, key->text, key->length));
         } else if (r < 0) {
             return r;
         }
@@ -181,7 +196,7 @@ static int check_keys(struct problems *problems, const struct yaml_node *mapping
     for (size_t i = 1; i < mapping->count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (same_key(mapping->keys[i], mapping->keys[j])) {
-                add_twice(problems, mapping->keys[i], mapping->keys[j]);
+                add_twice(problems, mapping, i, mapping->keys[j]);
                 break;
             }
         }
@@ -271,10 +286,12 @@ static int handle_event(struct builder *builder, const yaml_event_t *event)
     case YAML_SCALAR_EVENT: return handle_scalar(builder, event);
     case YAML_SEQUENCE_START_EVENT:
         refuse_properties(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
-        return open_collection(builder, YAML_SEQUENCE, &event->start_mark);
+        return open_collection(builder, YAML_SEQUENCE, event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE,
+                               &event->start_mark);
     case YAML_MAPPING_START_EVENT:
         refuse_properties(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
-        return open_collection(builder, YAML_MAPPING, &event->start_mark);
+        return open_collection(builder, YAML_MAPPING, event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE,
+                               &event->start_mark);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: return close_collection(builder);
     default: return 0;
@@ -348,7 +365,7 @@ static int finish_root(struct builder *builder)
     struct yaml_node *root = builder->pending_count > 0 ? builder->pending[0] : NULL;
     const yaml_mark_t start = {0, 0, 0};
 
-    if (root == NULL || (root->kind == YAML_SCALAR && root->plain && root->length == 0)) {
+    if (root == NULL || yaml_is_empty(root)) {
         root = new_node(builder, YAML_MAPPING, &start);
         if (root == NULL) {
             return -ENOMEM;
@@ -443,6 +460,11 @@ void yaml_document_free(struct yaml_document *document)
 const struct yaml_node *yaml_root(const struct yaml_document *document)
 {
     return document->root;
+}
+
+bool yaml_is_empty(const struct yaml_node *node)
+{
+    return node->kind == YAML_SCALAR && node->plain && node->length == 0;
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key)

@@ -20,6 +20,7 @@ struct yaml_node {
     unsigned line;   /* from 1 */
     unsigned column; /* from 1 */
     bool plain;      /* YAML_SCALAR: was not quoted; a value that was left out is plain and "" */
+    bool flow;       /* YAML_SEQUENCE, YAML_MAPPING: in brackets, where a comma ends a value that is plain */
     /* YAML_SCALAR: text with a NUL after it, no NUL in it */
     char *text;
     size_t length;
@@ -40,6 +41,9 @@ int yaml_load_text(const char *text, size_t length, struct problems *problems, s
 void yaml_document_free(struct yaml_document *document);
 DEFINE_CLEANUP(struct yaml_document *, yaml_document_free)
 const struct yaml_node *yaml_root(const struct yaml_document *document); /* borrowed */
+
+/* Does nothing stand in the place of a value? */
+bool yaml_is_empty(const struct yaml_node *node);
 
 /* The value of a key of a mapping, NULL where it is not. */
 const struct yaml_node *yaml_get(const struct yaml_node *mapping, const char *key);

@@ -316,10 +316,9 @@ static int find_list(const struct yaml_node *root, struct problems *problems, co
     const struct yaml_node *list = root->kind == YAML_MAPPING ? yaml_get(root, "hosts") : NULL;
 
     for (size_t i = 0; root->kind == YAML_MAPPING && i < root->count; i++) {
-        const struct yaml_node *key = root->keys[i];
+        const struct nearest none = {.found = NULL};
         if (root->items[i] != list) {
-            problems_add(problems, key->line, key->column, "%s: unknown key, the only one at the top is hosts",
-                         value_show(key->text).text);
+            value_add_unknown_key(problems, "", root, i, &none, "the only one at the top is hosts");
         }
     }
     if (list == NULL) {

@@ -23,7 +23,7 @@ static int read_name(const struct host_file *file, const struct host_key *row, c
     int r = value_read_text(file->problems, row->name, node, &text);
     if (r == 0 && name_parse(text, node->length, ret_name, &reason) < 0) {
         problems_add(file->problems, node->line, node->column, "%s: \"%s\" is no host name: %s", row->name,
-                     value_show(text).text, reason);
+                     value_show_warily(text).text, reason);
         r = -EINVAL;
     }
     return r;
@@ -252,7 +252,7 @@ static int read_keys(const struct host_file *file, struct host_draft *draft)
     for (size_t i = 0; i < draft->node->count; i++) {
         const struct yaml_node *node = draft->node->items[i];
         enum host_key_id id;
-        if (host_key_find(file->problems, draft->node->keys[i], &id) < 0) {
+        if (host_key_find(file->problems, draft->node, i, &id) < 0) {
             continue;
         }
         const struct host_key *row = host_key_row(id);

@@ -64,25 +64,22 @@ const char *hosts_key_default(size_t index)
     return index < ELEMENTS(rows) ? rows[index].default_text : NULL;
 }
 
-int host_key_find(struct problems *problems, const struct yaml_node *key, enum host_key_id *ret_id)
+int host_key_find(struct problems *problems, const struct yaml_node *mapping, size_t index, enum host_key_id *ret_id)
 {
+    const char *key = mapping->keys[index]->text;
     struct nearest nearest;
 
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        if (strcmp(rows[i].name, key->text) == 0) {
+        if (strcmp(rows[i].name, key) == 0) {
             *ret_id = (enum host_key_id)i;
             return 0;
         }
     }
-    nearest_init(&nearest, key->text);
+    const struct value_shown word = value_key_word(key);
+    nearest_init(&nearest, word.text);
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         nearest_offer(&nearest, rows[i].name, 0, rows[i].name);
     }
-    if (nearest.found != NULL) {
-        problems_add(problems, key->line, key->column, "%s: unknown key, did you mean %s?", value_show(key->text).text,
-                     nearest.found);
-    } else {
-        problems_add(problems, key->line, key->column, "%s: unknown key, remove it", value_show(key->text).text);
-    }
+    value_add_unknown_key(problems, "", mapping, index, &nearest, "remove it");
     return -ENOENT;
 }

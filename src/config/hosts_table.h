@@ -65,7 +65,7 @@ struct host_key {
 
 const struct host_key *host_key_row(enum host_key_id id);
 /* -ENOENT: no such key, and a problem was added. */
-int host_key_find(struct problems *problems, const struct yaml_node *key, enum host_key_id *ret_id);
+int host_key_find(struct problems *problems, const struct yaml_node *mapping, size_t index, enum host_key_id *ret_id);
 
 /* The readers that the rows name; hosts_read.c. */
 int host_read_bool(const struct host_file *file, const struct host_key *row, const struct yaml_node *node,

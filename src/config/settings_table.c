@@ -1,6 +1,7 @@
 #include "config/settings_table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/settings.h"
@@ -124,12 +125,15 @@ static bool has_section(const char *section)
     return false;
 }
 
-static void add_unknown_key(struct problems *problems, const char *section, const struct yaml_node *key)
+static void add_unknown_key(struct problems *problems, const char *section, const struct yaml_node *mapping,
+                            size_t index)
 {
-    const char *dot = section[0] == '\0' ? "" : ".";
+    const struct value_shown word = value_key_word(mapping->keys[index]->text);
+    char before[32];
     struct nearest nearest;
 
-    nearest_init(&nearest, key->text);
+    (void)snprintf(before, sizeof(before), "%s%s", section, section[0] == '\0' ? "" : ".");
+    nearest_init(&nearest, word.text);
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         /* The right key in the wrong section is a near miss too. */
         bool is_here = strcmp(rows[i].section, section) == 0;
@@ -139,13 +143,7 @@ static void add_unknown_key(struct problems *problems, const char *section, cons
             nearest_offer(&nearest, rows[i].name, 1, rows[i].name); /* "server.listen:" as one key */
         }
     }
-    if (nearest.found != NULL) {
-        problems_add(problems, key->line, key->column, "%s%s%s: unknown key, did you mean %s?", section, dot,
-                     value_show(key->text).text, nearest.found);
-    } else {
-        problems_add(problems, key->line, key->column, "%s%s%s: unknown key, remove it", section, dot,
-                     value_show(key->text).text);
-    }
+    value_add_unknown_key(problems, before, mapping, index, &nearest, "remove it");
 }
 
 void settings_check_keys(struct problems *problems, const char *section, const struct yaml_node *mapping)
@@ -158,7 +156,7 @@ void settings_check_keys(struct problems *problems, const char *section, const s
             continue;
         }
         if (section[0] != '\0' || !has_section(key)) {
-            add_unknown_key(problems, section, mapping->keys[i]);
+            add_unknown_key(problems, section, mapping, i);
         } else if (value->kind == YAML_MAPPING) {
             settings_check_keys(problems, key, value);
         } else if (!value_is_empty(value)) {

@@ -361,7 +361,7 @@ static int read_prefix(struct problems *problems, const struct setting *row, con
         char wanted[PREFIX_TEXT_SIZE];
         prefix_print(&cleared, wanted);
         problems_add(problems, node->line, node->column, "%s: \"%s\" has bits set past its length, write %s", row->name,
-                     value_show(text).text, wanted);
+                     value_show_warily(text).text, wanted);
     } else {
         value_add_error(problems, row->name, node, "is neither an address nor a prefix such as 10.0.0.0/8");
     }

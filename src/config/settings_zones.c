@@ -23,7 +23,7 @@ static int read_zone_name(struct problems *problems, const struct setting *row, 
     }
     if (name_parse(text, node->length, &zone->name, &reason) < 0) {
         problems_add(problems, node->line, node->column, "%s: \"%s\" is no domain name: %s", row->name,
-                     value_show(text).text, reason);
+                     value_show_warily(text).text, reason);
         return -EINVAL;
     }
     if (zone->name.text[0] == '*' || zone->name.text[0] == '.') {

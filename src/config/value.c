@@ -10,7 +10,7 @@
 
 bool value_is_empty(const struct yaml_node *node)
 {
-    return node->kind == YAML_SCALAR && node->plain && node->length == 0;
+    return yaml_is_empty(node);
 }
 
 struct value_shown value_show(const char *text)
@@ -30,9 +30,32 @@ struct value_shown value_show(const char *text)
     return shown;
 }
 
+struct value_shown value_show_warily(const char *text)
+{
+    static const char *const words[] = {"secret", "api_key", "passw", "token"};
+    struct value_shown shown = value_show(text);
+    size_t end = SIZE_MAX;
+
+    for (size_t i = 0; i < ELEMENTS(words); i++) {
+        const char *word = strcasestr(shown.text, words[i]);
+        if (word != NULL && (size_t)(word - shown.text) < end) {
+            end = (size_t)(word - shown.text);
+        }
+    }
+    if (end == SIZE_MAX) {
+        return shown;
+    }
+    while (end > 0 && shown.text[end - 1] != ' ') {
+        end--; /* the whole word */
+    }
+    end = end < VALUE_SHOWN_SIZE - 4 ? end : VALUE_SHOWN_SIZE - 4;
+    memcpy(shown.text + end, "...", 4);
+    return shown;
+}
+
 void value_add_error(struct problems *problems, const char *key, const struct yaml_node *node, const char *what)
 {
-    problems_add(problems, node->line, node->column, "%s: \"%s\" %s", key, value_show(node->text).text, what);
+    problems_add(problems, node->line, node->column, "%s: \"%s\" %s", key, value_show_warily(node->text).text, what);
 }
 
 static int check_scalar(struct problems *problems, const char *key, const struct yaml_node *node, const char *wanted)
@@ -174,6 +197,7 @@ int value_read_schemes(struct problems *problems, const char *key, const struct 
 }
 
 #define WORD_MAX 40
+#define LONG_KEY 8
 
 /* Levenshtein with adjacent letters that changed places counted as one (optimal string alignment). */
 static size_t edit_distance(const char *a, const char *b)
@@ -215,9 +239,87 @@ void nearest_init(struct nearest *ret_nearest, const char *word)
 void nearest_offer(struct nearest *nearest, const char *candidate, size_t extra, const char *name)
 {
     size_t distance = edit_distance(nearest->word, candidate) + extra;
+    size_t length = strlen(candidate);
+
+    /* A long key of ours with something stuck to it is meant, whatever that is. */
+    if (length >= LONG_KEY && strncmp(nearest->word, candidate, length) == 0) {
+        distance = extra;
+    }
     if (distance < nearest->distance) {
         nearest->distance = distance;
         nearest->found = name;
+        nearest->like = candidate;
+    }
+}
+
+/* ---- unknown keys ---- */
+
+#define WORD_SHOWN_MAX 16
+#define SLIP_MAX 2 /* letters that a slip adds */
+
+struct value_shown value_key_word(const char *key)
+{
+    struct value_shown word = value_show(key);
+
+    word.text[strcspn(word.text, ":= \t\r\n\"'")] = '\0';
+    return word;
+}
+
+/* May it be the rest of a secret that has a comma in it? */
+static bool is_behind_a_secret(const struct yaml_node *mapping, size_t index)
+{
+    for (size_t i = 0; mapping->flow && i < index; i++) {
+        const struct yaml_node *value = mapping->items[i];
+        const char *key = mapping->keys[i]->text;
+        bool is_plain = value->kind != YAML_SCALAR || value->plain;
+        if (is_plain && (strcasestr(key, "secret") != NULL || strcasestr(key, "key") != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_short_word(const char *text)
+{
+    size_t letters = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+    return letters > 0 && letters <= WORD_SHOWN_MAX && text[letters] == '\0';
+}
+
+/* What is shown of the key, "": nothing. */
+static struct value_shown show_key(const struct yaml_node *mapping, size_t index, const struct nearest *nearest)
+{
+    struct value_shown word = value_key_word(mapping->keys[index]->text);
+
+    if (nearest->found != NULL) {
+        size_t length = strlen(nearest->like);
+        if (strlen(word.text) > length + SLIP_MAX && length < VALUE_SHOWN_SIZE - 4) {
+            memcpy(word.text + length, "...", 4);
+        }
+        return word;
+    }
+    if (!is_short_word(mapping->keys[index]->text) || value_is_empty(mapping->items[index]) ||
+        is_behind_a_secret(mapping, index)) {
+        word.text[0] = '\0';
+    }
+    return word;
+}
+
+void value_add_unknown_key(struct problems *problems, const char *section, const struct yaml_node *mapping,
+                           size_t index, const struct nearest *nearest, const char *advice)
+{
+    const struct yaml_node *key = mapping->keys[index];
+    const struct value_shown shown = show_key(mapping, index, nearest);
+
+    if (shown.text[0] == '\0') {
+        problems_add(problems, key->line, key->column,
+                     "%s%sunknown key, not shown since it may hold a secret; correct or remove it", section,
+                     section[0] == '\0' ? "" : ": ");
+    } else if (nearest->found != NULL) {
+        problems_add(problems, key->line, key->column, "%s%s: unknown key, did you mean %s?", section, shown.text,
+                     nearest->found);
+    } else {
+        problems_add(problems, key->line, key->column, "%s%s: unknown key, %s", section, shown.text, advice);
     }
 }
 

@@ -41,15 +41,26 @@ struct value_shown {
     char text[VALUE_SHOWN_SIZE];
 };
 struct value_shown value_show(const char *text);
+/* The same of a value that is no path: up to where a line that follows, with a secret, may have become part of it. */
+struct value_shown value_show_warily(const char *text);
 
 /* The closest of the words offered: for "did you mean". */
 struct nearest {
     const char *word;  /* what was written, borrowed */
     const char *found; /* NULL: nothing is close enough */
+    const char *like;  /* the candidate that it is close to */
     size_t distance;
 };
 void nearest_init(struct nearest *ret_nearest, const char *word);
 /* `extra` is added to the edit distance; `name` is what is suggested. */
 void nearest_offer(struct nearest *nearest, const char *candidate, size_t extra, const char *name);
+
+/* A key as it may be meant: up to its first `:`, `=` or blank, which were typed wrongly where they are part of a key. */
+struct value_shown value_key_word(const char *key);
+/* Adds that the index-th key of the mapping is unknown. `section` stands before it, "" or "server."; `nearest` was asked
+ * for its value_key_word. Of the key only what cannot be a secret is shown: what is like a key of ours, or a short word
+ * with a value of its own that does not stand behind a secret within braces. */
+void value_add_unknown_key(struct problems *problems, const char *section, const struct yaml_node *mapping,
+                           size_t index, const struct nearest *nearest, const char *advice);
 
 #endif

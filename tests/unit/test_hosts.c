@@ -258,9 +258,18 @@ static const struct {
      "  - {hostname: a.example.com., record_type: A, shared_secret: " SECRET "}\n",
      "h.yaml:3:16: hostname: a.example.com. with record type AAAA is there already, see line 2, remove one\n"
      "h.yaml:5:16: hostname: a.example.com. with record type A is there already, see line 2, remove one\n"},
-    {"  - {hostname: a.example.com, record_type: A, shared_secret: " SECRET ", recordtype: A, colour: red}\n",
-     "h.yaml:2:85: recordtype: unknown key, did you mean record_type?\n"
-     "h.yaml:2:100: colour: unknown key, remove it\n"},
+    {"  - {colour: red, hostname: a.example.com, record_type: A, shared_secret: " SECRET ", recordtype: A}\n",
+     "h.yaml:2:6: colour: unknown key, remove it\n"
+     "h.yaml:2:98: recordtype: unknown key, did you mean record_type?\n"},
+    /* what may be the rest of a secret is not shown */
+    {"  - {hostname: a.example.com, record_type: A, shared_secret: " SECRET ", colour: red}\n",
+     "h.yaml:2:85: unknown key, not shown since it may hold a secret; correct or remove it\n"},
+    {"  - {hostname: a.example.com, record_type: A, shared_secret: \"" SECRET "\", colour: red, black}\n",
+     "h.yaml:2:87: colour: unknown key, remove it\n"
+     "h.yaml:2:100: unknown key, not shown since it may hold a secret; correct or remove it\n"},
+    {"  - {hostname: a.example.com, record_type: A, shared_secret:" SECRET "}\n",
+     "h.yaml:2:5: shared_secret: is missing, add it or shared_secret_file or secret_sha256\n"
+     "h.yaml:2:47: shared_secret: unknown key, did you mean shared_secret?\n"},
     {"  - {hostname: a.example.com, record_type: A, shared_secret: " SECRET ", ttl: 2147483648, auth: []}\n",
      "h.yaml:2:90: ttl: 2147483648 is out of range, must be 0 to 2147483647 seconds\n"
      "h.yaml:2:108: auth: is empty, name at least one of hash, signed, secret, basic\n"},
