@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -154,12 +155,19 @@ static void hold_standard_files(void)
     }
 }
 
+/* No core dump, and no debugger of the same user: both would show secrets. Root may still look. */
+static void hide_memory(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail with these arguments */
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     struct arguments arguments;
 
+    hide_memory();
     hold_standard_files();
     int status = read_arguments(argc, argv, &arguments);
 
