@@ -322,8 +322,10 @@ static bool may_go(const struct admission *admission, const struct seat *seat, c
     if (visitor->is_known) {
         return admission->leaving < ADMISSION_LEAVING_MAX;
     }
-    return admission->leaving < ADMISSION_LEAVING_MAX / 2 &&
-           (now_ms - seat->waits_since_ms >= ADMISSION_GRACE_MS || is_lighter(admission, visitor, seat));
+    if (is_lighter(admission, visitor, seat)) {
+        return admission->leaving < ADMISSION_LEAVING_MAX / 4 * 3;
+    }
+    return now_ms - seat->waits_since_ms >= ADMISSION_GRACE_MS && admission->leaving < ADMISSION_LEAVING_MAX / 2;
 }
 
 /* Who would go for that visitor: one of the network that has its share, or of all; NULL: nobody waits. */

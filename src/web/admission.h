@@ -19,7 +19,8 @@
  * many networks loses its oldest. Where nobody may be displaced, the newcomer is refused.
  *
  * A seat that was displaced counts no more, although its connection takes a moment to close. There are at most
- * ADMISSION_LEAVING_MAX of those, the last half of them displaced by known visitors. Every call takes constant time.
+ * ADMISSION_LEAVING_MAX of those: the last quarter of them is for known visitors to displace, the quarter before for
+ * networks with fewer seats, so that a flood cannot use up all. Every call takes constant time.
  * Not thread-safe; whose clock it is does not matter, as long as it is always the same and never goes back.
  */
 #ifndef DDNS53_WEB_ADMISSION_H

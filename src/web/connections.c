@@ -93,6 +93,11 @@ const struct metric_row connections_closed_row = {
     .labels = {"server", "limit"},
 };
 
+static struct metric *metric_of(const struct connections *connections, enum effect effect)
+{
+    return effects[effect].is_refusal ? connections->options.refused : connections->options.closed;
+}
+
 struct connections *connections_new(const struct connections_options *options)
 {
     struct connections *connections = calloc(1, sizeof(*connections));
@@ -107,7 +112,9 @@ struct connections *connections_new(const struct connections_options *options)
     }
     connections->options = *options;
     int64_t now_ms = clock_monotonic_ms(options->clock);
-    for (size_t i = 0; i < EFFECT_COUNT; i++) {
+    metric_add(options->open, 0, options->server, NULL, NULL);
+    for (enum effect i = 0; i < EFFECT_COUNT; i++) {
+        metric_add(metric_of(connections, i), 0, options->server, effects[i].limit, NULL);
         connections->logs[i].logged_ms = now_ms - LOG_INTERVAL_MS;
     }
     pthread_mutex_init(&connections->lock, NULL);
@@ -135,8 +142,7 @@ static void tell(struct connections *connections, enum effect effect, size_t cou
     char number[24];
     size_t together = 0;
 
-    metric_add(effects[effect].is_refusal ? options->refused : options->closed, (double)count, options->server,
-               effects[effect].limit, NULL);
+    metric_add(metric_of(connections, effect), (double)count, options->server, effects[effect].limit, NULL);
     pthread_mutex_lock(&connections->lock);
     struct effect_log *log = &connections->logs[effect];
     log->count += count;

@@ -296,52 +296,60 @@ static void test_stories(void **state)
 
 /* ---- what is displaced closes in its own time ---- */
 
-static void test_leaving_is_bounded(void **state)
+enum { SEATS_OF_FLOOD = 4 * ADMISSION_LEAVING_MAX };
+
+struct flood {
+    struct admission *admission;
+    struct seat *seats[2 * SEATS_OF_FLOOD];
+    size_t count;
+    struct seat *left[SEATS_OF_FLOOD];
+    size_t left_count;
+};
+
+/* As many as are let in. */
+static void pour(struct flood *flood, const char *who, int64_t now_ms)
 {
-    enum { SEATS = 4 * ADMISSION_LEAVING_MAX };
-    _cleanup_(admission_freep) struct admission *admission = admission_new(SEATS, 0);
-    static struct seat *seats[2 * SEATS], *left[SEATS];
-    size_t count = 0, displaced = 0;
-    struct visitor visitor = visitor_from("198.18.0.1");
+    const struct visitor visitor = visitor_from(who);
     struct decision decision;
 
-    (void)state;
-    for (; admission_ask(admission, &visitor, NOW_MS).is_admitted; count++) {
-        seats[count] = admission_enter(admission, &visitor, NOW_MS, NULL);
-    }
-    assert_int_equal(count, SEATS - SEATS / 8);
-    visitor = visitor_from("198.19.0.1");
-    for (; (decision = admission_ask(admission, &visitor, LATER_MS)).is_admitted; count++) {
-        left[displaced++] = decision.displaced;
-        admission_displace(admission, decision.displaced);
-        seats[count] = admission_enter(admission, &visitor, LATER_MS, NULL);
-    }
-    assert_int_equal(displaced, ADMISSION_LEAVING_MAX / 2);
-    visitor.is_known = true;
-    for (; (decision = admission_ask(admission, &visitor, LATER_MS)).is_admitted; count++) {
+    while ((decision = admission_ask(flood->admission, &visitor, now_ms)).is_admitted) {
         if (decision.displaced) {
-            left[displaced++] = decision.displaced;
-            admission_displace(admission, decision.displaced);
+            flood->left[flood->left_count++] = decision.displaced;
+            admission_displace(flood->admission, decision.displaced);
         }
-        seats[count] = admission_enter(admission, &visitor, LATER_MS, NULL);
+        flood->seats[flood->count++] = admission_enter(flood->admission, &visitor, now_ms, NULL);
     }
-    assert_int_equal(displaced, ADMISSION_LEAVING_MAX);
-    assert_int_equal(admission_count(admission), SEATS);
+}
+
+static void test_leaving_is_bounded(void **state)
+{
+    static struct flood flood;
+    const struct visitor known = visitor_from("+198.19.0.1");
+
+    (void)state;
+    flood = (struct flood){.admission = admission_new(SEATS_OF_FLOOD, 0)};
+    pour(&flood, "198.18.0.1", NOW_MS);
+    assert_int_equal(flood.count, SEATS_OF_FLOOD - SEATS_OF_FLOOD / 8);
+    assert_int_equal(flood.left_count, 0);
+    pour(&flood, "198.18.0.1", LATER_MS);
+    assert_int_equal(flood.left_count, ADMISSION_LEAVING_MAX / 2);
+    pour(&flood, "198.19.0.1", LATER_MS);
+    assert_int_equal(flood.left_count, ADMISSION_LEAVING_MAX / 4 * 3);
+    pour(&flood, "+198.19.0.1", LATER_MS);
+    assert_int_equal(flood.left_count, ADMISSION_LEAVING_MAX);
+    assert_int_equal(admission_count(flood.admission), SEATS_OF_FLOOD);
     /* what has closed makes room for another */
-    admission_busy(admission, left[0]); /* too late for its request */
-    admission_waits(admission, left[0], LATER_MS);
-    for (size_t i = 0; i < count; i++) {
-        if (seats[i] == left[0]) {
-            seats[i] = NULL;
+    admission_busy(flood.admission, flood.left[0]); /* too late for its request */
+    admission_waits(flood.admission, flood.left[0], LATER_MS);
+    admission_leave(flood.admission, flood.left[0]);
+    assert_true(admission_ask(flood.admission, &known, LATER_MS).is_admitted);
+    for (size_t i = 0; i < flood.count; i++) {
+        if (flood.seats[i] != flood.left[0]) {
+            admission_leave(flood.admission, flood.seats[i]);
         }
     }
-    admission_leave(admission, left[0]);
-    assert_true(admission_ask(admission, &visitor, LATER_MS).is_admitted);
-    for (size_t i = 0; i < count; i++) {
-        if (seats[i]) {
-            admission_leave(admission, seats[i]);
-        }
-    }
+    assert_int_equal(admission_count(flood.admission), 0);
+    admission_free(flood.admission);
 }
 
 /* ---- whatever happens ---- */
