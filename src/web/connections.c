@@ -58,6 +58,7 @@ struct connection {
     struct seat *seat;
     struct address address;
     int fd;
+    void *owner;
     void *userdata;
     int64_t deadline_ms; /* guarded by the lock, as the three below */
     bool is_busy;
@@ -316,6 +317,16 @@ const struct address *connection_peer(const struct connection *connection)
 int connection_fd(const struct connection *connection)
 {
     return connection->fd;
+}
+
+void connection_set_owner(struct connection *connection, void *owner)
+{
+    connection->owner = owner;
+}
+
+void *connection_owner(const struct connection *connection)
+{
+    return connection->owner;
 }
 
 void connection_set_userdata(struct connection *connection, void *userdata)

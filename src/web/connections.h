@@ -65,6 +65,10 @@ void connections_request_over(struct connections *connections, struct connection
 const struct address *connection_peer(const struct connection *connection); /* family NONE: a unix socket */
 int connection_fd(const struct connection *connection);
 
+/* What it belongs to for all its life; NULL until it is set. */
+void connection_set_owner(struct connection *connection, void *owner);
+void *connection_owner(const struct connection *connection);
+
 /* What its owner keeps with it; only for the thread that serves the connection. */
 void connection_set_userdata(struct connection *connection, void *userdata);
 void *connection_userdata(const struct connection *connection);

@@ -14,12 +14,12 @@
 #include "web/connections.h"
 #include "web/listen.h"
 #include "web/server_exchange.h"
+#include "web/server_library.h"
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
  * over our limits still comes to us to be refused in our words. When this is full, libmicrohttpd answers 414 or 431
- * itself: a line or headers of more than some 30 KiB, or more than some 250 headers and cookies, which cost it 56 bytes
- * each. It also answers 400, 413 or 505 to what is no HTTP. It closes the connection then, and those answers lack
- * Cache-Control. */
+ * itself: a line or headers of more than some 30 KiB, or more than some 250 headers, which cost it 56 bytes each. It
+ * also answers 400, 413 or 505 to what is no HTTP. It closes the connection then; see server_library.h for the words. */
 #define CONNECTION_MEMORY_BYTES ((size_t)32 * 1024)
 #define THREADS_MAX 256
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
@@ -128,7 +128,9 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
                                 clock_monotonic_ms(server->service->clock) + server->exchanges.request_ms);
     if (*context == NULL) {
         (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
+        return;
     }
+    connection_set_owner(*context, &server->exchanges);
 }
 
 /* ---- start ---- */
@@ -164,11 +166,13 @@ static struct MHD_Daemon *start_daemon(struct server *server, const struct serve
      * way of ours. */
     unsigned open = options->connections + CONNECTIONS_SPARE;
     unsigned limit = open > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : open * threads;
-    /* Not MHD_OPTION_STRICT_FOR_CLIENT: what that refuses is refused in server_check, and answered properly. */
+    /* Where strictness covers no more than what server_check refuses and answers properly, it is left off. */
+    int strict = library_parses_in_place() ? 0 : 1;
     return MHD_start_daemon(flags, 0, accept_policy, server, exchange_go_on, &server->exchanges, /**/
                             MHD_OPTION_EXTERNAL_LOGGER, log_library, server,                     /**/
                             MHD_OPTION_LISTEN_SOCKET, fd,                                        /**/
                             MHD_OPTION_CONNECTION_LIMIT, limit + threads,                        /**/
+                            MHD_OPTION_STRICT_FOR_CLIENT, strict,                                /**/
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,         /**/
                             MHD_OPTION_CONNECTION_TIMEOUT, (options->request_ms + 999) / 1000,   /**/
                             MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->exchanges,     /**/

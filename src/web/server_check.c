@@ -5,12 +5,19 @@
 
 #include "base/parse.h"
 #include "web/client_address.h"
+#include "web/head.h"
+#include "web/server_library.h"
 
 static const struct refusal line_too_long = {
     414, true, "line_too_long",
     "the request line is longer than 4096 bytes; send long values as a form in a POST body\n"};
 static const struct refusal headers_too_large = {
-    431, true, "headers_too_large", "the headers are larger than 16384 bytes; send fewer or shorter ones\n"};
+    431, true, "headers_too_large",
+    "the headers are larger than 16384 bytes, or too many; send fewer or shorter ones\n"};
+static const struct refusal bad_head = {400, true, "head",
+                                        "the request line or a header is malformed; end each line with CR LF, put no "
+                                        "blank before a colon, don't continue a "
+                                        "header in the next line, and send no control characters\n"};
 static const struct refusal bad_target = {400, true, "target",
                                           "there is a space or a control character in the URL; encode it as %XX\n"};
 static const struct refusal no_host = {400, true, "host", "HTTP/1.1 needs one Host header; send it\n"};
@@ -18,7 +25,6 @@ static const struct refusal ambiguous_body = {
     400, true, "ambiguous_body",
     "the length of the body is not clear; send one Content-Length, or Transfer-Encoding: "
     "chunked alone\n"};
-static const struct refusal method_not_allowed = {405, false, "method", "only GET and POST are understood here\n"};
 static const struct refusal bad_forwarding = {400, false, "forwarded",
                                               "X-Forwarded-For or Forwarded is malformed; the proxy in front of this "
                                               "server must put the client's address there\n"};
@@ -27,6 +33,7 @@ static const struct refusal no_api_key = {
 
 const struct refusal refusal_body_too_large = {413, true, "body_too_large",
                                                "the body is larger than 8192 bytes; send less\n"};
+const struct refusal refusal_method = {405, false, "method", "only GET and POST are understood here\n"};
 const struct refusal refusal_not_found = {404, false, "not_found",
                                           "there is nothing at this path; check the URL against the manual\n"};
 
@@ -56,17 +63,17 @@ static enum MHD_Result visit(void *userdata, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static struct lookup look_up(const struct exchange *exchange, const char *name)
+static struct lookup look_up(struct MHD_Connection *mhd, const char *name)
 {
     struct lookup lookup = {.name = name};
 
-    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, visit, &lookup);
+    (void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, visit, &lookup);
     return lookup;
 }
 
 const char *check_header(const struct request *request, const char *name)
 {
-    struct lookup lookup = look_up((const struct exchange *)request, name);
+    struct lookup lookup = look_up(((const struct exchange *)request)->mhd, name);
 
     return lookup.differ ? NULL : lookup.value;
 }
@@ -92,45 +99,106 @@ static enum MHD_Result join(void *userdata, enum MHD_ValueKind kind, const char 
 
 /* ---- the checks, in the order in which they count ---- */
 
+static size_t head_size(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    return info ? info->header_size : 0;
+}
+
+static enum MHD_Result visit_field(void *userdata, enum MHD_ValueKind kind, const char *name, size_t name_length,
+                                   const char *value, size_t value_length)
+{
+    (void)kind;
+    head_field(userdata, name, name_length, value ? value : "", value_length);
+    return MHD_YES;
+}
+
+static const struct refusal *check_head(const struct exchange *exchange, const char *method, const char *version)
+{
+    struct head head;
+
+    head_begin(&head, library_parses_in_place(), method, exchange->sent_target, exchange->target_length, version);
+    (void)MHD_get_connection_values_n(exchange->mhd, MHD_HEADER_KIND, visit_field, &head);
+    return head_is_good(&head, head_size(exchange->mhd)) ? NULL : &bad_head;
+}
+
 static const struct refusal *check_sizes(const struct exchange *exchange, const char *method, const char *version)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     size_t line_length = strlen(method) + 1 + exchange->target_length + 1 + strlen(version);
 
     if (line_length > REQUEST_LINE_MAX_BYTES) {
         return &line_too_long;
     }
     /* It counts from the first byte of the line to the empty line. */
-    if (info != NULL && info->header_size > line_length + 2 + REQUEST_HEADERS_MAX_BYTES) {
+    if (head_size(exchange->mhd) > line_length + 2 + REQUEST_HEADERS_MAX_BYTES) {
         return &headers_too_large;
     }
     return NULL;
 }
 
-/* libmicrohttpd takes the first Content-Length, prefers Transfer-Encoding, and reads one that it does not know until
- * the end of the connection: a proxy in front may see another request than we do (RFC 9112 section 11.2). */
-static const struct refusal *check_framing(const struct exchange *exchange)
+/* ---- the body's length ---- */
+
+static size_t length_without_blanks(const char *text)
 {
-    struct lookup length = look_up(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    struct lookup encoding = look_up(exchange, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+    size_t length = strlen(text);
+
+    while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t')) {
+        length--;
+    }
+    return length;
+}
+
+/* Leading zeros are allowed there. */
+static const struct refusal *read_length(const char *text, struct body_framing *framing)
+{
+    size_t length = length_without_blanks(text);
     uint64_t bytes = 0;
 
+    if (length == 0 || strspn(text, "0123456789") != length) {
+        return &ambiguous_body;
+    }
+    size_t zeros = strspn(text, "0");
+    if (zeros < length && parse_uint(text + zeros, length - zeros, 0, REQUEST_BODY_MAX_BYTES, &bytes) < 0) {
+        return &refusal_body_too_large;
+    }
+    *framing = (struct body_framing){.kind = BODY_OF_LENGTH, .length = text, .length_size = length};
+    return NULL;
+}
+
+/* libmicrohttpd takes the first Content-Length, prefers Transfer-Encoding, and reads one that it does not know until
+ * the end of the connection: a proxy in front may see another request than we do (RFC 9112 section 11.2). */
+const struct refusal *body_framing(struct MHD_Connection *mhd, struct body_framing *ret_framing)
+{
+    static const char chunked[] = "chunked";
+    struct lookup length = look_up(mhd, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    struct lookup encoding = look_up(mhd, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+
+    *ret_framing = (struct body_framing){.kind = BODY_NONE};
     if (encoding.count > 0) {
-        bool is_chunked = encoding.count == 1 && strcasecmp(encoding.value, "chunked") == 0;
-        return is_chunked && length.count == 0 ? NULL : &ambiguous_body;
+        bool is_chunked = encoding.count == 1 && length_without_blanks(encoding.value) == strlen(chunked) &&
+                          strncasecmp(encoding.value, chunked, strlen(chunked)) == 0;
+        if (!is_chunked || length.count > 0) {
+            return &ambiguous_body;
+        }
+        ret_framing->kind = BODY_CHUNKED;
+        return NULL;
     }
     if (length.differ) {
         return &ambiguous_body;
     }
-    if (length.count == 0) {
-        return NULL;
-    }
-    /* Leading zeros are allowed there; what is no number libmicrohttpd has answered itself. */
-    const char *digits = length.value + strspn(length.value, "0");
-    return *digits != '\0' && parse_uint(digits, strlen(digits), 0, REQUEST_BODY_MAX_BYTES, &bytes) < 0
-               ? &refusal_body_too_large
-               : NULL;
+    return length.count == 0 ? NULL : read_length(length.value, ret_framing);
+}
+
+/* Where a chunked body ends, libmicrohttpd alone decides, and it takes a NUL for the end of the trailers: so that
+ * nothing after it is ever run, it is the last request of its connection. */
+static const struct refusal *check_framing(struct exchange *exchange)
+{
+    struct body_framing framing;
+    const struct refusal *refusal = body_framing(exchange->mhd, &framing);
+
+    exchange->is_last = framing.kind == BODY_CHUNKED;
+    return refusal;
 }
 
 /* RFC 9112 section 3.2. */
@@ -140,7 +208,7 @@ static const struct refusal *check_target(const struct exchange *exchange, const
         return &bad_target;
     }
     bool needs_host = strcmp(version, MHD_HTTP_VERSION_1_0) != 0;
-    size_t hosts = look_up(exchange, MHD_HTTP_HEADER_HOST).count;
+    size_t hosts = look_up(exchange->mhd, MHD_HTTP_HEADER_HOST).count;
     return hosts > 1 || (hosts == 0 && needs_host) ? &no_host : NULL;
 }
 
@@ -154,7 +222,7 @@ static const struct refusal *check_method(struct exchange *exchange, const char 
         exchange->request.method = REQUEST_POST;
         return NULL;
     }
-    return &method_not_allowed;
+    return &refusal_method;
 }
 
 static const struct refusal *check_source(struct exchange *exchange, const struct settings *settings)
@@ -194,8 +262,11 @@ const struct refusal *check_headers(struct exchange *exchange, const char *metho
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(exchange->exchanges->service->current);
     /* First of all, so that the log has it whatever else is wrong. */
     const struct refusal *source = check_source(exchange, settings);
-    const struct refusal *refusal = check_sizes(exchange, method, version);
+    const struct refusal *refusal = check_head(exchange, method, version);
 
+    if (refusal == NULL) {
+        refusal = check_sizes(exchange, method, version);
+    }
     if (refusal == NULL) {
         refusal = check_target(exchange, version);
     }
@@ -212,4 +283,21 @@ const struct refusal *check_headers(struct exchange *exchange, const char *metho
         refusal = check_api_key(exchange, settings);
     }
     return refusal;
+}
+
+const struct refusal *refusal_of_library(unsigned status)
+{
+    static const struct refusal malformed = {
+        400, true, "malformed",
+        "this is no well-formed request of HTTP/1.1; send one, with a body that is as it says\n"};
+    static const struct refusal version = {505, true, "version",
+                                           "this version of HTTP is not spoken here; send HTTP/1.1\n"};
+
+    switch (status) {
+    case MHD_HTTP_CONTENT_TOO_LARGE: return &refusal_body_too_large;
+    case MHD_HTTP_URI_TOO_LONG: return &line_too_long;
+    case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE: return &headers_too_large;
+    case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED: return &version;
+    default: return &malformed; /* 400, and 500 where a chunk's first line is longer than its memory */
+    }
 }

@@ -13,6 +13,7 @@
 #include "base/log_limit.h"
 #include "base/secret.h"
 #include "web/server_check.h"
+#include "web/server_library.h"
 
 /* A chunked body shows its length only as it comes, and libmicrohttpd cannot answer in the middle of it: past the
  * limit it is read and dropped, and past this the connection is closed without an answer. */
@@ -113,7 +114,7 @@ static void count(const struct exchange *exchange, const struct answer *answer)
 static void take_answer(struct request *request, struct answer *answer)
 {
     struct exchange *exchange = (struct exchange *)request;
-    bool closing = exchange->refusal != NULL && exchange->refusal->at_once;
+    bool closing = exchange->is_last || (exchange->refusal != NULL && exchange->refusal->at_once);
 
     count(exchange, answer);
     struct MHD_Response *response = make_response(answer, closing || atomic_load(&exchange->exchanges->closing));
@@ -136,18 +137,16 @@ static void take_answer(struct request *request, struct answer *answer)
     pthread_mutex_unlock(&exchange->lock);
 }
 
-static void log_refusal(const struct exchange *exchange, const struct refusal *refusal)
+static void log_refusal(const struct exchanges *exchanges, const struct address *address, const struct refusal *refusal)
 {
-    const struct request *request = &exchange->request;
     char source[ADDRESS_TEXT_SIZE] = "local";
     char status[16];
 
-    if (!log_limit_take(request->service->log_limit, LOG_LIMITED_REFUSED, &request->source,
-                        now_ms(exchange->exchanges))) {
+    if (!log_limit_take(exchanges->service->log_limit, LOG_LIMITED_REFUSED, address, now_ms(exchanges))) {
         return;
     }
-    if (request->source.family != ADDRESS_NONE) {
-        address_print(&request->source, source);
+    if (address->family != ADDRESS_NONE) {
+        address_print(address, source);
     }
     (void)snprintf(status, sizeof(status), "%u", refusal->status);
     log_event(LOG_LEVEL_INFO, "refused", "dialect", "server", "source", source, "status", status, "result",
@@ -161,7 +160,7 @@ static void refuse(struct exchange *exchange, const struct refusal *refusal)
                             .dialect = "server",
                             .result = refusal->result};
 
-    log_refusal(exchange, refusal);
+    log_refusal(exchange->exchanges, &exchange->request.source, refusal);
     exchange->refusal = refusal;
     if (refusal->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         answer.headers[0] = (struct answer_header){MHD_HTTP_HEADER_ALLOW, "GET, POST"};
@@ -200,6 +199,7 @@ static bool is_clean(const char *target)
 /* libmicrohttpd decodes its own copy in place, so that this is the only chance to see it as sent. */
 static int keep_target(struct exchange *exchange, const char *target)
 {
+    exchange->sent_target = target;
     exchange->target_length = strlen(target);
     exchange->is_target_clean = is_clean(target);
     if (exchange->target_length > REQUEST_LINE_MAX_BYTES) {
@@ -224,6 +224,20 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info != NULL ? info->socket_context : NULL;
+}
+
+void exchange_note_refusal(struct MHD_Connection *mhd, const struct refusal *refusal)
+{
+    const struct connection *connection = connection_of(mhd);
+
+    if (!connection) {
+        return;
+    }
+    const struct exchanges *exchanges = connection_owner(connection);
+    const struct exchange *exchange = connection_userdata(connection);
+    bool is_source_known = exchange && exchange->phase != EXCHANGE_LINE;
+    log_refusal(exchanges, is_source_known ? &exchange->request.source : connection_peer(connection), refusal);
+    metric_add(exchanges->service->requests, 1, "server", refusal->result, NULL);
 }
 
 static void exchange_free(struct exchange *exchange)
@@ -323,7 +337,7 @@ static enum MHD_Result send_answer(struct exchange *exchange)
     if (response == NULL) {
         return MHD_NO;
     }
-    enum MHD_Result result = MHD_queue_response(exchange->mhd, exchange->status, response);
+    enum MHD_Result result = library_queue_response(exchange->mhd, exchange->status, response);
     MHD_destroy_response(response);
     return result;
 }
@@ -377,10 +391,10 @@ static enum MHD_Result hand_over(struct exchange *exchange)
     if (exchange->refusal == NULL) {
         route = exchange->exchanges->find(&exchange->request);
     }
-    if (route != NULL) {
-        route->handle(&exchange->request);
-    } else {
+    if (route == NULL) {
         refuse(exchange, exchange->refusal != NULL ? exchange->refusal : &refusal_not_found);
+    } else {
+        route->handle(&exchange->request);
     }
     return send_answer(exchange);
 }

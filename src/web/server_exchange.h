@@ -17,6 +17,8 @@
 #include "web/connections.h"
 #include "web/request.h"
 
+struct refusal;
+
 /* What all exchanges of a server share. */
 struct exchanges {
     const struct service *service;
@@ -38,8 +40,10 @@ struct exchange {
     struct MHD_Connection *mhd;
     char *target; /* path and query; owned */
     size_t target_bytes;
-    size_t target_length; /* as sent */
-    bool is_target_clean; /* no space, no control character */
+    size_t target_length;    /* as sent */
+    bool is_target_clean;    /* no space, no control character */
+    const char *sent_target; /* in the connection's memory; only until the headers are checked, and only its place */
+    bool is_last;            /* the connection is closed after the answer */
     struct buffer body;
     size_t body_bytes; /* received, also what was dropped */
     enum { EXCHANGE_LINE, EXCHANGE_BODY, EXCHANGE_HANDED } phase;
@@ -62,6 +66,8 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
 enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const char *url, const char *method,
                                const char *version, const char *data, size_t *data_length, void **context);
 void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
+/* libmicrohttpd refuses a request by itself: logs and counts it. */
+void exchange_note_refusal(struct MHD_Connection *mhd, const struct refusal *refusal);
 /* The connection closes. Frees the exchange that libmicrohttpd did not end. */
 void exchange_abandon(struct connection *connection);
 
