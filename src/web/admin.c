@@ -35,10 +35,16 @@ static void metrics(struct request *request)
     request_answer(request, &answer);
 }
 
+static bool only_reads(const struct request *request)
+{
+    (void)request;
+    return true;
+}
+
 static const struct route admin_routes[] = {
-    {"/healthz", "admin", NULL, healthz},
-    {"/metrics", "admin", NULL, metrics},
-    {NULL, NULL, NULL, NULL},
+    {"/healthz", "admin", NULL, healthz, only_reads},
+    {"/metrics", "admin", NULL, metrics, only_reads},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 const struct route *admin_route_find(const struct request *request)

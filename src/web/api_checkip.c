@@ -26,6 +26,12 @@ static void answer_address(struct request *request, const char *content_type, co
     request_answer(request, &answer);
 }
 
+bool api_checkip_only_reads(const struct request *request)
+{
+    (void)request;
+    return true;
+}
+
 void api_ip(struct request *request)
 {
     answer_address(request, "text/plain; charset=utf-8", "", "\n");

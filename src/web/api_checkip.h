@@ -6,5 +6,6 @@
 
 void api_ip(struct request *request);
 void api_checkip(struct request *request);
+bool api_checkip_only_reads(const struct request *request); /* always */
 
 #endif

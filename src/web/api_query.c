@@ -2,6 +2,7 @@
 #include "web/api_query.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "web/dialect.h"
 #include "web/query.h"
@@ -14,6 +15,15 @@ static const char *const names[] = {
     [MODE] = "mode", [HOSTNAME] = "hostname", [HASH] = "hash",           [INTERNAL_IP] = "internalIp",
     [TIME] = "time", [NONCE] = "nonce",       [SIGNATURE] = "signature",
 };
+
+bool api_query_only_reads(const struct request *request)
+{
+    _cleanup_(params_done) struct params params = {0};
+    const char *reason = "";
+
+    return dialect_params(request, names, ELEMENTS(names), &params, &reason) == 0 && params.values[MODE] &&
+           strcmp(params.values[MODE], "get") == 0;
+}
 
 void api_query(struct request *request)
 {

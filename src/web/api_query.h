@@ -5,5 +5,7 @@
 #include "web/request.h"
 
 void api_query(struct request *request);
+/* For struct route: only mode=get. */
+bool api_query_only_reads(const struct request *request);
 
 #endif

@@ -39,7 +39,7 @@ struct service {
     struct metric *connections_closed;
 };
 
-enum request_method { REQUEST_GET, REQUEST_POST };
+enum request_method { REQUEST_GET, REQUEST_POST }; /* HEAD is a GET whose answer loses its body */
 
 struct request {
     const struct service *service;
@@ -94,6 +94,7 @@ struct route {
     const char *dialect;
     bool (*matches)(const struct request *request);
     void (*handle)(struct request *request);
+    bool (*only_reads)(const struct request *request); /* may it be asked by HEAD? NULL: never */
 };
 
 /* The table, ended by a NULL path; web/routes.c. */

@@ -9,17 +9,17 @@
 #include "web/request.h"
 
 const struct route routes[] = {
-    {"/", "json", api_json_matches, api_json},
-    {"/", "secret", api_secret_matches, api_secret},
-    {"/", "query", NULL, api_query},
-    {"/nic/update", "dyndns2", NULL, api_dyndns},
-    {"/v3/update", "dyndns2", NULL, api_dyndns},
-    {"/v2/update", "dyndns2", NULL, api_dyndns},
-    {"/update", "dyndns2", NULL, api_dyndns},
-    {"/ip", "checkip", NULL, api_ip},
-    {"/checkip", "checkip", NULL, api_checkip},
-    {"/nic/checkip", "checkip", NULL, api_checkip},
-    {NULL, NULL, NULL, NULL},
+    {"/", "json", api_json_matches, api_json, NULL},
+    {"/", "secret", api_secret_matches, api_secret, NULL},
+    {"/", "query", NULL, api_query, api_query_only_reads},
+    {"/nic/update", "dyndns2", NULL, api_dyndns, NULL},
+    {"/v3/update", "dyndns2", NULL, api_dyndns, NULL},
+    {"/v2/update", "dyndns2", NULL, api_dyndns, NULL},
+    {"/update", "dyndns2", NULL, api_dyndns, NULL},
+    {"/ip", "checkip", NULL, api_ip, api_checkip_only_reads},
+    {"/checkip", "checkip", NULL, api_checkip, api_checkip_only_reads},
+    {"/nic/checkip", "checkip", NULL, api_checkip, api_checkip_only_reads},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* Equal but for doubled slashes and a final one. */

@@ -218,6 +218,11 @@ static const struct refusal *check_method(struct exchange *exchange, const char 
         exchange->request.method = REQUEST_GET;
         return NULL;
     }
+    if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) { /* as GET, where the route allows it */
+        exchange->request.method = REQUEST_GET;
+        exchange->is_head = true;
+        return NULL;
+    }
     if (strcmp(method, MHD_HTTP_METHOD_POST) == 0) {
         exchange->request.method = REQUEST_POST;
         return NULL;

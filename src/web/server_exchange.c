@@ -393,6 +393,8 @@ static enum MHD_Result hand_over(struct exchange *exchange)
     }
     if (route == NULL) {
         refuse(exchange, exchange->refusal != NULL ? exchange->refusal : &refusal_not_found);
+    } else if (exchange->is_head && (!route->only_reads || !route->only_reads(&exchange->request))) {
+        refuse(exchange, &refusal_method);
     } else {
         route->handle(&exchange->request);
     }

@@ -43,6 +43,7 @@ struct exchange {
     size_t target_length;    /* as sent */
     bool is_target_clean;    /* no space, no control character */
     const char *sent_target; /* in the connection's memory; only until the headers are checked, and only its place */
+    bool is_head;            /* GET without the body of the answer */
     bool is_last;            /* the connection is closed after the answer */
     struct buffer body;
     size_t body_bytes; /* received, also what was dropped */

@@ -47,19 +47,33 @@ static void test_refusals(void **state)
     assert_int_equal(metric_value(fixture->service.requests, "server", "method", NULL), 3);
 }
 
-/* HEAD is refused as well, and its answer has no body to wait for. */
-static void test_head(void **state)
+/* The answer to HEAD never has a body to wait for. */
+static void expect_head(const struct fixture *fixture, const char *path, const char *status, const char *header)
 {
-    int fd = client_connect(*state);
+    int fd = client_connect(fixture);
     struct buffer answer = BUFFER_INIT;
+    char request[128];
 
-    client_send(fd, "HEAD / HTTP/1.1\r\n" HEADERS "Connection: close\r\n\r\n");
+    (void)snprintf(request, sizeof(request), "HEAD %s HTTP/1.1\r\n" HEADERS "Connection: close\r\n\r\n", path);
+    client_send(fd, request);
     while (client_receive_some(fd, &answer)) {}
-    assert_memory_equal(answer.data, "HTTP/1.1 405 ", 13);
-    assert_non_null(strstr(answer.data, "\r\nAllow: GET, POST\r\n"));
+    assert_memory_equal(answer.data, "HTTP/1.1 ", 9);
+    assert_memory_equal(answer.data + 9, status, strlen(status));
+    assert_non_null(strstr(answer.data, header));
     assert_string_equal(strstr(answer.data, "\r\n\r\n"), "\r\n\r\n");
     buffer_done(&answer);
     close(fd);
+}
+
+static void test_head(void **state)
+{
+    const struct fixture *fixture = *state;
+
+    client_expect(fixture, "GET /reads HTTP/1.1\r\n" HEADERS "\r\n", "200", "\r\nContent-Length: 27\r\n");
+    expect_head(fixture, "/reads", "200 ", "\r\nContent-Length: 27\r\n");
+    expect_head(fixture, "/", "405 ", "\r\nAllow: GET, POST\r\n"); /* may change something */
+    expect_head(fixture, "/nothing", "404 ", "\r\nCache-Control: no-store\r\n");
+    assert_int_equal(metric_value(fixture->service.requests, "test", "echo", NULL), 2);
 }
 
 /* A refusal does not cost the connection. */

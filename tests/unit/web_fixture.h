@@ -213,11 +213,18 @@ static inline void elsewhere(struct request *request)
     pthread_detach(thread);
 }
 
+static inline bool always(const struct request *request)
+{
+    (void)request;
+    return true;
+}
+
 static inline const struct route *find(const struct request *request)
 {
-    static const struct route served[] = {{"/", "test", NULL, echo},
-                                          {"/later", "test", NULL, later},
-                                          {"/elsewhere", "test", NULL, elsewhere}};
+    static const struct route served[] = {{"/", "test", NULL, echo, NULL},
+                                          {"/reads", "test", NULL, echo, always},
+                                          {"/later", "test", NULL, later, NULL},
+                                          {"/elsewhere", "test", NULL, elsewhere, NULL}};
 
     for (size_t i = 0; i < ELEMENTS(served); i++) {
         if (strcmp(served[i].path, request->path) == 0) {
