@@ -20,6 +20,8 @@
 /* How a client may prove itself; bits of a set. */
 enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC = 8 };
 
+/* Which header of a trusted proxy names the client. */
+enum proxy_header { PROXY_X_FORWARDED_FOR, PROXY_FORWARDED };
 enum provider_kind { PROVIDER_ROUTE53, PROVIDER_ZONEFILE };
 
 /* A place to listen at: an address and a port (0: any free one), or a unix socket. */
@@ -49,6 +51,7 @@ struct settings {
     char *public_url; /* "" : derived */
     struct prefix *trusted_proxies;
     size_t trusted_proxy_count;
+    enum proxy_header proxy_header;
     struct secret **api_keys;
     size_t api_key_count;
     /* admin */

@@ -33,6 +33,8 @@ static const struct setting rows[] = {
      .help = "the URL under which clients reach the daemon, printed in client recipes; \"\" derives it from listen"},
     {KEY("server", "trusted_proxies"), .type = &setting_prefixes, LIST_AT(trusted_proxies, trusted_proxy_count),
      .default_text = "[]", .help = "addresses and prefixes of proxies that are believed about the source address"},
+    {KEY("server", "proxy_header"), .type = &setting_proxy_header, AT(proxy_header), .default_text = "x-forwarded-for",
+     .help = "the header in which trusted_proxies name the client, x-forwarded-for or forwarded; the other is ignored"},
     {KEY("server", "api_keys"), .type = &setting_secrets, LIST_AT(api_keys, api_key_count), .default_text = "[]",
      .help = "not empty: every API request needs one of them as x-api-key"},
     {KEY("admin", "listen"), .type = &setting_admin_listen, AT(admin_listen), .default_text = "\"127.0.0.1:9053\"",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config/settings.h"
 #include "config/settings_table.h"
@@ -209,6 +210,35 @@ static void write_schemes(const struct setting *row, const void *base, struct bu
 }
 
 const struct setting_type setting_schemes = {read_schemes, write_schemes, NULL};
+
+static const char *const proxy_headers[] = {
+    [PROXY_X_FORWARDED_FOR] = "x-forwarded-for", [PROXY_FORWARDED] = "forwarded"};
+
+static int read_proxy_header(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                             void *base)
+{
+    const char *text;
+    int r = value_read_text(problems, row->name, node, &text);
+
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < ELEMENTS(proxy_headers); i++) {
+        if (strcasecmp(text, proxy_headers[i]) == 0) { /* a header's name */
+            *FIELD(enum proxy_header, row, base) = (enum proxy_header)i;
+            return 0;
+        }
+    }
+    value_add_error(problems, row->name, node, "is no header of a proxy, write x-forwarded-for or forwarded");
+    return -EINVAL;
+}
+
+static void write_proxy_header(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    buffer_append_text(buffer, proxy_headers[*CONST_FIELD(enum proxy_header, row, base)]);
+}
+
+const struct setting_type setting_proxy_header = {read_proxy_header, write_proxy_header, NULL};
 
 /* ---- lists: endpoints, prefixes, secrets ---- */
 

@@ -118,7 +118,7 @@ static int choose_from_x_forwarded_for(const char *list, const struct trusted *t
         length = start - 1;
     }
     if (!any) {
-        return -EINVAL;
+        return -ENODATA;
     }
     *ret_source = leftmost;
     return 0;
@@ -237,7 +237,8 @@ static int read_element(const char **position, struct element *element)
  * one that is no address at all is an error only when it is that one. */
 static int choose_from_forwarded(const char *list, const struct trusted *trusted, struct address *ret_source)
 {
-    int status = -EINVAL;
+    int status = -ENODATA;
+    bool names_somebody = false;
     bool all_trusted = true;
     struct address source = {0};
 
@@ -248,6 +249,7 @@ static int choose_from_forwarded(const char *list, const struct trusted *trusted
         if (r < 0) {
             return r;
         }
+        names_somebody |= element.has_for;
         if (element.has_pairs) {
             r = element.has_for ? parse_node((struct text){element.node, element.node_length}, &address) : -EINVAL;
             if (r < 0 || !is_trusted(trusted, &address)) {
@@ -266,22 +268,41 @@ static int choose_from_forwarded(const char *list, const struct trusted *trusted
     if (status == 0) {
         *ret_source = source;
     }
-    return status;
+    return names_somebody ? status : -ENODATA;
+}
+
+/* -ENODATA: the header was not sent, or it is well-formed and names nobody. */
+static int choose_from(enum proxy_header which, const struct client_headers *headers, const struct trusted *trusted,
+                       struct address *ret_source)
+{
+    if (which == PROXY_FORWARDED) {
+        return headers->forwarded ? choose_from_forwarded(headers->forwarded, trusted, ret_source) : -ENODATA;
+    }
+    return headers->x_forwarded_for ? choose_from_x_forwarded_for(headers->x_forwarded_for, trusted, ret_source)
+                                    : -ENODATA;
 }
 
 int client_address(const struct address *peer, const struct prefix *trusted, size_t trusted_count,
-                   const char *x_forwarded_for, const char *forwarded, struct address *ret_source)
+                   const struct client_headers *headers, struct address *ret_source)
 {
     const struct trusted all = {trusted, trusted_count};
+    bool is_forwarded_believed = headers->believed == PROXY_FORWARDED;
+    struct address source = {0};
+    struct address other = {0};
 
-    if (peer->family == ADDRESS_NONE || is_trusted(&all, peer)) {
-        if (x_forwarded_for != NULL) {
-            return choose_from_x_forwarded_for(x_forwarded_for, &all, ret_source);
-        }
-        if (forwarded != NULL) {
-            return choose_from_forwarded(forwarded, &all, ret_source);
-        }
+    if ((peer->family != ADDRESS_NONE && !is_trusted(&all, peer)) ||
+        !(is_forwarded_believed ? headers->forwarded : headers->x_forwarded_for)) {
+        *ret_source = *peer;
+        return 0;
     }
-    *ret_source = *peer;
+    int r = choose_from(headers->believed, headers, &all, &source);
+    if (r < 0) {
+        return -EINVAL;
+    }
+    r = choose_from(is_forwarded_believed ? PROXY_X_FORWARDED_FOR : PROXY_FORWARDED, headers, &all, &other);
+    if (r == 0 ? !address_equal(&source, &other) : r != -ENODATA) {
+        return -EINVAL;
+    }
+    *ret_source = source;
     return 0;
 }

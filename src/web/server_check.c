@@ -26,8 +26,9 @@ static const struct refusal ambiguous_body = {
     "the length of the body is not clear; send one Content-Length, or Transfer-Encoding: "
     "chunked alone\n"};
 static const struct refusal bad_forwarding = {400, false, "forwarded",
-                                              "X-Forwarded-For or Forwarded is malformed; the proxy in front of this "
-                                              "server must put the client's address there\n"};
+                                              "X-Forwarded-For or Forwarded is malformed, or they differ; the proxy in "
+                                              "front of this server must put the client's address into the one "
+                                              "that server.proxy_header names, and remove the other\n"};
 static const struct refusal no_api_key = {
     403, false, "api_key", "this server needs an API key; send one that it knows in the header x-api-key\n"};
 
@@ -237,11 +238,14 @@ static const struct refusal *check_source(struct exchange *exchange, const struc
 
     (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, join, &x_forwarded_for);
     (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, join, &forwarded);
-    bool failed =
-        buffer_status(&x_forwarded_for.value) < 0 || buffer_status(&forwarded.value) < 0 ||
-        client_address(connection_peer(exchange->connection), settings->trusted_proxies, settings->trusted_proxy_count,
-                       x_forwarded_for.any ? buffer_text(&x_forwarded_for.value) : NULL,
-                       forwarded.any ? buffer_text(&forwarded.value) : NULL, &exchange->request.source) < 0;
+    struct client_headers headers = {
+        .believed = settings->proxy_header,
+        .x_forwarded_for = x_forwarded_for.any ? buffer_text(&x_forwarded_for.value) : NULL,
+        .forwarded = forwarded.any ? buffer_text(&forwarded.value) : NULL,
+    };
+    bool failed = buffer_status(&x_forwarded_for.value) < 0 || buffer_status(&forwarded.value) < 0 ||
+                  client_address(connection_peer(exchange->connection), settings->trusted_proxies,
+                                 settings->trusted_proxy_count, &headers, &exchange->request.source) < 0;
     buffer_done(&x_forwarded_for.value);
     buffer_done(&forwarded.value);
     return failed ? &bad_forwarding : NULL;

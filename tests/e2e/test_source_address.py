@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import BEHIND_PROXY, Daemon, hash_token, host, query_target
+from harness import BEHIND_PROXY, Daemon, hash_token, host, merged, query_target
 
 OPEN = "open.example.test."  # may set any address, so that only the address itself can be at fault
 STRICT = "strict.example.test."
@@ -29,6 +29,16 @@ def shared(ca, tmp_path_factory):
 def proxied(shared):
     yield shared
     shared.check_confidential()
+
+
+@pytest.fixture(scope="module")
+def forwarding(ca, tmp_path_factory):
+    """The same, but that its proxy writes Forwarded."""
+    settings = {"server": {"trusted_proxies": ["127.0.0.0/8", "10.0.0.0/8"], "proxy_header": "forwarded"}}
+    with ExitStack() as stack:
+        made = Daemon(tmp_path_factory.mktemp("forwarding"), ca, settings, HOSTS)
+        stack.callback(made.close)
+        yield made.start()
 
 
 # ---- 6: which address may be set ----
@@ -131,15 +141,67 @@ def test_several_x_forwarded_for_are_one_list(proxied):
         ("for=_hidden, for=198.18.7.9", "198.18.7.9"),
     ],
 )
-def test_forwarded(proxied, header, source):
-    assert proxied.query(mode="get", headers={"Forwarded": header}).message == source
+def test_forwarded(forwarding, header, source):
+    assert forwarding.query(mode="get", headers={"Forwarded": header}).message == source
 
 
 @pytest.mark.parametrize(
     "header", ["for=unknown", "for=", "for", 'for="198.18.7.9', "proto=https", "for=198.18.7.9 for=1.2.3.4"]
 )
-def test_malformed_forwarded(proxied, header):
-    assert proxied.query(mode="get", headers={"Forwarded": header}).status == 400
+def test_malformed_forwarded(forwarding, header):
+    assert forwarding.query(mode="get", headers={"Forwarded": header}).status == 400
+
+
+# A proxy writes one of the two, and passes on what the client wrote into the other.
+
+
+def test_a_client_behind_a_proxy_that_writes_only_forwarded(forwarding):
+    mine = {"Forwarded": "for=198.18.7.9"}
+    assert forwarding.query(mode="get", headers=mine).message == "198.18.7.9"
+    for spoofed in ("6.6.6.6", "198.18.7.9, 6.6.6.6", "rubbish"):
+        answer = forwarding.query(mode="get", headers={**mine, "X-Forwarded-For": spoofed})
+        assert answer.status == 400 and "server.proxy_header" in answer.text
+    assert forwarding.query(mode="get", headers={**mine, "X-Forwarded-For": "198.18.7.9"}).message == "198.18.7.9"
+    assert forwarding.query(mode="get", headers={"X-Forwarded-For": "6.6.6.6"}).message == "127.0.0.1"
+    token = hash_token("6.6.6.6", STRICT, forwarding.hosts[1]["shared_secret"])  # made for another address
+    before = forwarding.zone_file().read_text() if forwarding.zone_file().exists() else ""
+    target = query_target({"mode": "set", "hostname": STRICT, "hash": token})
+    assert forwarding.request(target, headers={**mine, "X-Forwarded-For": "6.6.6.6"}).status == 400
+    assert forwarding.request(target, headers=mine).status == 401
+    after = forwarding.zone_file().read_text() if forwarding.zone_file().exists() else ""
+    assert after == before and "6.6.6.6" not in after
+
+
+def test_a_client_behind_a_proxy_that_writes_only_x_forwarded_for(proxied):
+    for spoofed in ("for=6.6.6.6", "for=unknown", 'for="', "for=198.18.7.9, for=6.6.6.6"):
+        answer = proxied.query(mode="get", via="198.18.7.9", headers={"Forwarded": spoofed})
+        assert answer.status == 400 and "server.proxy_header" in answer.text
+    for harmless in ("for=198.18.7.9", "for=6.6.6.6, for=198.18.7.9", "proto=https;host=x"):
+        assert proxied.query(mode="get", via="198.18.7.9", headers={"Forwarded": harmless}).message == "198.18.7.9"
+    assert proxied.query(mode="get", headers={"Forwarded": "for=6.6.6.6"}).message == "127.0.0.1"
+
+
+def test_the_login_limit_is_not_evaded_by_the_other_header(daemon):
+    settings = merged(BEHIND_PROXY, {"server": {"proxy_header": "Forwarded"}, "limits": {"auth_failures_per_minute": 3}})
+    d = daemon(settings=settings, hosts=HOSTS)
+    target = query_target({"mode": "set", "hostname": STRICT, "hash": "0" * 64})
+
+    def attempt(number: int) -> int:
+        headers = {"Forwarded": "for=198.18.7.9", "X-Forwarded-For": f"6.6.6.{number}"}
+        return d.request(target, headers=headers).status
+
+    assert [d.request(target, headers={"Forwarded": "for=198.18.7.9"}).status for _ in range(4)] == [401, 401, 401, 429]
+    assert {attempt(number) for number in range(10)} == {400}
+
+
+def test_proxy_header_is_in_force_after_a_reload(daemon):
+    d = daemon(settings=BEHIND_PROXY)
+    headers = {"Forwarded": "for=198.18.7.9"}
+    assert d.query(mode="get", headers=headers).message == "127.0.0.1"
+    d.settings["server"]["proxy_header"] = "forwarded"
+    d.write_config()
+    d.reload()
+    assert d.query(mode="get", headers=headers).message == "198.18.7.9"
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Client-IP"])

@@ -19,16 +19,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (text == NULL) {
         return 0;
     }
-    if (client_address(&proxy, trusted, ELEMENTS(trusted), text, NULL, &source) == 0 && source.family == ADDRESS_NONE) {
-        abort();
-    }
-    source = (struct address){0};
-    if (client_address(&proxy, trusted, ELEMENTS(trusted), NULL, text, &source) == 0 && source.family == ADDRESS_NONE) {
-        abort();
-    }
-    if (client_address(&stranger, trusted, ELEMENTS(trusted), text, text, &source) != 0 ||
-        !address_equal(&source, &stranger)) {
-        abort();
+    const struct client_headers variants[] = {
+        {PROXY_X_FORWARDED_FOR, text, NULL},
+        {PROXY_X_FORWARDED_FOR, text, text},
+        {PROXY_FORWARDED, NULL, text},
+    };
+    for (size_t i = 0; i < ELEMENTS(variants); i++) {
+        source = (struct address){0};
+        if (client_address(&proxy, trusted, ELEMENTS(trusted), &variants[i], &source) == 0 &&
+            source.family == ADDRESS_NONE) {
+            abort();
+        }
+        if (client_address(&stranger, trusted, ELEMENTS(trusted), &variants[i], &source) != 0 ||
+            !address_equal(&source, &stranger)) {
+            abort();
+        }
     }
     return 0;
 }

@@ -15,6 +15,7 @@
 
 static const char *const trusted_texts[] = {"10.0.0.0/8", "192.0.2.1", "2001:db8:ffff::/48"};
 
+/* Where only one is sent, it is the one that is believed. */
 struct row {
     const char *peer; /* NULL: a unix socket */
     const char *x_forwarded_for;
@@ -47,8 +48,6 @@ static const struct row rows[] = {
     {"10.1.2.3", "unknown, 198.18.7.9", NULL, "198.18.7.9"},
     {"10.1.2.3", "10.0.0.1, 10.0.0.2", NULL, "10.0.0.1"}, /* all trusted: the leftmost */
     {"10.1.2.3", ", 198.18.7.9, ,", NULL, "198.18.7.9"},
-    {"10.1.2.3", "198.18.7.9", "for=198.18.7.10", "198.18.7.9"}, /* it wins over Forwarded */
-    {"10.1.2.3", "198.18.7.9", "for=", "198.18.7.9"},
     {"10.1.2.3", "", NULL, NULL},
     {"10.1.2.3", " , ", NULL, NULL},
     {"10.1.2.3", "unknown", NULL, NULL},
@@ -118,7 +117,12 @@ static void test_rows(void **state)
         if (row->peer != NULL) {
             assert_int_equal(address_parse(row->peer, strlen(row->peer), &peer), 0);
         }
-        int r = client_address(&peer, trusted, ELEMENTS(trusted), row->x_forwarded_for, row->forwarded, &source);
+        struct client_headers headers = {
+            .believed = row->x_forwarded_for ? PROXY_X_FORWARDED_FOR : PROXY_FORWARDED,
+            .x_forwarded_for = row->x_forwarded_for,
+            .forwarded = row->forwarded,
+        };
+        int r = client_address(&peer, trusted, ELEMENTS(trusted), &headers, &source);
         if (r == 0 && source.family != ADDRESS_NONE) {
             address_print(&source, text);
         }
@@ -129,14 +133,65 @@ static void test_rows(void **state)
     }
 }
 
+/* server.proxy_header says which one the proxy writes: the other one is the client's own. */
+static void test_which_one_is_believed(void **state)
+{
+    static const struct {
+        const char *x_forwarded_for, *forwarded;
+        const char *by_x_forwarded_for, *by_forwarded; /* the source; NULL: -EINVAL */
+    } both[] = {
+        {NULL, NULL, "10.1.2.3", "10.1.2.3"},
+        {"198.18.7.9", NULL, "198.18.7.9", "10.1.2.3"},
+        {NULL, "for=198.18.7.9", "10.1.2.3", "198.18.7.9"},
+        {"bogus", NULL, NULL, "10.1.2.3"},
+        {NULL, "for=\"", "10.1.2.3", NULL},
+        {"198.18.7.9", "for=198.18.7.9", "198.18.7.9", "198.18.7.9"},
+        {"6.6.6.6, 198.18.7.9", "for=7.7.7.7, for=\"198.18.7.9:80\", for=10.0.0.1", "198.18.7.9", "198.18.7.9"},
+        {"2001:DB8::1", "for=\"[2001:db8:0::1]\"", "2001:db8::1", "2001:db8::1"},
+        {"6.6.6.6", "for=198.18.7.9", NULL, NULL},
+        {"198.18.7.9", "for=6.6.6.6", NULL, NULL},
+        /* A client makes its own malformed, so that it does not count: then the other one would be a lie unseen. */
+        {"6.6.6.6", "for=x;y=\", for=198.18.7.9", NULL, NULL},
+        {"6.6.6.6", "for=unknown", NULL, NULL},
+        {"bogus", "for=198.18.7.9", NULL, NULL},
+        /* the one that is not believed names nobody */
+        {"198.18.7.9", "proto=https;host=x", "198.18.7.9", NULL},
+        {"198.18.7.9", "", "198.18.7.9", NULL},
+        {" , ", "for=198.18.7.9", NULL, "198.18.7.9"},
+    };
+    static const struct prefix ours = {{ADDRESS_IPV4, {10}}, 8};
+    static const struct address peer = {ADDRESS_IPV4, {10, 1, 2, 3}};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * ELEMENTS(both); i++) {
+        bool is_forwarded = i % 2 == 1;
+        const char *expected = is_forwarded ? both[i / 2].by_forwarded : both[i / 2].by_x_forwarded_for;
+        struct client_headers headers = {
+            .believed = is_forwarded ? PROXY_FORWARDED : PROXY_X_FORWARDED_FOR,
+            .x_forwarded_for = both[i / 2].x_forwarded_for,
+            .forwarded = both[i / 2].forwarded,
+        };
+        struct address source;
+        char text[ADDRESS_TEXT_SIZE] = "";
+        int r = client_address(&peer, &ours, 1, &headers, &source);
+        if (r == 0) {
+            address_print(&source, text);
+        }
+        if (expected ? r != 0 || strcmp(text, expected) != 0 : r != -EINVAL) {
+            fail_msg("row %zu, %s: %d %s", i / 2, is_forwarded ? "forwarded" : "x-forwarded-for", r, text);
+        }
+    }
+}
+
 static void test_nobody_is_trusted(void **state)
 {
+    static const struct client_headers headers = {.x_forwarded_for = "198.18.7.9", .forwarded = "for=198.18.7.9"};
     struct address peer;
     struct address source;
 
     (void)state;
     assert_int_equal(address_parse("10.1.2.3", 8, &peer), 0);
-    assert_int_equal(client_address(&peer, NULL, 0, "198.18.7.9", "for=198.18.7.9", &source), 0);
+    assert_int_equal(client_address(&peer, NULL, 0, &headers, &source), 0);
     assert_true(address_equal(&source, &peer));
 }
 
@@ -146,23 +201,26 @@ static void test_long_lists(void **state)
     _cleanup_free_ char *list = malloc(16385);
     struct address peer = {.family = ADDRESS_NONE};
     struct address source;
+    struct client_headers x_forwarded_for = {.believed = PROXY_X_FORWARDED_FOR, .x_forwarded_for = list};
+    struct client_headers forwarded = {.believed = PROXY_FORWARDED, .forwarded = list};
 
     (void)state;
     assert_non_null(list);
     memset(list, ',', 16384);
     list[16384] = '\0';
-    assert_int_equal(client_address(&peer, NULL, 0, list, NULL, &source), -EINVAL);
-    assert_int_equal(client_address(&peer, NULL, 0, NULL, list, &source), -EINVAL);
+    assert_int_equal(client_address(&peer, NULL, 0, &x_forwarded_for, &source), -EINVAL);
+    assert_int_equal(client_address(&peer, NULL, 0, &forwarded, &source), -EINVAL);
     memset(list, 'x', 16384);
     memcpy(list, "for=", 4);
-    assert_int_equal(client_address(&peer, NULL, 0, list, NULL, &source), -EINVAL);
-    assert_int_equal(client_address(&peer, NULL, 0, NULL, list, &source), -EINVAL);
+    assert_int_equal(client_address(&peer, NULL, 0, &x_forwarded_for, &source), -EINVAL);
+    assert_int_equal(client_address(&peer, NULL, 0, &forwarded, &source), -EINVAL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_which_one_is_believed),
         cmocka_unit_test(test_nobody_is_trusted),
         cmocka_unit_test(test_long_lists),
     };

@@ -391,11 +391,27 @@ static void test_source_address(void **state)
                     "x-forwarded-for: 6.6.6.6\r\nX-Forwarded-For: 198.18.7.9, 10.1.1.1\r\n\r\n",
                     "200", "|198.18.7.9|");
     client_exchange(fd, "GET / HTTP/1.1\r\n" HEADERS "Forwarded: for=\"[2001:db8::1]:80\"\r\n\r\n", "200",
-                    "|2001:db8::1|");
+                    "|127.0.0.2|"); /* not the one that is believed */
     client_exchange(fd, "GET / HTTP/1.1\r\n" HEADERS "X-Forwarded-For: bogus\r\n\r\n", "400", "X-Forwarded-For");
-    client_exchange(fd, "GET / HTTP/1.1\r\n" HEADERS "Forwarded: for=\"\r\n\r\n", "400", "Forwarded");
+    client_exchange(fd, "GET / HTTP/1.1\r\n" HEADERS "X-Forwarded-For: 6.6.6.6\r\nForwarded: for=198.18.7.9\r\n\r\n",
+                    "400", "Forwarded");
     close(fd);
     assert_int_equal(metric_value(fixture->service.requests, "server", "forwarded", NULL), 2);
+}
+
+static void test_the_other_proxy_header(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fixture_init(&fixture, "  trusted_proxies: [127.0.0.1]\n  proxy_header: Forwarded\n");
+    struct server_options options = fixture_options(&fixture, find);
+    fixture_start(&fixture, &options);
+    client_expect(&fixture, "GET / HTTP/1.1\r\n" HEADERS "Forwarded: for=\"[2001:db8::1]:80\"\r\n\r\n", "200",
+                  "|2001:db8::1|");
+    client_expect(&fixture, "GET / HTTP/1.1\r\n" HEADERS "X-Forwarded-For: 6.6.6.6\r\n\r\n", "200", "|127.0.0.1|");
+    client_expect(&fixture, "GET / HTTP/1.1\r\n" HEADERS "Forwarded: for=\"\r\n\r\n", "400", "Forwarded");
+    fixture_done(&fixture);
 }
 
 static void test_api_keys(void **state)
@@ -447,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ambiguous_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expect_continue, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_source_address, set_up, tear_down),
+        cmocka_unit_test(test_the_other_proxy_header),
         cmocka_unit_test(test_api_keys),
     };
 

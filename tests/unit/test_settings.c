@@ -49,6 +49,7 @@ static void every_default(void **state)
     assert_int_equal(settings->threads, 0);
     assert_string_equal(settings->public_url, "");
     assert_int_equal(settings->trusted_proxy_count, 0);
+    assert_int_equal(settings->proxy_header, PROXY_X_FORWARDED_FOR);
     assert_int_equal(settings->api_key_count, 0);
     assert_string_equal(settings->admin_listen->text, "127.0.0.1:9053");
     assert_string_equal(settings->hosts_file, "/etc/ddns53/hosts.yaml");
@@ -85,6 +86,7 @@ static const char everything[] =
     "  threads: 3\n"
     "  public_url: https://ddns.example.com/x\n"
     "  trusted_proxies: [10.0.0.0/8, \"2001:db8::/64\", 192.0.2.1]\n"
+    "  proxy_header: Forwarded\n"
     "  api_keys: [\"0123456789abcdef\", \"fedcba9876543210\"]\n"
     "admin:\n"
     "  listen: \"\"\n"
@@ -120,6 +122,7 @@ static void every_key(void **state)
     assert_int_equal(settings->threads, 3);
     assert_string_equal(settings->public_url, "https://ddns.example.com/x");
     assert_int_equal(settings->trusted_proxy_count, 3);
+    assert_int_equal(settings->proxy_header, PROXY_FORWARDED);
     assert_int_equal(settings->trusted_proxies[2].length, 32);
     assert_int_equal(settings->api_key_count, 2);
     assert_true(secret_equals(settings->api_keys[1], "fedcba9876543210", 16));
@@ -238,6 +241,8 @@ static const struct {
      "d.yaml:2:28: server.trusted_proxies: \"10.0.0.1/8\" has bits set past its length, write 10.0.0.0/8\n"
      "d.yaml:2:40: server.trusted_proxies: \"foo\" is neither an address nor a prefix such as 10.0.0.0/8\n"
      "d.yaml:2:45: server.trusted_proxies: \"1.2.3.4/33\" is neither an address nor a prefix such as 10.0.0.0/8\n"},
+    {ZONES "server: {proxy_header: x-real-ip}\n", "d.yaml:2:24: server.proxy_header: \"x-real-ip\" is no header of a "
+                                                  "proxy, write x-forwarded-for or forwarded\n"},
     {ZONES "server: {api_keys: [\"\", {}]}\n",
      "d.yaml:2:21: server.api_keys: has an empty key, write one of at least 16 characters\n"
      "d.yaml:2:25: server.api_keys: is a mapping, must be a text\n"},
@@ -330,6 +335,7 @@ static void what_needs_a_restart(void **state)
         {"zones: [{name: example.com., default_ttl: 60, provider: route53}]\n", ""},
         {ZONES "server: {api_keys: [\"0123456789abcdef\"], public_url: \"https://x\", trusted_proxies: [10.1.1.1]}\n",
          ""},
+        {ZONES "server: {proxy_header: forwarded}\n", ""},
         {ZONES "hosts_file: other.yaml\nupdate: {timeout_s: 3, reconcile_s: 3, default_auth: [basic]}\n", ""},
         {ZONES "limits: {request_s: 1, reads_per_minute: 1, auth_failures_per_minute: 1, queued_changes: 1}\n", ""},
         {ZONES "server: {certificate: a, private_key: b}\nroute53: {requests_per_second: 9}\n", ""},
