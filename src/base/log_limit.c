@@ -15,6 +15,7 @@
 const struct log_limit_row log_limit_rows[LOG_LIMITED_KINDS] = {
     [LOG_LIMITED_AUTH_FAILURE] = {"auth_failure", LOG_LEVEL_NOTICE, 20, 3000},
     [LOG_LIMITED_REFUSED] = {"refused", LOG_LEVEL_INFO, 20, 600},
+    [LOG_LIMITED_PLAIN_HTTP] = {"plain_http", LOG_LEVEL_INFO, 5, 600},
     [LOG_LIMITED_HTTP_LIBRARY] = {"http_library", LOG_LEVEL_DEBUG, 20, 600},
 };
 

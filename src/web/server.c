@@ -15,6 +15,7 @@
 #include "web/listen.h"
 #include "web/server_exchange.h"
 #include "web/server_library.h"
+#include "web/server_plain_http.h"
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
  * over our limits still comes to us to be refused in our words. When this is full, libmicrohttpd answers 414 or 431
@@ -131,6 +132,7 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
         return;
     }
     connection_set_owner(*context, &server->exchanges);
+    plain_http_watch(mhd, *context);
 }
 
 /* ---- start ---- */

@@ -212,17 +212,23 @@ def test_no_request_is_at_most_one_answer(shared, sent):
     assert heads(received) <= 1 and handled(shared) == before
 
 
-@pytest.mark.parametrize("name", ["a control character", "a raw NUL", "a malformed length", "not HTTP"])
-def test_a_refusal_is_logged_with_its_reason(shared, name):
+def test_a_refusal_is_logged_with_its_reason_and_counted(daemon):
+    d = daemon(settings=PLAIN)
     sent = {
-        "a control character": (get(b"X-Test: a\x01b"), "head"),
-        "a raw NUL": (get(b"X-Test: a\0b"), "malformed"),
-        "a malformed length": (post(b"", b"Content-Length: x"), "ambiguous_body"),
-        "not HTTP": (get().replace(b"1.1", b"1.x"), "malformed"),
+        "head": get(b"X-Test: a\x01b"),
+        "malformed": get(b"X-Test: a\0b"),
+        "ambiguous_body": post(b"", b"Content-Length: x"),
+        "headers_too_large": get(b"X-Test: " + b"x" * 40000),
     }
-    mark = shared.log_mark()
-    assert one_head(dialogue(shared, sent[name][0]))[0] == 400
-    shared.wait_log(rf"event=refused dialect=server source=127\.0\.0\.1 status=400 result={sent[name][1]}", since=mark)
+    for result, request in sent.items():
+        mark = d.log_mark()
+        status = one_head(dialogue(d, request))[0]
+        d.wait_log(rf"event=refused dialect=server source=127\.0\.0\.1 status={status} result={result}", since=mark)
+    mark = d.log_mark()
+    assert one_head(dialogue(d, get().replace(b"1.1", b"1.x")))[0] == 400  # before there is even a target
+    d.wait_log(r"event=refused dialect=server source=127\.0\.0\.1 status=400 result=malformed", since=mark)
+    counted = {result: d.metrics().sum("ddns53_requests_total", dialect="server", result=result) for result in sent}
+    assert counted == {"head": 1, "malformed": 2, "ambiguous_body": 1, "headers_too_large": 1}
 
 
 # ---- bodies whose end only one reader sees ----

@@ -90,6 +90,24 @@ def test_weak_ciphers_are_refused_by_the_server(daemon, cipher):
         handshake(d, tls)
 
 
+@pytest.mark.parametrize("sent", [GET, GET.replace(b"GET", b"HEAD"), b"POST /nic/update HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_plain_http_on_the_tls_port_is_told(daemon, sent):
+    d = daemon()
+    mark = d.log_mark()
+    with socket.create_connection(("127.0.0.1", int(d.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(4096):
+            pass
+    assert "https://" in d.wait_log(r"event=plain_http source=127\.0\.0\.1 .*", since=mark)[0]
+    with d.connect() as served:  # what is encrypted is never taken for that
+        for _ in range(20):
+            served.sendall(GET)
+            assert receive(served).status == 200
+    d.stop()
+    assert len(d.log_lines("event=plain_http")) == 1
+
+
 def test_plain_http_and_garbage_on_the_tls_port(daemon):
     d = daemon()
     for data in (GET, b"\x00" * 64, b"\x16\x03\x01\xff\xff" + os.urandom(2000)):
