@@ -152,6 +152,8 @@ static void test_no_http(void **state)
             strncmp(buffer_text(&answer), "HTTP/1.1 5", 10) != 0) {
             fail_msg("request %zu: %s", i, buffer_text(&answer));
         }
+        assert_non_null(strstr(buffer_text(&answer), "\r\nCache-Control: no-store\r\n"));
+        assert_null(strstr(buffer_text(&answer) + 1, "HTTP/1.1 ")); /* one answer */
         buffer_done(&answer);
         close(fd);
     }
@@ -266,6 +268,23 @@ static void test_past_all_memory(void **state)
     }
     assert_int_equal(metric_value(fixture->service.requests, "test", "echo", NULL), 0);
     client_expect(fixture, "GET / HTTP/1.1\r\n" HEADERS "\r\n", "200", "GET|/|");
+}
+
+/* Nobody asks for cookies, and libmicrohttpd, which could not hold so many, does not look for them. */
+static void test_many_cookies(void **state)
+{
+    struct buffer request = BUFFER_INIT;
+    int fd = client_connect(*state);
+
+    buffer_append_text(&request, "GET / HTTP/1.1\r\n" HEADERS "Cookie: ");
+    for (int i = 0; i < 2000; i++) {
+        buffer_append_text(&request, "a=b; ");
+    }
+    buffer_append_text(&request, "\r\nX-Test: yes\r\n\r\n");
+    client_exchange(fd, buffer_text(&request), "200", "GET|/||0||yes|");
+    client_exchange(fd, buffer_text(&request), "200", "GET|/||0||yes|");
+    close(fd);
+    buffer_done(&request);
 }
 
 /* Any number of parameters that fits the line: libmicrohttpd, which could not hold so many, never sees them. */
@@ -457,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_http, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_past_all_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_cookies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_parameters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_large_body_that_is_sent_anyway, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_chunked_body_too_large, set_up, tear_down),
