@@ -12,7 +12,8 @@
 #include "base/table.h"
 
 #define DEPTH_MAX 16
-#define FEW_KEYS 16 /* compared with each other; more go through a table */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* Windows editors put it in front of UTF-8 */
+#define FEW_KEYS 16                    /* compared with each other; more go through a table */
 
 struct yaml_document {
     struct arena arena;
@@ -37,6 +38,9 @@ struct builder {
     size_t pending_count;
     size_t pending_capacity;
     unsigned documents;
+    /* The last quoted scalar that spans several lines: where a quote was forgotten, it ends at the next one. */
+    yaml_mark_t quote_start;
+    yaml_mark_t quote_end;
 };
 
 /* ---- text that libyaml need not see ---- */
@@ -271,9 +275,15 @@ static int handle_scalar(struct builder *builder, const yaml_event_t *event)
 {
     const char *text = (const char *)event->data.scalar.value;
     size_t length = event->data.scalar.length;
+    yaml_scalar_style_t style = event->data.scalar.style;
+    bool quoted = style == YAML_SINGLE_QUOTED_SCALAR_STYLE || style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 
+    if (quoted && event->end_mark.line > event->start_mark.line) {
+        builder->quote_start = event->start_mark;
+        builder->quote_end = event->end_mark;
+    }
     refuse_properties(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
-    return add_scalar(builder, text, length, event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, &event->start_mark);
+    return add_scalar(builder, text, length, style == YAML_PLAIN_SCALAR_STYLE, &event->start_mark);
 }
 
 static int handle_event(struct builder *builder, const yaml_event_t *event)
@@ -324,10 +334,54 @@ static char byte_at(const struct builder *builder, const yaml_mark_t *mark)
     return at < end ? *at : '\0';
 }
 
+static bool is_scanning(const yaml_parser_t *parser, const char *context)
+{
+    return parser->error == YAML_SCANNER_ERROR && parser->context && strcmp(parser->context, context) == 0;
+}
+
+/* Tells of a forgotten quote where it was opened: libyaml complains where it ran out of text, or behind the quote that
+ * it took for the closing one. False: it is something else. */
+static bool refuse_open_quote(struct builder *builder, const yaml_parser_t *parser)
+{
+    const yaml_mark_t *start = &parser->context_mark;
+
+    if (is_scanning(parser, "while scanning a quoted scalar")) {
+        problems_add(builder->problems, (unsigned)start->line + 1, (unsigned)start->column + 1,
+                     "this quote is never closed; close it where the value ends");
+        return true;
+    }
+    if (builder->quote_end.line == 0 || parser->problem_mark.line != builder->quote_end.line) {
+        return false;
+    }
+    start = &builder->quote_start;
+    problems_add(builder->problems, (unsigned)start->line + 1, (unsigned)start->column + 1,
+                 "this quote is closed only in line %u, and what follows there is not valid YAML; close it where the "
+                 "value ends",
+                 (unsigned)builder->quote_end.line + 1);
+    return true;
+}
+
+/* A wildcard name without quotes begins an alias, whose name may not begin with a dot. */
+static bool refuse_wildcard(struct builder *builder, const yaml_parser_t *parser)
+{
+    const yaml_mark_t *start = &parser->context_mark;
+
+    if (!is_scanning(parser, "while scanning an alias")) {
+        return false;
+    }
+    problems_add(builder->problems, (unsigned)start->line + 1, (unsigned)start->column + 1,
+                 "an alias (*) is not supported; where a name with a wildcard is meant, quote it, as in "
+                 "\"*.example.com\"");
+    return true;
+}
+
 static int refuse_syntax(struct builder *builder, const yaml_parser_t *parser)
 {
     if (parser->error == YAML_MEMORY_ERROR) {
         return -ENOMEM;
+    }
+    if (refuse_open_quote(builder, parser) || refuse_wildcard(builder, parser)) {
+        return -EINVAL;
     }
     const yaml_mark_t *mark = &parser->problem_mark;
     unsigned line = (unsigned)mark->line + 1;
@@ -390,6 +444,11 @@ static int build(struct builder *builder)
 
 int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
 {
+    /* libyaml skips a byte order mark, but counts it as a column: the first key would be indented by one. */
+    if (length >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+        text += strlen(BYTE_ORDER_MARK);
+        length -= strlen(BYTE_ORDER_MARK);
+    }
     int r = check_characters(text, length, problems);
     if (r < 0) {
         return r;
