@@ -144,6 +144,8 @@ struct readback {
     struct record *looked_up;
     bool is_overtaken; /* a change of it was accepted meanwhile, or the zone is gone */
     bool is_for_single;
+    int64_t began_ms;
+    bool is_announced; /* that the zone has been read, since the start or the last trouble */
 };
 
 struct zone {
@@ -298,6 +300,8 @@ void readback_schedule(struct zone *zone);
 void readback_init(struct zone *zone);
 /* The zone is gone: prepare is next, and what is under way does not count. */
 void readback_reset(struct zone *zone);
+/* Reading has failed: where that was logged, the end of this read-back is, too. */
+void readback_troubled(struct zone *zone);
 /* Our own change was accepted: it is newer than any answer that is under way. */
 void readback_accepted(struct zone *zone, struct record *record);
 

@@ -1,3 +1,6 @@
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/log.h"
 #include "dns/changes_internal.h"
 
@@ -129,6 +132,7 @@ void readback_begin(struct zone *zone)
 {
     if (zone->readback.step == READBACK_IDLE) {
         zone->readback.step = READBACK_PREPARE;
+        zone->readback.began_ms = loop_now_ms(zone->changes->loop);
     }
     zone_kick(zone);
 }
@@ -147,14 +151,40 @@ void readback_reset(struct zone *zone)
 {
     struct readback *readback = &zone->readback;
 
+    if (readback->step == READBACK_IDLE) {
+        readback->began_ms = loop_now_ms(zone->changes->loop);
+    }
     readback->step = READBACK_PREPARE;
     readback->is_prepared = false;
     readback->is_stale = readback->is_listing;
     readback->is_overtaken = true;
 }
 
+void readback_troubled(struct zone *zone)
+{
+    if (zone->readback.step != READBACK_IDLE && zone->learn_trouble.is_logged) {
+        zone->readback.is_announced = false;
+    }
+}
+
+/* Shows after a start that keys, permissions and zone ids are right, and after trouble that it is over. */
+static void announce(struct zone *zone)
+{
+    char records[24];
+    char took[24];
+
+    if (zone->readback.is_announced) {
+        return;
+    }
+    zone->readback.is_announced = true;
+    (void)snprintf(records, sizeof(records), "%zu", records_each(zone->changes->records, zone->index, NULL, NULL));
+    (void)snprintf(took, sizeof(took), "%" PRId64, loop_now_ms(zone->changes->loop) - zone->readback.began_ms);
+    log_event(LOG_LEVEL_NOTICE, "zone_ready", "zone", zone->name, "records", records, "ms", took, NULL);
+}
+
 static void finish(struct zone *zone)
 {
+    announce(zone);
     zone->readback.step = READBACK_IDLE;
     zone->readback.cursor = NULL;
     readback_schedule(zone);
@@ -164,6 +194,9 @@ static void begin_listing(struct zone *zone)
 {
     struct readback *readback = &zone->readback;
 
+    if (readback->step == READBACK_IDLE) {
+        readback->began_ms = loop_now_ms(zone->changes->loop);
+    }
     readback->step = READBACK_LIST;
     readback->listing++;
     readback->generation = records_generation(zone->changes->records);

@@ -139,6 +139,7 @@ void zone_failed(struct zone *zone, struct backoff *backoff, struct trouble *tro
 
     metric_add(changes->families.retries, 1, zone->name, NULL, NULL);
     trouble_begin(changes, trouble, "zone_trouble", zone->name, result->message, is_throttle);
+    readback_troubled(zone);
     if (is_throttle) {
         metric_add(changes->families.throttles, 1, zone->name, NULL, NULL);
         account_throttled(zone->account);
@@ -188,6 +189,7 @@ void zone_gone(struct zone *zone, const char *message)
     trouble_begin(zone->changes, &zone->learn_trouble, "zone_trouble", zone->name, message, false);
     zone->is_gone = true;
     readback_reset(zone);
+    readback_troubled(zone);
     forget_records(zone);
     batch_drop(zone, CHANGE_NO_ZONE, message);
     drop_waiting(&zone->looking, message);

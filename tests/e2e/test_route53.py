@@ -194,6 +194,12 @@ def test_a_zone_that_is_not_there(daemon, r53, zone, words):
     assert not changes_of(r53)
 
 
+def test_a_zone_that_was_read_is_told_at_once(daemon, r53):
+    """Without any update: keys, permissions and zone are right."""
+    d = daemon(route53=r53, settings=FAST, hosts=[host(HOME, BOTH), host("nas.example.com.")])
+    d.wait_log(r"event=zone_ready zone=example.com\. records=3 ms=[0-9]+$")
+
+
 def test_a_name_of_several_zones_needs_an_id(daemon, r53):
     r53.add_zone("example.com.")
     d = daemon(route53=r53, settings={**FAST, "zones": without_id(r53)}, hosts=[host(HOME)])

@@ -124,6 +124,58 @@ static void test_failing_readback_is_logged_once(void **state)
     assert_int_equal(view_of(world, 999).knowledge, RECORD_PLAIN);
 }
 
+static void test_ready_is_told_once(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    put_many(world, 1000);
+    set_reconcile(world, 100000);
+    assert_int_equal(log_count(world, "event=zone_ready"), 0);
+    world_start(world);
+    /* h0 to h1999 have two records each */
+    assert_int_equal(log_count(world, "event=zone_ready zone=a.test. records=4000 ms="), 1);
+    world_run(world, 300000);
+    assert_in_range(zone->counts[CALL_PREPARE], 2, 5);
+    assert_int_equal(log_count(world, "event=zone_ready"), 1);
+}
+
+static void test_ready_is_told_after_trouble(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    set_reconcile(world, 100000);
+    zone->faults[CALL_PREPARE] = (struct fault){.outcome = PROVIDER_TRANSIENT, .times = 2, .message = "no route"};
+    world_start(world);
+    assert_int_equal(log_count(world, "event=zone_ready"), 1);
+
+    zone->faults[CALL_LIST] = (struct fault){.outcome = PROVIDER_TRANSIENT, .times = 1, .message = "no route"};
+    world_run(world, 150000);
+    assert_int_equal(log_count(world, "event=zone_recovered"), 2);
+    assert_int_equal(log_count(world, "event=zone_ready"), 2);
+
+    /* slowing down is no trouble */
+    zone->faults[CALL_LIST] = (struct fault){.outcome = PROVIDER_THROTTLED, .times = 1, .message = "slower"};
+    world_run(world, 110000);
+    assert_int_equal(log_count(world, "event=zone_ready"), 2);
+
+    zone->faults[CALL_PREPARE] = (struct fault){.outcome = PROVIDER_NO_ZONE, .times = 1, .message = "gone"};
+    world_run(world, 200000);
+    assert_int_equal(log_count(world, "event=zone_ready"), 3);
+}
+
+static void test_ready_without_hosts(void **state)
+{
+    struct world *world = world_new(5);
+
+    (void)state;
+    world_add_zone(world, "b.test.", 0);
+    world_start(world);
+    assert_int_equal(log_count(world, "event=zone_ready zone=b.test. records=0 ms="), 1);
+    world_free(world);
+}
+
 static void test_readback_leaves_changes_their_turn(void **state)
 {
     struct world *world = *state;
@@ -621,6 +673,9 @@ int main(void)
         cmocka_unit_test(test_giant_zone_is_asked_for_single_records),
         WORLD_TEST(test_reconcile_comes_again),
         WORLD_TEST(test_failing_readback_is_logged_once),
+        WORLD_TEST(test_ready_is_told_once),
+        WORLD_TEST(test_ready_is_told_after_trouble),
+        cmocka_unit_test(test_ready_without_hosts),
         WORLD_TEST(test_readback_leaves_changes_their_turn),
         WORLD_TEST(test_unknown_record_is_looked_up),
         WORLD_TEST(test_change_without_start),
