@@ -9,7 +9,7 @@
 #define ROWS_MAX RECORD_TYPE_COUNT
 #define SECRETS_PER_ROW 2
 
-/* Stands in where there is no host, so that the work is the same. Its bytes never grant anything: `real` is false. */
+/* Stands in where there is no host, so that the work is the same. Its bytes never grant anything: `is_there` is false. */
 static const uint8_t dummy_secret[SHA256_SIZE] = {0x64, 0x64, 0x6e, 0x73, 0x35, 0x33};
 
 /* One secret that a proof is tried against. */
@@ -17,13 +17,15 @@ struct candidate {
     const uint8_t *bytes;
     size_t length;
     const uint8_t *sha256; /* of the secret */
-    bool real;             /* set, not expired, and its host allows the scheme */
+    bool is_there;         /* set, and enough of it is known for the scheme */
+    bool is_allowed;       /* its host allows the scheme */
+    bool is_valid;         /* not expired */
 };
 
 static struct candidate candidate_of(const struct host *host, const struct host_secret *secret, enum auth_scheme scheme,
                                      int64_t now_s)
 {
-    struct candidate candidate = {dummy_secret, sizeof(dummy_secret), dummy_secret, false};
+    struct candidate candidate = {dummy_secret, sizeof(dummy_secret), dummy_secret, false, false, false};
 
     if (!secret || !secret->is_set) {
         return candidate;
@@ -33,8 +35,9 @@ static struct candidate candidate_of(const struct host *host, const struct host_
         candidate.length = secret_length(secret->secret);
     }
     candidate.sha256 = secret->sha256;
-    candidate.real = (host->auth & (unsigned)scheme) != 0 && now_s < secret->valid_until_s &&
-                     (secret->secret || scheme == AUTH_SECRET || scheme == AUTH_BASIC);
+    candidate.is_there = secret->secret || scheme == AUTH_SECRET || scheme == AUTH_BASIC;
+    candidate.is_allowed = (host->auth & (unsigned)scheme) != 0;
+    candidate.is_valid = now_s < secret->valid_until_s;
     return candidate;
 }
 
@@ -156,6 +159,7 @@ static bool secret_fits(const struct prepared_proof *prepared, const struct cand
     return fits != 0;
 }
 
+/* Whether or not the candidate counts. */
 static bool fits(const struct prepared_proof *prepared, const struct candidate *candidate)
 {
     bool fitting = false;
@@ -166,62 +170,157 @@ static bool fits(const struct prepared_proof *prepared, const struct candidate *
     case AUTH_SECRET:
     case AUTH_BASIC: fitting = secret_fits(prepared, candidate); break;
     }
-    return fitting & candidate->real;
+    return fitting & candidate->is_there;
+}
+
+/* ---- what was found out ---- */
+
+/* Bits, collected over all candidates without looking at them in between. */
+enum finding {
+    FOUND_CURRENT = 1,     /* it fits, and counts */
+    FOUND_PREVIOUS = 2,    /* the same of a previous secret */
+    FOUND_EXPIRED = 4,     /* it fits a secret that is not valid any more */
+    FOUND_NOT_ALLOWED = 8, /* it fits, but not by this scheme */
+    FOUND_ALLOWING = 16,   /* a secret that the scheme is allowed for, whether it fits or not */
+};
+
+static unsigned finding_if(bool condition, enum finding finding)
+{
+    return (0U - (unsigned)condition) & (unsigned)finding;
+}
+
+static unsigned examine(const struct prepared_proof *prepared, const struct candidate *candidate, enum finding fitting)
+{
+    bool fit = fits(prepared, candidate);
+
+    return finding_if(fit & candidate->is_allowed & candidate->is_valid, fitting) |
+           finding_if(fit & candidate->is_allowed & !candidate->is_valid, FOUND_EXPIRED) |
+           finding_if(fit & !candidate->is_allowed, FOUND_NOT_ALLOWED) |
+           finding_if(candidate->is_there & candidate->is_allowed, FOUND_ALLOWING);
+}
+
+static unsigned examine_row(const struct prepared_proof *prepared, const struct host *row, int64_t now_s)
+{
+    enum auth_scheme scheme = prepared->proof->scheme;
+    const struct candidate current = candidate_of(row, row ? &row->secret : NULL, scheme, now_s);
+    const struct candidate previous = candidate_of(row, row ? &row->previous : NULL, scheme, now_s);
+
+    return examine(prepared, &current, FOUND_CURRENT) | examine(prepared, &previous, FOUND_PREVIOUS);
+}
+
+static enum auth_reason reason_accepted(unsigned findings)
+{
+    return findings & FOUND_CURRENT ? AUTH_BY_CURRENT_SECRET : AUTH_BY_PREVIOUS_SECRET;
+}
+
+/* Of a host that is there, or of the hosts that have the secret. */
+static enum auth_reason reason_refused(unsigned findings, bool is_known_secret)
+{
+    if (findings & FOUND_NOT_ALLOWED) {
+        return AUTH_SCHEME_NOT_ALLOWED;
+    }
+    if (findings & FOUND_EXPIRED) {
+        return AUTH_PREVIOUS_SECRET_EXPIRED;
+    }
+    if (!(findings & FOUND_ALLOWING)) {
+        return AUTH_SCHEME_NOT_ALLOWED;
+    }
+    return is_known_secret ? AUTH_OTHER_HOSTS_SECRET : AUTH_WRONG_SECRET;
+}
+
+const char *auth_reason_word(enum auth_reason reason)
+{
+    static const char *const words[] = {
+        [AUTH_BY_CURRENT_SECRET] = "current_secret",
+        [AUTH_BY_PREVIOUS_SECRET] = "previous_secret",
+        [AUTH_UNKNOWN_HOST] = "unknown_host",
+        [AUTH_WRONG_SECRET] = "wrong_secret",
+        [AUTH_OTHER_HOSTS_SECRET] = "other_hosts_secret",
+        [AUTH_SCHEME_NOT_ALLOWED] = "scheme_not_allowed",
+        [AUTH_PREVIOUS_SECRET_EXPIRED] = "previous_secret_expired",
+        [AUTH_UNREADABLE] = "unreadable",
+    };
+    return words[reason];
+}
+
+/* Is it a secret of any host? Looked up for every name and secret. */
+static bool belongs_to_some(const struct hosts *hosts, const struct prepared_proof *prepared)
+{
+    size_t all = 0;
+
+    for (size_t i = 0; i < prepared->readings; i++) {
+        size_t count;
+        (void)hosts_by_secret(hosts, prepared->secret_sha256[i], &count);
+        all += count;
+    }
+    return all > 0;
 }
 
 const struct host *auth_host(const struct hosts *hosts, const struct proof *proof, const struct name *hostname,
-                             enum record_type type, int64_t now_s)
+                             enum record_type type, int64_t now_s, enum auth_reason *ret_reason)
 {
-    const struct host *row = hosts_find(hosts, hostname->text);
+    const struct host *first = hosts_find(hosts, hostname->text);
+    const struct host *row = first;
     const struct host *found = NULL;
     struct prepared_proof prepared;
+    unsigned all = 0;
 
     prepare(hosts, proof, &prepared);
+    bool is_known_secret = belongs_to_some(hosts, &prepared);
     for (size_t i = 0; i < ROWS_MAX; i++) {
-        const struct candidate current = candidate_of(row, row ? &row->secret : NULL, proof->scheme, now_s);
-        const struct candidate previous = candidate_of(row, row ? &row->previous : NULL, proof->scheme, now_s);
-        bool fitting = (unsigned)fits(&prepared, &current) | (unsigned)fits(&prepared, &previous);
-
-        if (fitting && (!found || (!host_has_type(found, type) && host_has_type(row, type)))) {
+        unsigned findings = examine_row(&prepared, row, now_s);
+        all |= findings;
+        if ((findings & (FOUND_CURRENT | FOUND_PREVIOUS)) &&
+            (!found || (!host_has_type(found, type) && host_has_type(row, type)))) {
             found = row;
+            *ret_reason = reason_accepted(findings);
         }
         row = row ? row->next_same_name : NULL;
+    }
+    if (!found) {
+        *ret_reason = first ? reason_refused(all, is_known_secret) : AUTH_UNKNOWN_HOST;
     }
     return found;
 }
 
-/* The hosts of one reading. */
+/* The hosts of one reading. `ret_reason` is set only where there is more to say than that nobody has the secret. */
 static size_t hosts_of_reading(const struct hosts *hosts, const struct prepared_proof *prepared, size_t reading,
-                               int64_t now_s, const struct host **ret_hosts, size_t limit)
+                               int64_t now_s, const struct host **ret_hosts, size_t limit, enum auth_reason *ret_reason)
 {
-    enum auth_scheme scheme = prepared->proof->scheme;
     size_t group_count;
     size_t count = 0;
+    unsigned all = 0;
 
     const struct host *const *group = hosts_by_secret(hosts, prepared->secret_sha256[reading], &group_count);
     for (size_t i = 0; i < group_count; i++) {
-        const struct candidate current = candidate_of(group[i], &group[i]->secret, scheme, now_s);
-        const struct candidate previous = candidate_of(group[i], &group[i]->previous, scheme, now_s);
-
-        if ((unsigned)fits(prepared, &current) | (unsigned)fits(prepared, &previous)) {
+        unsigned findings = examine_row(prepared, group[i], now_s);
+        all |= findings;
+        if (findings & (FOUND_CURRENT | FOUND_PREVIOUS)) {
+            if (count == 0) {
+                *ret_reason = reason_accepted(findings);
+            }
             if (count < limit) {
                 ret_hosts[count] = group[i];
             }
             count++;
         }
     }
+    if (count == 0 && group_count > 0) {
+        *ret_reason = reason_refused(all, false);
+    }
     return count;
 }
 
 size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
-                            const struct host **ret_hosts, size_t limit)
+                            const struct host **ret_hosts, size_t limit, enum auth_reason *ret_reason)
 {
     struct prepared_proof prepared;
     size_t count = 0;
 
     prepare(hosts, proof, &prepared);
+    *ret_reason = AUTH_WRONG_SECRET;
     for (size_t i = 0; i < prepared.readings && count == 0; i++) {
-        count = hosts_of_reading(hosts, &prepared, i, now_s, ret_hosts, limit);
+        count = hosts_of_reading(hosts, &prepared, i, now_s, ret_hosts, limit, ret_reason);
     }
     return count;
 }

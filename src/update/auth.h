@@ -38,15 +38,30 @@ struct proof {
     size_t other_secret_length;
 };
 
+/* Why a proof was accepted or not: for the log, never for the client. */
+enum auth_reason {
+    AUTH_BY_CURRENT_SECRET,
+    AUTH_BY_PREVIOUS_SECRET,
+    AUTH_UNKNOWN_HOST,
+    AUTH_WRONG_SECRET, /* also a wrong hash or signature, which may be over another address */
+    AUTH_OTHER_HOSTS_SECRET,
+    AUTH_SCHEME_NOT_ALLOWED,
+    AUTH_PREVIOUS_SECRET_EXPIRED,
+    AUTH_UNREADABLE, /* nothing to try: dialects say so */
+};
+
+/* As the log has it: "unknown_host" and so on. */
+const char *auth_reason_word(enum auth_reason reason);
+
 /* The row of that name which the proof fits; NULL: none (no such host, another secret, scheme not allowed).
- * `hostname` normalised; `type` is preferred where the name has several rows that fit. */
+ * `hostname` normalised; `type` is preferred where the name has several rows that fit. `ret_reason` is set either way. */
 const struct host *auth_host(const struct hosts *hosts, const struct proof *proof, const struct name *hostname,
-                             enum record_type type, int64_t now_s);
+                             enum record_type type, int64_t now_s, enum auth_reason *ret_reason);
 
 /* Without a hostname: the rows that the secret of an AUTH_SECRET or AUTH_BASIC proof belongs to and that allow the
  * scheme, in file order: the first `limit` of them; returns how many there are. Its other reading only where the first
- * is nobody's. */
+ * is nobody's. `ret_reason`: of the first host, or why there is none. */
 size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
-                            const struct host **ret_hosts, size_t limit);
+                            const struct host **ret_hosts, size_t limit, enum auth_reason *ret_reason);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * What every dialect asks before and after it looks at credentials: may this source try again, and how it went. Logs `event=auth_failure` for fail2ban. Any worker thread.
+ * What every dialect asks before it looks at credentials, may this source try again, and what it tells after it.
+ * web/decision.h has what is logged. Any worker thread.
  */
 #ifndef DDNS53_WEB_ACCESS_H
 #define DDNS53_WEB_ACCESS_H
@@ -13,8 +14,6 @@
 bool access_may_read(const struct request *request, uint32_t *ret_retry_after_s);
 /* False: too many failed logins (limits.auth_failures_per_minute). Counts nothing. */
 bool access_may_try(const struct request *request, uint32_t *ret_retry_after_s);
-/* Credentials that fit no host. */
-void access_failed(const struct request *request, const char *dialect);
 /* Credentials that fit: while all connections are in use, this source is preferred to strangers. */
 void access_succeeded(const struct request *request);
 

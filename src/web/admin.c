@@ -17,6 +17,7 @@ static void healthz(struct request *request)
     if (current_admin->trouble(current_admin->userdata, &answer.body) > 0) {
         answer.status = 503;
         answer.result = "trouble";
+        request->decision.is_written = true; /* an answer as asked; event=zone_trouble and others tell of the trouble */
     } else {
         buffer_clear(&answer.body);
         buffer_append_text(&answer.body, "ok\n");

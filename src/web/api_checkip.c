@@ -13,11 +13,13 @@ static void answer_address(struct request *request, const char *content_type, co
         answer.status = 429;
         answer.result = "too_many";
         answer.content_type = "text/plain; charset=utf-8";
+        request->decision.reason = "too_many_reads";
         buffer_append_text(&answer.body, "too many requests from your address; try again later\n");
     } else if (request->source.family == ADDRESS_NONE) {
         answer.status = 400;
         answer.result = "bad_request";
         answer.content_type = "text/plain; charset=utf-8";
+        request->decision.reason = "unknown_source";
         buffer_append_text(&answer.body, "your address is not known; the proxy in front must send X-Forwarded-For\n");
     } else {
         address_print(&request->source, address);

@@ -11,6 +11,7 @@
 #include "update/follow.h"
 #include "update/update.h"
 #include "web/access.h"
+#include "web/decision.h"
 #include "web/dialect.h"
 #include "web/dyndns_addresses.h"
 #include "web/dyndns_answer.h"
@@ -60,6 +61,7 @@ static const char *const names[] = {
 /* Who asks for which hosts: only until they are found, so that no password waits for a provider. */
 struct asked {
     struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
+    struct bytes sent[HOSTS_MAX];     /* the same as it came, in the request's parameters */
     bool find_by_secret;              /* no hostname was sent */
     char user[NAME_SIZE];
     char password[PASSWORD_MAX];
@@ -234,6 +236,7 @@ static int read_hostnames(struct job *job, const char *text)
             if (job->line_count == HOSTS_MAX) {
                 return -E2BIG;
             }
+            job->asked->sent[job->line_count] = (struct bytes){text, length};
             read_name(text, length, &job->asked->hostnames[job->line_count++]);
         }
         if (text[length] == '\0') {
@@ -249,11 +252,12 @@ static bool read_parameters(struct job *job, const struct params *params)
     int status = read_hostnames(job, params->values[HOSTNAME]);
 
     if (status < 0) {
-        dyndns_answer_word(job->request, status == -E2BIG ? &word_numhost : &word_notfqdn);
+        dyndns_answer_word(job->request, status == -E2BIG ? &word_numhost : &word_notfqdn,
+                           status == -E2BIG ? "too_many_hosts" : "no_hostname");
         return false;
     }
     if (read_addresses(job, params) < 0) {
-        dyndns_answer_word(job->request, &word_not_an_address);
+        dyndns_answer_word(job->request, &word_not_an_address, "not_an_address");
         return false;
     }
     return true;
@@ -273,19 +277,34 @@ static struct proof proof_of(const struct job *job)
     };
 }
 
+/* For the log. */
+static void note_host(struct job *job, size_t index, const struct hosts *hosts)
+{
+    const struct bytes *sent = &job->asked->sent[index];
+
+    decision_note_host(job->request, hosts, sent->data, sent->length, &job->asked->hostnames[index]);
+}
+
 /* Without a hostname: the user name where that is a host, else the one host that the secret belongs to. -EACCES: none;
  * -EINVAL: several. */
-static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now_s)
+static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now_s, enum auth_reason *ret_reason)
 {
     const struct proof proof = proof_of(job);
     const struct host *found[2 * RECORD_TYPE_COUNT];
+    struct name *hostname = &job->asked->hostnames[0];
+    enum auth_reason of_user = AUTH_UNKNOWN_HOST;
 
     job->line_count = 1;
-    if (name_parse(job->asked->user, strlen(job->asked->user), &job->asked->hostnames[0], NULL) == 0 &&
-        auth_host(hosts, &proof, &job->asked->hostnames[0], RECORD_A, now_s)) {
+    job->asked->sent[0] = (struct bytes){job->asked->user, strlen(job->asked->user)};
+    if (name_parse(job->asked->user, strlen(job->asked->user), hostname, NULL) == 0 &&
+        auth_host(hosts, &proof, hostname, RECORD_A, now_s, &of_user)) {
         return 0;
     }
-    size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found));
+    size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found), ret_reason);
+    if (count == 0 && of_user != AUTH_UNKNOWN_HOST) {
+        note_host(job, 0, hosts); /* a host by its user name; what is none may be anything */
+        *ret_reason = of_user;
+    }
     if (count == 0) {
         return -EACCES;
     }
@@ -294,6 +313,7 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
             return -EINVAL;
         }
     }
+    job->asked->sent[0] = (struct bytes){found[0]->hostname, strlen(found[0]->hostname)};
     return name_parse(found[0]->hostname, strlen(found[0]->hostname), &job->asked->hostnames[0], NULL);
 }
 
@@ -302,11 +322,13 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
 static int add_own(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
                    const struct proof *proof, const struct name *name, int64_t now_s)
 {
+    enum auth_reason reason;
+
     line->first_item = update_count(update);
     for (int i = 0; i < RECORD_TYPE_COUNT; i++) {
         enum record_type type = (enum record_type)(job->addresses.ipv6_first ? 1 - i : i);
         const struct address *address = &job->addresses.families[type].address;
-        const struct host *host = auth_host(hosts, proof, name, type, now_s);
+        const struct host *host = auth_host(hosts, proof, name, type, now_s, &reason);
         if (address->family == ADDRESS_NONE || !host || !host_has_type(host, type)) {
             continue;
         }
@@ -348,25 +370,30 @@ static bool prefix_fits(const struct job *job, const struct host *router)
 }
 
 /* Returns whether the credentials fit, or a negative errno. */
-static int add_line(struct job *job, size_t index, struct update *update, const struct hosts *hosts, int64_t now_s)
+static int add_line(struct job *job, size_t index, struct update *update, const struct hosts *hosts, int64_t now_s,
+                    enum auth_reason *ret_reason)
 {
     const struct proof proof = proof_of(job);
     const struct name *name = &job->asked->hostnames[index];
     struct dyndns_line *line = &job->lines[index];
     /* Followers hang on the row that has AAAA, where a name has a row for each family. */
-    const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s);
+    const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s, ret_reason);
 
     if (!host) {
         line->word = &word_nohost;
+        line->reason = auth_reason_word(*ret_reason);
         return 0;
     }
+    decision_login(job->request, DYNDNS_DIALECT, host, *ret_reason);
     if (job->addresses.has_prefix && host->follower_count > 0 &&
         address_classify(&job->addresses.prefix.address) == ADDRESS_NEVER) {
         line->word = &word_dnserr; /* a router that has no prefix for an hour */
+        line->reason = "unusable_prefix";
         return 1;
     }
     if (!prefix_fits(job, host)) {
         line->word = &word_not_an_address;
+        line->reason = "prefix_too_long";
         return 1;
     }
     int status = add_own(job, line, update, hosts, &proof, name, now_s);
@@ -375,7 +402,9 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
     }
     if (line->item_count + line->follower_count == 0) {
         /* Every follower is locked, or it has none of the families that are named. */
-        line->word = job->addresses.has_prefix && host->follower_count > 0 ? &word_abuse : &word_nohost;
+        bool are_locked = job->addresses.has_prefix && host->follower_count > 0;
+        line->word = are_locked ? &word_abuse : &word_nohost;
+        line->reason = are_locked ? "followers_locked" : "no_such_record";
     }
     return status < 0 ? status : 1;
 }
@@ -390,20 +419,35 @@ static void answer_outcome(struct update *update, void *userdata)
 
 /* ---- the request -------------------------------------------------------------------------------------------------- */
 
-static void refuse_credentials(struct job *job)
+static void refuse_credentials(struct job *job, enum auth_reason reason)
 {
-    access_failed(job->request, DYNDNS_DIALECT);
-    dyndns_answer_word(job->request, &word_badauth);
+    decision_failed_login(job->request, DYNDNS_DIALECT, reason);
+    dyndns_answer_word(job->request, &word_badauth, NULL);
+}
+
+/* A line for each host that gets no further. */
+static void log_refused_lines(struct job *job, const struct hosts *hosts)
+{
+    for (size_t i = 0; i < job->line_count; i++) {
+        const struct dyndns_line *line = &job->lines[i];
+        if (line->word) {
+            note_host(job, i, hosts);
+            job->request->decision.reason = line->reason;
+            decision_refused(job->request, DYNDNS_DIALECT, line->word->status, line->word->text);
+        }
+    }
 }
 
 /* Takes both. */
 static void run_job(struct job *job_taken, struct update *update, const struct hosts *hosts, int64_t now_s)
 {
     _cleanup_free_ struct job *job = job_taken;
+    enum auth_reason reason = AUTH_UNKNOWN_HOST; /* of the first, where none fits */
     bool any_fits = false;
 
     for (size_t i = 0; update && i < job->line_count; i++) {
-        int status = add_line(job, i, update, hosts, now_s);
+        enum auth_reason another;
+        int status = add_line(job, i, update, hosts, now_s, i == 0 ? &reason : &another);
         if (status < 0) {
             update_free(TAKE_PTR(update));
             break;
@@ -411,12 +455,14 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         any_fits |= status > 0;
     }
     if (!update) {
-        dyndns_answer_word(job->request, &word_provider_down);
+        dyndns_answer_word(job->request, &word_provider_down, "out_of_memory");
     } else if (!any_fits) {
-        refuse_credentials(job);
+        note_host(job, 0, hosts);
+        refuse_credentials(job, reason);
         update_free(update);
     } else {
         access_succeeded(job->request);
+        log_refused_lines(job, hosts);
         job->asked = NULL;
         update_run(update, answer_outcome, TAKE_PTR(job));
     }
@@ -429,25 +475,27 @@ static void find_hosts(struct job *job_taken)
     const struct service *service = job->request->service;
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(service->current);
     int64_t now_s = clock_realtime_s(service->clock);
-    int status = job->asked->find_by_secret ? find_hostname(job, hosts, now_s) : 0;
+    enum auth_reason reason = AUTH_WRONG_SECRET;
+    int status = job->asked->find_by_secret ? find_hostname(job, hosts, now_s, &reason) : 0;
 
     if (status == -EACCES) {
-        refuse_credentials(job);
+        refuse_credentials(job, reason);
     } else if (status < 0) {
-        dyndns_answer_word(job->request, &word_notfqdn);
+        dyndns_answer_word(job->request, &word_notfqdn, "several_hosts_have_the_secret");
     } else {
         struct update *update = update_new(service->updater, DYNDNS_DIALECT, hosts, &job->request->source, AUTH_BASIC);
         run_job(TAKE_PTR(job), update, hosts, now_s);
     }
 }
 
-static void refuse_params(struct request *request, int status)
+static void refuse_params(struct request *request, int status, const char *sentence)
 {
+    request->decision.message = status == -ENOMEM ? NULL : sentence;
     switch (status) {
-    case -ENOMEM: dyndns_answer_word(request, &word_provider_down); break;
-    case -EMEDIUMTYPE: dyndns_answer_word(request, &word_no_form); break;
-    case -ENOTSUP: dyndns_answer_word(request, &word_badagent); break;
-    default: dyndns_answer_word(request, &word_notfqdn); break;
+    case -ENOMEM: dyndns_answer_word(request, &word_provider_down, "out_of_memory"); break;
+    case -EMEDIUMTYPE: dyndns_answer_word(request, &word_no_form, "bad_body"); break;
+    case -ENOTSUP: dyndns_answer_word(request, &word_badagent, "unspoken"); break;
+    default: dyndns_answer_word(request, &word_notfqdn, "bad_parameters"); break;
     }
 }
 
@@ -463,25 +511,25 @@ void api_dyndns(struct request *request)
     _cleanup_(params_done) struct params params = {0};
     _cleanup_(asked_done) struct asked asked = {0};
     _cleanup_free_ struct job *job = calloc(1, sizeof(*job));
-    const char *reason;
+    const char *reason = NULL;
     int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
 
     if (status < 0) {
-        refuse_params(request, status);
+        refuse_params(request, status, reason);
         return;
     }
     job->request = request;
     job->asked = &asked;
     status = read_credentials(job, &params);
     if (status == -ENOENT) { /* challenged, not counted as a failed login */
-        dyndns_answer_word(request, &word_badauth);
+        dyndns_answer_word(request, &word_badauth, "no_credentials");
     } else if (!access_may_try(request, NULL)) {
-        dyndns_answer_word(request, &word_abuse);
+        dyndns_answer_word(request, &word_abuse, "too_many_failures");
     } else if (status < 0) {
-        refuse_credentials(job);
+        refuse_credentials(job, AUTH_UNREADABLE);
     } else if (read_parameters(job, &params)) {
         if (wants_offline(&params)) {
-            dyndns_answer_word(request, &word_donator);
+            dyndns_answer_word(request, &word_donator, "offline");
         } else {
             find_hosts(TAKE_PTR(job));
         }

@@ -8,6 +8,7 @@
 #include "update/auth.h"
 #include "update/update.h"
 #include "web/access.h"
+#include "web/decision.h"
 #include "web/dialect.h"
 #include "web/sentence.h"
 
@@ -28,6 +29,7 @@ static void refuse(struct request *request, unsigned status, const char *result,
     char body[1100];
 
     (void)snprintf(body, sizeof(body), "error: %s", text);
+    request->decision.message = text;
     dialect_answer_text(request, DIALECT, status, result, retry_after_s, status == 401 ? "DDNS-Secret" : NULL, body);
 }
 
@@ -38,6 +40,7 @@ static void answer_outcome(struct update *update, void *userdata)
 
     sentence_of(update_item(update, 0), &sentence);
     update_free(update);
+    request->decision.is_written = true; /* by event=update */
     if (sentence.success) {
         dialect_answer_text(request, DIALECT, 200, sentence.result, 0, NULL, "OK");
     } else {
@@ -54,14 +57,16 @@ static const struct host *find_host(struct request *request, const struct hosts 
     struct name name;
     const struct host *host = NULL;
     size_t with_type = 0;
+    enum auth_reason reason;
 
     if (hostname) {
         if (name_parse(hostname, strlen(hostname), &name, NULL) < 0) {
             name.text[0] = '\0';
         }
-        host = auth_host(hosts, proof, &name, type, now_s);
+        decision_note_host(request, hosts, hostname, strlen(hostname), &name);
+        host = auth_host(hosts, proof, &name, type, now_s, &reason);
     } else {
-        size_t count = auth_hosts_of_secret(hosts, proof, now_s, found, ELEMENTS(found));
+        size_t count = auth_hosts_of_secret(hosts, proof, now_s, found, ELEMENTS(found), &reason);
         for (size_t i = 0; i < count && i < ELEMENTS(found); i++) {
             if (host_has_type(found[i], type)) {
                 with_type++;
@@ -77,11 +82,13 @@ static const struct host *find_host(struct request *request, const struct hosts 
         }
     }
     if (!host) {
-        access_failed(request, DIALECT);
+        decision_failed_login(request, DIALECT, reason);
         refuse(request, 401, "badauth", 0,
                "the secret does not fit; check the secret and the hostname, and that the host's "
                "auth in hosts.yaml has secret");
+        return NULL;
     }
+    decision_login(request, DIALECT, host, reason);
     return host;
 }
 

@@ -19,10 +19,11 @@ const struct dyndns_word word_dnserr = {"dnserr", 503};
 const struct dyndns_word word_abuse = {"abuse", 503};
 const struct dyndns_word word_provider_down = {"911", 503};
 
-void dyndns_answer_word(struct request *request, const struct dyndns_word *word)
+void dyndns_answer_word(struct request *request, const struct dyndns_word *word, const char *reason)
 {
     char body[32];
 
+    request->decision.reason = reason;
     (void)snprintf(body, sizeof(body), "%s\n", word->text);
     dialect_answer_text(request, DYNDNS_DIALECT, word->status, word->text, word->status == 503 ? RETRY_AFTER_S : 0,
                         word->status == 401 ? "Basic realm=\"ddns53\"" : NULL, body);
@@ -171,5 +172,6 @@ void dyndns_answer_lines(struct request *request, const struct dyndns_addresses 
     answer.result = word->text;
     answer.status = word->status;
     answer.retry_after_s = answer.status == 503 ? RETRY_AFTER_S : 0;
+    request->decision.is_written = true; /* by event=update, or before it */
     request_answer(request, &answer);
 }

@@ -36,14 +36,15 @@ extern const struct dyndns_word word_provider_down;
 /* One hostname of the request. */
 struct dyndns_line {
     const struct dyndns_word *word; /* known before the update; NULL: from the items */
+    const char *reason;             /* of that word, for the log */
     size_t first_item;              /* of the update: the host's own, in the order of the families */
     size_t item_count;
     size_t first_follower;
     size_t follower_count;
 };
 
-/* A word alone. */
-void dyndns_answer_word(struct request *request, const struct dyndns_word *word);
+/* A word alone; `reason`: for the log, static, NULL: none. */
+void dyndns_answer_word(struct request *request, const struct dyndns_word *word, const char *reason);
 /* A line each, once every outcome is known. */
 void dyndns_answer_lines(struct request *request, const struct dyndns_addresses *addresses,
                          const struct dyndns_line *all, size_t count, const struct update *update);

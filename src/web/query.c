@@ -10,6 +10,7 @@
 #include "update/replay.h"
 #include "update/update.h"
 #include "web/access.h"
+#include "web/decision.h"
 #include "web/sentence.h"
 
 /* Kept between query_run and the outcome. */
@@ -76,6 +77,7 @@ static void answer_json(struct request *request, const char *dialect, const stru
 
 static void answer_text(struct request *request, const char *dialect, const struct reply *reply, const char *message)
 {
+    request->decision.message = message;
     answer_json(request, dialect, reply, json_string(message));
 }
 
@@ -136,6 +138,7 @@ static void answer_outcome(struct update *update, void *userdata)
     const char *dialect = pending->dialect;
     free(pending);
     update_free(update);
+    request->decision.is_written = true; /* by event=update */
     answer_text(request, dialect, &reply, sentence.text);
 }
 
@@ -257,19 +260,22 @@ static const struct host *authenticate(struct request *request, const struct que
                                        const struct proof *proof, const struct name *name, enum record_type type)
 {
     uint32_t retry_after_s;
+    enum auth_reason reason;
 
+    decision_note_host(request, hosts, query->hostname, strlen(query->hostname), name);
     if (!access_may_try(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return NULL;
     }
-    const struct host *host = auth_host(hosts, proof, name, type, clock_realtime_s(request->service->clock));
+    const struct host *host = auth_host(hosts, proof, name, type, clock_realtime_s(request->service->clock), &reason);
     if (!host) {
-        access_failed(request, query->dialect);
+        decision_failed_login(request, query->dialect, reason);
         query_refuse(
             request, query->dialect, 401, "badauth",
             "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
         return NULL;
     }
+    decision_login(request, query->dialect, host, reason);
     if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host, proof->time_s)) {
         return NULL;
     }

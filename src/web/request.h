@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/buffer.h"
 #include "base/metrics.h"
+#include "base/name.h"
 #include "config/current.h"
 
 struct answer;
@@ -41,6 +42,14 @@ struct service {
 
 enum request_method { REQUEST_GET, REQUEST_POST }; /* HEAD is a GET whose answer loses its body */
 
+/* What the log says of a refusal, see web/decision.h. Texts are borrowed until the answer is given. */
+struct decision_note {
+    char host[NAME_SIZE]; /* as asked, "": none */
+    const char *reason;   /* one word; NULL: the answer's result says it */
+    const char *message;  /* a sentence, logged up to its semicolon; NULL: none */
+    bool is_written;      /* a line says it already */
+};
+
 struct request {
     const struct service *service;
     enum request_method method;
@@ -53,6 +62,7 @@ struct request {
     int64_t started_ms;    /* monotonic */
     void *dialect_data;    /* the dialect's own; `dialect_free` is called with it when the request ends */
     void (*dialect_free)(void *data);
+    struct decision_note decision; /* the dialect notes what it knows */
 
     /* the server's */
     const char *(*header)(const struct request *request, const char *name);

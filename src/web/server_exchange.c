@@ -10,8 +10,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/log_limit.h"
 #include "base/secret.h"
+#include "web/decision.h"
 #include "web/server_check.h"
 #include "web/server_library.h"
 
@@ -117,6 +117,9 @@ static void take_answer(struct request *request, struct answer *answer)
     bool closing = exchange->is_last || (exchange->refusal != NULL && exchange->refusal->at_once);
 
     count(exchange, answer);
+    if (answer->status >= 400 && !request->decision.is_written) {
+        decision_refused(request, answer->dialect, answer->status, answer->result);
+    }
     struct MHD_Response *response = make_response(answer, closing || atomic_load(&exchange->exchanges->closing));
     pthread_mutex_lock(&exchange->lock);
     if (exchange->is_answered) {
@@ -137,22 +140,6 @@ static void take_answer(struct request *request, struct answer *answer)
     pthread_mutex_unlock(&exchange->lock);
 }
 
-static void log_refusal(const struct exchanges *exchanges, const struct address *address, const struct refusal *refusal)
-{
-    char source[ADDRESS_TEXT_SIZE] = "local";
-    char status[16];
-
-    if (!log_limit_take(exchanges->service->log_limit, LOG_LIMITED_REFUSED, address, now_ms(exchanges))) {
-        return;
-    }
-    if (address->family != ADDRESS_NONE) {
-        address_print(address, source);
-    }
-    (void)snprintf(status, sizeof(status), "%u", refusal->status);
-    log_event(LOG_LEVEL_INFO, "refused", "dialect", "server", "source", source, "status", status, "result",
-              refusal->result, NULL);
-}
-
 static void refuse(struct exchange *exchange, const struct refusal *refusal)
 {
     struct answer answer = {.status = refusal->status,
@@ -160,7 +147,6 @@ static void refuse(struct exchange *exchange, const struct refusal *refusal)
                             .dialect = "server",
                             .result = refusal->result};
 
-    log_refusal(exchange->exchanges, &exchange->request.source, refusal);
     exchange->refusal = refusal;
     if (refusal->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         answer.headers[0] = (struct answer_header){MHD_HTTP_HEADER_ALLOW, "GET, POST"};
@@ -236,7 +222,11 @@ void exchange_note_refusal(struct MHD_Connection *mhd, const struct refusal *ref
     const struct exchanges *exchanges = connection_owner(connection);
     const struct exchange *exchange = connection_userdata(connection);
     bool is_source_known = exchange && exchange->phase != EXCHANGE_LINE;
-    log_refusal(exchanges, is_source_known ? &exchange->request.source : connection_peer(connection), refusal);
+    struct request request = {
+        .service = exchanges->service,
+        .source = is_source_known ? exchange->request.source : *connection_peer(connection),
+    };
+    decision_refused(&request, "server", refusal->status, refusal->result);
     metric_add(exchanges->service->requests, 1, "server", refusal->result, NULL);
 }
 

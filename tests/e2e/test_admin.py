@@ -213,9 +213,9 @@ def test_lines_of_updates(daemon, r53):
 def test_lines_of_refusals(daemon, r53):
     d = daemon(route53=r53, settings=SETTINGS, hosts=[host(HOME)])
     d.set(HOME, "wrong-secret-of-the-host", via="198.18.7.9")
-    d.wait_log("^event=auth_failure dialect=query source=198.18.7.9$")
+    d.wait_log(f"^event=auth_failure dialect=query source=198.18.7.9 host={HOME} reason=wrong_secret$")
     d.set("unknown.example.com.", via="2001:db8::9")
-    d.wait_log("^event=auth_failure dialect=query source=2001:db8::9$")
+    d.wait_log("^event=auth_failure dialect=query source=2001:db8::9 host=unknown.example.com. reason=unknown_host$")
     d.request("/nothing")
     d.wait_log("^event=refused .*source=127.0.0.1 .*status=404")
 

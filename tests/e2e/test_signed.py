@@ -240,4 +240,4 @@ def test_log(daemon):
     succeeds(send(d, signed()))
     fails(send(d, signed(secret=OTHER)), 401)
     d.wait_log(f"event=update dialect=query source={SOURCE} host={HOME} type=A address={SOURCE} result=good")
-    d.wait_log(f"event=auth_failure dialect=query source={SOURCE}$")
+    d.wait_log(f"event=auth_failure dialect=query source={SOURCE} host={HOME} reason=wrong_secret$")

@@ -284,7 +284,7 @@ def test_failed_logins_shut_a_source_out(daemon):
     assert d.get(via="198.18.7.9").status == 200
     assert d.set(STRICT, via="198.18.7.10").status == 200
     d.stop()
-    assert len(d.log_lines("event=auth_failure dialect=query source=198.18.7.9$")) == 3
+    assert len(d.log_lines(f"event=auth_failure dialect=query source=198.18.7.9 host={STRICT} reason=wrong_secret$")) == 3
 
 
 def test_limits_change_with_a_reload(daemon):

@@ -33,6 +33,8 @@ static const char hosts_text[] =
     "     previous_secret: the old secret of it!, previous_secret_until: 2026-01-31}\n"
     "  - {hostname: hashed.example.com., record_type: A, auth: [basic],\n"
     "     secret_sha256: \"%s\"}\n"
+    "  - {hostname: mixed.example.com., record_type: A, shared_secret: secret of mixed A, auth: [basic]}\n"
+    "  - {hostname: mixed.example.com., record_type: AAAA, shared_secret: secret of mixed AAAA, auth: [hash]}\n"
     "  - {hostname: group1.example.com., record_type: A, shared_secret: one secret for two, auth: [secret]}\n"
     "  - {hostname: group2.example.com., record_type: A, shared_secret: one secret for two, auth: [secret, basic]}\n";
 
@@ -100,6 +102,8 @@ static struct proof secret_of(enum auth_scheme scheme, const char *secret)
     return proof;
 }
 
+static enum auth_reason reason; /* of the last check */
+
 static const struct host *check(const struct proof *proof, const char *hostname, enum record_type type)
 {
     struct name name = {""};
@@ -107,7 +111,7 @@ static const struct host *check(const struct proof *proof, const char *hostname,
     if (name_parse(hostname, strlen(hostname), &name, NULL) < 0) {
         name.text[0] = '\0';
     }
-    return auth_host(hosts, proof, &name, type, NOW_S);
+    return auth_host(hosts, proof, &name, type, NOW_S, &reason);
 }
 
 /* Another text in the source address' place, which the dialect has checked. */
@@ -276,7 +280,7 @@ static void test_two_readings(void **state)
         struct proof proof = secret_of(AUTH_SECRET, rows[i].secret);
         proof.other_secret = rows[i].other;
         proof.other_secret_length = strlen(rows[i].other);
-        assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), rows[i].count);
+        assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason), rows[i].count);
         if ((check(&proof, "group1.example.com.", RECORD_A) != NULL) != (i < 5)) {
             fail_msg("row %zu", i);
         }
@@ -290,17 +294,109 @@ static void test_hosts_of_a_secret(void **state)
     struct proof proof = secret_of(AUTH_SECRET, "one secret for two");
 
     (void)state;
-    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 2);
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason), 2);
     assert_string_equal(found[0]->hostname, "group1.example.com.");
     assert_string_equal(found[1]->hostname, "group2.example.com.");
-    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, 1), 2);
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, 1, &reason), 2);
     proof = secret_of(AUTH_BASIC, "one secret for two");
-    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 1);
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason), 1);
     assert_string_equal(found[0]->hostname, "group2.example.com.");
     proof = secret_of(AUTH_BASIC, "the old secret of it!"); /* expired */
-    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 0);
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason), 0);
     proof = secret_of(AUTH_SECRET, "nobody's secret");
-    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found)), 0);
+    assert_int_equal(auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason), 0);
+}
+
+/* What the log says; the client is told the same of all. */
+static void test_reasons(void **state)
+{
+    static const struct {
+        enum auth_scheme scheme;
+        const char *hostname;
+        const char *secret;
+        const char *word;
+    } rows[] = {
+        {AUTH_BASIC, "router.example.com", "another long secret", "current_secret"},
+        {AUTH_BASIC, "router.example.com", "another wrong secret", "wrong_secret"},
+        {AUTH_BASIC, "router.example.com", SECRET, "other_hosts_secret"},
+        {AUTH_BASIC, "router.example.com", "the old secret of it!", "other_hosts_secret"},
+        {AUTH_BASIC, "ruoter.example.com", "another long secret", "unknown_host"},
+        {AUTH_BASIC, "", "another long secret", "unknown_host"},
+        {AUTH_BASIC, "home.example.com", SECRET, "scheme_not_allowed"},
+        {AUTH_BASIC, "home.example.com", "wrong as well", "scheme_not_allowed"},
+        {AUTH_SECRET, "group1.example.com", "one secret for two", "current_secret"},
+        {AUTH_BASIC, "group1.example.com", "one secret for two", "scheme_not_allowed"},
+        {AUTH_BASIC, "moving.example.com", "the old secret of it", "previous_secret"},
+        {AUTH_BASIC, "moved.example.com", "the old secret of it!", "previous_secret_expired"},
+        {AUTH_BASIC, "moved.example.com", "the older secret of it", "wrong_secret"},
+        {AUTH_BASIC, "hashed.example.com", STRONG_SECRET, "current_secret"},
+        {AUTH_HASH, "hashed.example.com", STRONG_SECRET, "scheme_not_allowed"},
+        {AUTH_HASH, "hashed.example.com", "ddns53", "scheme_not_allowed"},
+        {AUTH_HASH, "home.example.com", SECRET, "current_secret"},
+        {AUTH_HASH, "home.example.com", "wrong", "wrong_secret"},
+        {AUTH_HASH, "nobody.example.com", SECRET, "unknown_host"},
+        {AUTH_HASH, "router.example.com", "another long secret", "scheme_not_allowed"},
+        {AUTH_HASH, "router.example.com", "wrong", "scheme_not_allowed"},
+        {AUTH_HASH, "moving.example.com", "the old secret of it", "previous_secret"},
+        {AUTH_HASH, "moved.example.com", "the old secret of it!", "previous_secret_expired"},
+        /* rows of a name that differ: what fits is what counts */
+        {AUTH_BASIC, "mixed.example.com", "secret of mixed A", "current_secret"},
+        {AUTH_BASIC, "mixed.example.com", "secret of mixed AAAA", "scheme_not_allowed"},
+        {AUTH_BASIC, "mixed.example.com", "wrong", "wrong_secret"},
+        {AUTH_HASH, "mixed.example.com", "secret of mixed A", "scheme_not_allowed"},
+        {AUTH_SECRET, "mixed.example.com", "wrong", "scheme_not_allowed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct proof proof = rows[i].scheme == AUTH_HASH
+                                       ? hash_of("198.18.7.9", rows[i].hostname, rows[i].hostname, rows[i].secret)
+                                       : secret_of(rows[i].scheme, rows[i].secret);
+        const struct host *host = check(&proof, rows[i].hostname, RECORD_A);
+        if (strcmp(auth_reason_word(reason), rows[i].word) != 0) {
+            fail_msg("row %zu: %s, not %s", i, auth_reason_word(reason), rows[i].word);
+        }
+        assert_int_equal(host != NULL, reason <= AUTH_BY_PREVIOUS_SECRET);
+    }
+}
+
+static void test_reasons_without_a_hostname(void **state)
+{
+    static const struct {
+        const char *secret;
+        const char *word;
+    } rows[] = {
+        {"another long secret", "current_secret"},
+        {"the old secret of it", "previous_secret"},
+        {"the old secret of it!", "previous_secret_expired"},
+        {SECRET, "scheme_not_allowed"},
+        {"nobody's secret", "wrong_secret"},
+    };
+    const struct host *found[4];
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct proof proof = secret_of(AUTH_BASIC, rows[i].secret);
+        (void)auth_hosts_of_secret(hosts, &proof, NOW_S, found, ELEMENTS(found), &reason);
+        assert_string_equal(auth_reason_word(reason), rows[i].word);
+    }
+}
+
+/* The stand-in for a host that is not there is public: a proof made with it opens nothing, and is nothing special. */
+static void test_proof_by_the_stand_in(void **state)
+{
+    static const uint8_t stand_in[SHA256_SIZE] = {0x64, 0x64, 0x6e, 0x73, 0x35, 0x33};
+    static const char *const names[] = {"nobody.example.com.", "hashed.example.com.", "home.example.com."};
+    static const char *const words[] = {"unknown_host", "scheme_not_allowed", "wrong_secret"};
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        struct proof proof = proof_of(AUTH_HASH, "198.18.7.9", names[i]);
+        const struct bytes parts[] = {{"198.18.7.9", 10}, {names[i], strlen(names[i])}, {stand_in, sizeof(stand_in)}};
+        sha256(parts, ELEMENTS(parts), proof.digest);
+        assert_null(check(&proof, names[i], RECORD_A));
+        assert_string_equal(auth_reason_word(reason), words[i]);
+    }
 }
 
 /* ---- the same work for all ---- */
@@ -323,7 +419,7 @@ static double cost_s(const struct hosts *table, const struct proof *proof, const
     assert_int_equal(name_parse(hostname, strlen(hostname), &name, NULL), 0);
     double started_s = cpu_s();
     for (int i = 0; i < BATCH; i++) {
-        assert_null(auth_host(table, proof, &name, RECORD_A, NOW_S));
+        assert_null(auth_host(table, proof, &name, RECORD_A, NOW_S, &reason));
     }
     return cpu_s() - started_s;
 }
@@ -397,6 +493,9 @@ int main(void)
         cmocka_unit_test(test_only_the_digest_is_stored),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_hosts_of_a_secret),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_reasons_without_a_hostname),
+        cmocka_unit_test(test_proof_by_the_stand_in),
         cmocka_unit_test(test_two_readings),
         cmocka_unit_test(test_time_tells_nothing_about_a_secret),
     };
