@@ -222,9 +222,10 @@ check-man:
 	tests/check-names --self-test
 	tests/check-names
 UNITS := $(sort $(wildcard systemd/*.service systemd/*.socket systemd/*.timer))
+UNIT_DROP_INS := $(sort $(wildcard systemd/*.conf))
 CLIENT_UNITS := $(sort $(wildcard contrib/clients/systemd/*.service contrib/clients/systemd/*.timer))
 check-units:
-	tests/check-units $(UNITS) $(CLIENT_UNITS)
+	tests/check-units $(UNITS) $(UNIT_DROP_INS) $(CLIENT_UNITS)
 
 # ---- installation ------------------------------------------------------------------------------------------------
 
