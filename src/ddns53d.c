@@ -15,6 +15,7 @@
 
 struct arguments {
     const char *config;
+    const char *user; /* to check as; NULL: see daemon_check */
     bool check;
     bool dump_config;
     bool verbose;
@@ -66,11 +67,12 @@ static int run(const struct arguments *arguments, struct settings *settings, str
 }
 
 static const char usage[] =
-    "usage: ddns53d [--config FILE] [--check | --dump-config] [--verbose]\n"
+    "usage: ddns53d [--config FILE] [--check [--user NAME] | --dump-config] [--verbose]\n"
     "A dynamic-DNS server: hosts tell it their address over HTTPS, it tells Route 53.\n"
     "\n"
     "  -c, --config FILE  settings (default " SYSCONFDIR "/ddns53/ddns53d.yaml)\n"
-    "      --check        check settings and hosts, tell everything that is wrong, and end\n"
+    "      --check        check settings, hosts, certificate and folders, tell everything that is wrong, and end\n"
+    "      --user NAME    with --check, as root: judge as that user (default: the owner of state_dir)\n"
     "      --dump-config  print the settings in force, defaults included, secrets masked\n"
     "  -v, --verbose      log every request that changed nothing as well\n"
     "      --version      print the version\n"
@@ -93,15 +95,12 @@ static int finish_output(void)
 /* -1: go on; otherwise the status to exit with. */
 static int read_arguments(int argc, char **argv, struct arguments *ret)
 {
-    enum { CHECK = 256, DUMP_CONFIG, VERSION_OPTION };
+    enum { CHECK = 256, USER, DUMP_CONFIG, VERSION_OPTION };
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, CHECK},
-        {"dump-config", no_argument, NULL, DUMP_CONFIG},
-        {"verbose", no_argument, NULL, 'v'},
-        {"version", no_argument, NULL, VERSION_OPTION},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, CHECK},
+        {"user", required_argument, NULL, USER},  {"dump-config", no_argument, NULL, DUMP_CONFIG},
+        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, VERSION_OPTION},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -111,6 +110,7 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
         switch (option) {
         case 'c': ret->config = optarg; break;
         case CHECK: ret->check = true; break;
+        case USER: ret->user = optarg; break;
         case DUMP_CONFIG: ret->dump_config = true; break;
         case 'v': ret->verbose = true; break;
         case VERSION_OPTION: (void)puts("ddns53d " PACKAGE_VERSION); return finish_output();
@@ -118,11 +118,14 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
         default: (void)fputs(usage, stderr); return EX_USAGE;
         }
     }
-    if (optind < argc || (ret->check && ret->dump_config)) {
-        (void)fprintf(stderr, "ddns53d: %s\n%s",
-                      optind < argc ? "there are no arguments but options"
-                                    : "--check and --dump-config exclude each other",
-                      usage);
+    const char *wrong = optind < argc ? "there are no arguments but options" : NULL;
+    if (ret->check && ret->dump_config) {
+        wrong = "--check and --dump-config exclude each other";
+    } else if (ret->user && !ret->check) {
+        wrong = "--user belongs to --check";
+    }
+    if (wrong) {
+        (void)fprintf(stderr, "ddns53d: %s\n%s", wrong, usage);
         return EX_USAGE;
     }
     return -1;
@@ -174,25 +177,22 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
-    const bool is_question = arguments.check || arguments.dump_config;
     log_init(arguments.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     if (crypto_init() < 0) {
         log_error("start_failed", "libsodium cannot be initialised; is there a source of random numbers?");
         return EX_OSERR;
     }
-    status =
-        daemon_load_files(arguments.config, NULL, is_question ? print_problems : log_start_problems, &settings, &hosts);
+    if (arguments.check) {
+        return daemon_check(arguments.config, arguments.user, print_problems, finish_output);
+    }
+    status = daemon_load_files(arguments.config, NULL, arguments.dump_config ? print_problems : log_start_problems,
+                               &settings, &hosts);
     if (status == -ENOMEM) {
         log_error("start_failed", "no memory for the settings and the hosts");
         return EX_OSERR;
     }
     if (status < 0) {
         return EX_CONFIG;
-    }
-    if (arguments.check) {
-        (void)printf("%s: ok, %zu zones, %zu hosts, %zu records\n", arguments.config, settings->zone_count,
-                     hosts_count(hosts), hosts_record_count(hosts));
-        return finish_output();
     }
     if (arguments.dump_config) {
         return dump_config(settings);

@@ -3,12 +3,32 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "config/hosts_table.h"
 #include "config/value.h"
 
 #define DAY_S 86400
+
+/* What the manuals show; people copy it. tests/e2e/test_check.py finds those that are missing here. */
+static const char *const published_secrets[] = {
+    "kq0XvTCzkWaEPkBvhsmbVbCXyTTW8PPm",
+    "y8Gm2nVtW4QeJp6sRz1cKb7XuDh3Lf9A",
+    "Zt5hYb0wPq3RkNc8VxLd6MgJs2Fa7UeT",
+};
+
+static void warn_published(const struct host_file *file, const char *key, const struct yaml_node *node,
+                           const struct secret *secret)
+{
+    for (size_t i = 0; i < ELEMENTS(published_secrets); i++) {
+        if (secret_equals(secret, published_secrets[i], strlen(published_secrets[i]))) {
+            problems_warn(
+                file->problems, node->line, node->column,
+                "%s: is an example from the manual, which everybody knows; make one with openssl rand -hex 20", key);
+        }
+    }
+}
 
 /* No text of a secret gets into a message. */
 static int read_secret_text(const struct host_file *file, const char *key, const struct yaml_node *node,
@@ -196,6 +216,7 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
     }
     set_secret(&draft->host.secret, draft->secret);
     warn_of_characters(file, key, node, draft, draft->secret);
+    warn_published(file, key, node, draft->secret);
     if (secret_length(draft->secret) < SECRET_GOOD_LENGTH) {
         problems_warn(file->problems, node->line, node->column, "%s: has under %d characters, make it longer", key,
                       SECRET_GOOD_LENGTH);
@@ -219,6 +240,10 @@ static int read_until(const struct host_file *file, const struct yaml_node *node
         return -EINVAL;
     }
     *ret_time_s = strchr(text, 'T') != NULL ? time_s : time_s + DAY_S;
+    if (*ret_time_s <= clock_realtime_s(clock_system())) {
+        problems_warn(file->problems, node->line, node->column,
+                      "%s: is over, previous_secret opens nothing any more; remove both", key);
+    }
     return 0;
 }
 

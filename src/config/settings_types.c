@@ -383,7 +383,16 @@ static int read_prefix(struct problems *problems, const struct setting *row, con
     const char *text;
 
     int r = value_read_text(problems, row->name, node, &text);
-    if (r < 0 || prefix_parse(text, node->length, false, item) == 0) {
+    if (r == 0 && prefix_parse(text, node->length, false, item) == 0) {
+        if (((struct prefix *)item)->length == 0) {
+            problems_warn(problems, node->line, node->column,
+                          "%s: \"%s\" contains everybody, who may then claim any source address; name your proxies "
+                          "alone",
+                          row->name, value_show(text).text);
+        }
+        return 0;
+    }
+    if (r < 0) {
         return r;
     }
     struct prefix cleared;

@@ -69,6 +69,12 @@ struct daemon {
 int daemon_load_files(const char *config, const struct settings *running, void (*tell)(const struct problems *problems),
                       struct settings **ret_settings, struct hosts **ret_hosts);
 
+/* --check, to standard output and `tell`: both files, certificate and key, state_dir, zone files. Writes nothing.
+ * `user`: judges as that user, which only root can; NULL: root judges as the owner of state_dir. Returns the exit
+ * status, that of `finish` once something was printed. Before any thread: it may fork. */
+int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems),
+                 int (*finish)(void));
+
 /* Zero the struct first, with `signals` and `drained` -1. On failure `message` says why; daemon_done takes apart what
  * was made. -EINVAL: the configuration is at fault. */
 int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message);

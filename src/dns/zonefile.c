@@ -378,7 +378,7 @@ static void zonefile_free(struct provider_zone *zone)
 }
 DEFINE_CLEANUP(struct provider_zone *, zonefile_free)
 
-static char *path_of(const char *folder, const char *name)
+char *zonefile_path(const char *folder, const char *name)
 {
     char file[NAME_SIZE + sizeof("zone")];
 
@@ -396,7 +396,7 @@ struct provider_zone *zonefile_zone_new(struct loop *loop, const char *folder, c
     zone->loop = loop;
     zone->default_ttl_s = default_ttl_s;
     zone->folder = strdup(folder);
-    zone->path = path_of(folder, zone->name.text);
+    zone->path = zonefile_path(folder, zone->name.text);
     if (!zone->folder || !zone->path || later_init(&zone->prepare, loop, on_prepare) < 0 ||
         later_init(&zone->apply, loop, on_apply) < 0 || later_init(&zone->look_up, loop, on_look_up) < 0 ||
         later_init(&zone->list, loop, on_list) < 0) {

@@ -14,7 +14,10 @@
 
 extern const struct provider_ops zonefile_ops;
 
-/* The file is FOLDER/ZONE.zone (no final dot); it is made with SOA and NS at the first use when it is missing; one
+/* FOLDER/ZONE.zone, where `name` has its final dot. Returns owned, NULL: no memory. */
+char *zonefile_path(const char *folder, const char *name);
+
+/* The file is made with SOA and NS at the first use when it is missing; one
  * that disappears later is PROVIDER_TRANSIENT until it is back. NULL: no memory. */
 struct provider_zone *zonefile_zone_new(struct loop *loop, const char *folder, const char *name,
                                         uint32_t default_ttl_s);

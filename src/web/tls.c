@@ -375,6 +375,35 @@ int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, st
     return 0;
 }
 
+int tls_check(const struct settings *settings, struct buffer *message, unsigned *ret_rsa_bits)
+{
+    _cleanup_(generation_freep) struct generation *generation = NULL;
+    _cleanup_free_ char *own_certificate = path_join(settings->state_dir, "certificate.pem");
+    _cleanup_free_ char *own_key = path_join(settings->state_dir, "private_key.pem");
+    struct stat info;
+
+    if (own_certificate == NULL || own_key == NULL) {
+        return -ENOMEM;
+    }
+    const bool is_own = settings->certificate == NULL;
+    const struct source source = {is_own ? own_certificate : settings->certificate,
+                                  is_own ? own_key : settings->private_key, is_own};
+    *ret_rsa_bits = 0;
+    if (is_own && (stat(source.certificate, &info) < 0 || stat(source.private_key, &info) < 0)) {
+        return 0;
+    }
+    int r = generation_read(&source, message, &generation);
+    if (r < 0) {
+        /* an own pair that does not belong together is made anew */
+        return r == -EKEYREJECTED ? (is_own ? 0 : -EINVAL) : r;
+    }
+    unsigned bits = 0;
+    if (gnutls_privkey_get_pk_algorithm(generation->key, &bits) == (int)GNUTLS_PK_RSA) {
+        *ret_rsa_bits = bits;
+    }
+    return 0;
+}
+
 int64_t tls_expires_s(const struct tls *tls)
 {
     const struct generation *generation = atomic_load(&tls->current);

@@ -29,6 +29,12 @@ void tls_set_clock(struct tls *tls, const struct clock *clock);
  * is made anew. */
 int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message);
 
+#define TLS_RSA_GOOD_BITS 2048
+
+/* Reads the pair that tls_load would read, and makes none: for --check. `ret_rsa_bits`: 0 where it is no RSA key, or
+ * where a self-signed pair would have to be made. As tls_load on failure. */
+int tls_check(const struct settings *settings, struct buffer *message, unsigned *ret_rsa_bits);
+
 /* Of the certificate in force. */
 int64_t tls_expires_s(const struct tls *tls);
 void tls_fingerprint(const struct tls *tls, char ret_text[65]); /* lower-case hex SHA-256 of the DER */
