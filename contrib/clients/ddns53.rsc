@@ -4,7 +4,7 @@
 # entry in the scheduler.
 #
 # 1. Change the settings below. The host needs "auth: [secret]" in the server's hosts.yaml, or "auth: [basic]" for the
-#    scheme "basic". Take a secret of letters and digits ("openssl rand -hex 24"): RouterOS does not escape others in a
+#    scheme "basic". Take a secret of letters and digits ("openssl rand -hex 20"): RouterOS does not escape others in a
 #    URL.
 # 2. Let the router trust the server's certificate: upload the authority's certificate (for Let's Encrypt that is
 #    isrgrootx1.pem), then "/certificate import file-name=isrgrootx1.pem passphrase=\"\"".
