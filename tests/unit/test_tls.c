@@ -365,6 +365,46 @@ static void test_what_is_spoken(void **state)
 
 /* ---- files ---- */
 
+static int check(struct place *place, bool own_files, unsigned *ret_rsa_bits)
+{
+    struct settings *settings = settings_of(place, own_files, "");
+
+    buffer_clear(&place->message);
+    int r = tls_check(settings, &place->message, ret_rsa_bits);
+    settings_unref(settings);
+    return r;
+}
+
+/* --check reads what tls_load would, and makes nothing. */
+static void test_check(void **state)
+{
+    struct place *place = *state;
+    struct issued leaf;
+    struct issued other;
+    unsigned rsa_bits = 1;
+
+    assert_int_equal(check(place, false, &rsa_bits), 0);
+    assert_int_equal(rsa_bits, 0);
+    assert_int_equal(access(place->own_certificate, F_OK), -1);
+    load(place, false);
+    assert_int_equal(check(place, false, &rsa_bits), 0);
+    assert_int_equal(rsa_bits, 0);
+
+    assert_int_equal(check(place, true, &rsa_bits), -ENOENT);
+    assert_non_null(strstr(buffer_text(&place->message), "server.pem: cannot be read"));
+    issue(&leaf, GNUTLS_PK_RSA, 1024, NULL);
+    issue(&other, GNUTLS_PK_RSA, 1024, NULL);
+    write_certificate(place->certificate, &leaf, NULL);
+    write_key(place->private_key, &leaf, NULL, 0600);
+    assert_int_equal(check(place, true, &rsa_bits), 0);
+    assert_int_equal(rsa_bits, 1024);
+    write_key(place->private_key, &other, NULL, 0600);
+    assert_int_equal(check(place, true, &rsa_bits), -EINVAL);
+    assert_non_null(strstr(buffer_text(&place->message), "is not the key of the first certificate"));
+    issued_done(&leaf);
+    issued_done(&other);
+}
+
 static void test_kinds_of_keys(void **state)
 {
     static const struct {
@@ -392,6 +432,9 @@ static void test_kinds_of_keys(void **state)
         write_certificate(place->certificate, &leaf, &authority);
         write_key(place->private_key, &leaf, NULL, 0600);
         load(place, true);
+        unsigned rsa_bits = 1;
+        assert_int_equal(check(place, true, &rsa_bits), 0);
+        assert_int_equal(rsa_bits, kinds[i].algorithm == GNUTLS_PK_RSA ? kinds[i].bits : 0);
         assert_false(tls_is_self_signed(place->tls));
         assert_true(tls_expires_s(place->tls) > NOW_S);
         tls_fingerprint(place->tls, fingerprint);
@@ -541,6 +584,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_public_url_that_is_not_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_state_dir_that_cannot_be_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_spoken, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds_of_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_do_not_do, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_that_others_read, set_up, tear_down),
