@@ -41,13 +41,12 @@ static bool ends_like_a_zone(const struct settings *settings, const char *name)
     return does;
 }
 
-static bool is_secret(const struct hosts *hosts, const char *text, size_t length)
+static bool is_secret(const struct hosts *hosts, const struct bytes *text)
 {
-    const struct bytes part = {text, length};
     uint8_t digest[SHA256_SIZE];
     size_t count;
 
-    sha256(&part, 1, digest);
+    sha256(text, 1, digest);
     (void)hosts_by_secret(hosts, digest, &count);
     return count > 0;
 }
@@ -58,9 +57,12 @@ void decision_note_host(struct request *request, const struct hosts *hosts, cons
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(request->service->current);
     const char *text = name->text;
     /* a secret may have been typed where the name belongs, in other letters or without the final dot */
-    bool secret = is_secret(hosts, sent, length) | is_secret(hosts, text, strlen(text)) |
-                  is_secret(hosts, text, strlen(text) - (text[0] != '\0'));
-    bool shown = ends_like_a_zone(settings, text) & !secret;
+    const struct bytes spellings[] = {{sent, length}, {text, strlen(text)}, {text, strlen(text) - (text[0] != '\0')}};
+    bool shown = ends_like_a_zone(settings, text);
+
+    for (size_t i = 0; i < ELEMENTS(spellings); i++) {
+        shown &= !is_secret(hosts, &spellings[i]);
+    }
 
     (void)snprintf(request->decision.host, sizeof(request->decision.host), "%s", shown ? text : WITHHELD);
 }
