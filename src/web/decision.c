@@ -88,8 +88,8 @@ static const char *first_half(const char *message, char ret_text[MESSAGE_SIZE])
     return ret_text;
 }
 
-static void write_line(const struct request *request, enum log_level level, const char *event, const char *dialect,
-                       const char *status, const char *result)
+static void write_decision(const struct request *request, enum log_level level, const char *event, const char *dialect,
+                           const char *status, const char *result)
 {
     char source[ADDRESS_TEXT_SIZE];
     char message[MESSAGE_SIZE];
@@ -110,7 +110,7 @@ void decision_failed_login(struct request *request, const char *dialect, enum au
     request->decision.message = NULL;
     request->decision.is_written = true;
     if (log_limit_take(service->log_limit, LOG_LIMITED_AUTH_FAILURE, &request->source, now_ms)) {
-        write_line(request, LOG_LEVEL_NOTICE, "auth_failure", dialect, NULL, NULL);
+        write_decision(request, LOG_LEVEL_NOTICE, "auth_failure", dialect, NULL, NULL);
     }
 }
 
@@ -133,6 +133,6 @@ void decision_refused(struct request *request, const char *dialect, unsigned sta
     (void)snprintf(status_text, sizeof(status_text), "%u", status);
     request->decision.is_written = true;
     if (log_limit_take(service->log_limit, LOG_LIMITED_REFUSED, &request->source, clock_monotonic_ms(service->clock))) {
-        write_line(request, LOG_LEVEL_INFO, "refused", dialect, status_text, result);
+        write_decision(request, LOG_LEVEL_INFO, "refused", dialect, status_text, result);
     }
 }
