@@ -309,10 +309,8 @@ static int build(struct building *building)
 
 /* ---- loading ---- */
 
-/* The list of hosts; an empty sequence of our own where there is nothing after `hosts:`. */
 static int find_list(const struct yaml_node *root, struct problems *problems, const struct yaml_node **ret_list)
 {
-    static const struct yaml_node empty = {.kind = YAML_SEQUENCE};
     const struct yaml_node *list = root->kind == YAML_MAPPING ? yaml_get(root, "hosts") : NULL;
 
     for (size_t i = 0; root->kind == YAML_MAPPING && i < root->count; i++) {
@@ -328,7 +326,9 @@ static int find_list(const struct yaml_node *root, struct problems *problems, co
         return -EINVAL;
     }
     if (value_is_empty(list)) {
-        list = &empty;
+        problems_add(problems, list->line, list->column,
+                     "hosts: has nothing after it, write a list below it, or hosts: [] for none");
+        return -EINVAL;
     }
     int r = value_check_list(problems, "hosts", list, "- hostname: home.example.com.");
     if (r < 0) {
@@ -414,6 +414,61 @@ int hosts_load(const char *path, const struct settings *settings, struct problem
      * resident before this and 45 MB after. */
     (void)malloc_trim(0);
     return r;
+}
+
+/* ---- comparing ---- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Digests tell secrets apart; the secret itself is there or not by the form that it was given in. */
+static bool is_same_secret(const struct host_secret *a, const struct host_secret *b)
+{
+    return a->is_set == b->is_set && (a->secret == NULL) == (b->secret == NULL) &&
+           a->valid_until_s == b->valid_until_s && memcmp(a->sha256, b->sha256, SHA256_SIZE) == 0;
+}
+
+static bool is_same_host(const struct host *a, const struct host *b)
+{
+    return is_same_secret(&a->secret, &b->secret) && is_same_secret(&a->previous, &b->previous) &&
+           is_same_text(a->mac_address, b->mac_address) &&
+           is_same_text(a->follows == NULL ? NULL : a->follows->hostname,
+                        b->follows == NULL ? NULL : b->follows->hostname) &&
+           memcmp(a->interface_id, b->interface_id, sizeof(a->interface_id)) == 0 && a->subnet_id == b->subnet_id &&
+           a->ttl_s == b->ttl_s && a->zone == b->zone && a->record_types == b->record_types && a->auth == b->auth &&
+           a->allow_internal == b->allow_internal && a->lock_record == b->lock_record &&
+           a->read_privilege == b->read_privilege;
+}
+
+/* The row of `hosts` that has a record in common with `host`, NULL: none. */
+static const struct host *counterpart(const struct hosts *hosts, const struct host *host)
+{
+    const struct host *other = hosts_find(hosts, host->hostname);
+
+    while (other != NULL && (other->record_types & host->record_types) == 0) {
+        other = other->next_same_name;
+    }
+    return other;
+}
+
+void hosts_compare(const struct hosts *before, const struct hosts *after, struct hosts_difference *ret_difference)
+{
+    struct hosts_difference difference = {0};
+
+    for (size_t i = 0; i < after->count; i++) {
+        const struct host *old = counterpart(before, &after->rows[i]);
+        if (old == NULL) {
+            difference.added++;
+        } else if (!is_same_host(old, &after->rows[i])) {
+            difference.changed++;
+        }
+    }
+    for (size_t i = 0; i < before->count; i++) {
+        difference.removed += counterpart(after, &before->rows[i]) == NULL ? 1 : 0;
+    }
+    *ret_difference = difference;
 }
 
 /* ---- reading ---- */

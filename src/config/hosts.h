@@ -75,6 +75,14 @@ struct hosts *hosts_ref(struct hosts *hosts);
 void hosts_unref(struct hosts *hosts);
 DEFINE_CLEANUP(struct hosts *, hosts_unref)
 
+/* Rows of hosts.yaml that came, went, or say something else. Rows are the same host when they share a record. */
+struct hosts_difference {
+    size_t added;
+    size_t removed;
+    size_t changed;
+};
+void hosts_compare(const struct hosts *before, const struct hosts *after, struct hosts_difference *ret_difference);
+
 size_t hosts_count(const struct hosts *hosts);
 const struct host *hosts_at(const struct hosts *hosts, size_t index); /* file order */
 size_t hosts_record_count(const struct hosts *hosts);                 /* (hostname, type) pairs */

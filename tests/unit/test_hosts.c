@@ -110,7 +110,7 @@ static void defaults(void **state)
 
 static void no_hosts(void **state)
 {
-    static const char *const texts[] = {"hosts: []\n", "hosts:\n", "hosts:\n  # - hostname: x\n"};
+    static const char *const texts[] = {"hosts: []\n", "hosts:\n  []\n", "# none\nhosts: []\n"};
     uint8_t digest[SHA256_SIZE] = {0};
     size_t count = 1;
 
@@ -441,6 +441,9 @@ static void the_top_of_the_file(void **state)
         {"", "h.yaml:1:1: hosts: is missing, write hosts: and a list, or hosts: [] for none"},
         {"- a\n", "h.yaml:1:1: hosts: is missing, write hosts: and a list, or hosts: [] for none"},
         {"hosts: 5\n", "h.yaml:1:8: hosts: is a single value, must be a list such as - hostname: home.example.com."},
+        {"hosts:\n", "h.yaml:1:7: hosts: has nothing after it, write a list below it, or hosts: [] for none"},
+        {"hosts:\n  # - hostname: x\n",
+         "h.yaml:1:7: hosts: has nothing after it, write a list below it, or hosts: [] for none"},
         {"hosts: {}\n", "h.yaml:1:8: hosts: is a mapping, must be a list such as - hostname: home.example.com."},
         {"hosts: []\nhostz: []\n", "h.yaml:2:1: hostz: unknown key, the only one at the top is hosts"},
     };
@@ -568,8 +571,8 @@ static void modes_of_the_file(void **state)
         int status;
         size_t warnings;
     } rows[] = {
-        {with_secret, 0640, 0, 0}, {with_secret, 0644, 0, 1},       {without, 0644, 0, 0},
-        {"hosts:\n", 0644, 0, 0},  {with_secret, 0620, -EINVAL, 0},
+        {with_secret, 0640, 0, 0},   {with_secret, 0644, 0, 1},       {without, 0644, 0, 0},
+        {"hosts: []\n", 0644, 0, 0}, {with_secret, 0620, -EINVAL, 0},
     };
     char *folder = temporary_folder_make();
 
@@ -673,6 +676,65 @@ static int setup(void **state)
     return crypto_init() < 0 ? -1 : settings_load_text(text, strlen(text), "/d.yaml", problems, &settings);
 }
 
+#define ROUTER "  - {hostname: r.example.com, record_type: AAAA, shared_secret: " SECRET "}\n"
+#define BASE "hostname: a.example.com, record_type: AAAA, shared_secret: " SECRET
+
+static void what_a_reload_changes(void **state)
+{
+    static const struct {
+        const char *before;
+        const char *after;
+        struct hosts_difference difference;
+    } rows[] = {
+        {"  []\n", "  []\n", {0, 0, 0}},
+        {ROUTER, ROUTER, {0, 0, 0}},
+        {"  []\n", ROUTER, {1, 0, 0}},
+        {ROUTER, "  []\n", {0, 1, 0}},
+        {ROUTER, "  - {" BASE "}\n", {1, 1, 0}},
+        {ROUTER "  - {" BASE "}\n", "  - {" BASE "}\n" ROUTER, {0, 0, 0}},
+        {"  - {" BASE "}\n", "  - {" BASE "x}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", ttl: 61}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", auth: [hash]}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", lock_record: true}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", allow_internal: true}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", read_privilege: true}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", mac_address: \"51:6B:00:A6:F5:77\"}\n", {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {" BASE ", comment: for people}\n", {0, 0, 0}},
+        {"  - {" BASE "}\n",
+         "  - {" BASE ", previous_secret: " SECRET ", previous_secret_until: 2026-12-31}\n",
+         {0, 0, 1}},
+        {"  - {" BASE "}\n",
+         "  - {hostname: a.example.com, record_type: [A, AAAA], shared_secret: " SECRET "}\n",
+         {0, 0, 1}},
+        {"  - {" BASE "}\n", "  - {hostname: a.example.com, record_type: A, shared_secret: " SECRET "}\n", {1, 1, 0}},
+        {ROUTER "  - {" BASE "}\n",
+         ROUTER "  - {" BASE ", follows: r.example.com, interface_id: \"::1\"}\n",
+         {0, 0, 1}},
+        {ROUTER "  - {" BASE ", follows: r.example.com, interface_id: \"::1\"}\n",
+         ROUTER "  - {" BASE ", follows: r.example.com, interface_id: \"::2\"}\n",
+         {0, 0, 1}},
+        {ROUTER "  - {" BASE ", follows: r.example.com, interface_id: \"::1\"}\n",
+         ROUTER "  - {" BASE ", follows: r.example.com, interface_id: \"::1\", subnet_id: 1}\n",
+         {0, 0, 1}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buffer_ struct buffer before = BUFFER_INIT;
+        _cleanup_buffer_ struct buffer after = BUFFER_INIT;
+        struct hosts_difference difference;
+        buffer_printf(&before, "hosts:\n%s", rows[i].before);
+        buffer_printf(&after, "hosts:\n%s", rows[i].after);
+        _cleanup_(hosts_unrefp) struct hosts *old_hosts = load_good(buffer_text(&before));
+        _cleanup_(hosts_unrefp) struct hosts *new_hosts = load_good(buffer_text(&after));
+        hosts_compare(old_hosts, new_hosts, &difference);
+        if (memcmp(&difference, &rows[i].difference, sizeof(difference)) != 0) {
+            fail_msg("row %zu: added %zu, removed %zu, changed %zu", i, difference.added, difference.removed,
+                     difference.changed);
+        }
+    }
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -696,6 +758,7 @@ int main(void)
         cmocka_unit_test(more_zones_than_fit_a_line),
         cmocka_unit_test(warnings),
         cmocka_unit_test(secret_files),
+        cmocka_unit_test(what_a_reload_changes),
         cmocka_unit_test(modes_of_the_file),
         cmocka_unit_test(ten_thousand_hosts),
         cmocka_unit_test(the_example_loads_and_has_every_key),
