@@ -21,10 +21,11 @@ struct arguments {
     bool verbose;
 };
 
-static void print_problems(const struct problems *problems)
+static void print_problems(const struct problems *problems, void *userdata)
 {
     const char *line;
 
+    (void)userdata;
     for (size_t i = 0; (line = problems_warning_text(problems, i)); i++) {
         (void)fprintf(stderr, "warning: %s\n", line);
     }
@@ -34,10 +35,11 @@ static void print_problems(const struct problems *problems)
 }
 
 /* For the journal, which shows errors by their priority. */
-static void log_start_problems(const struct problems *problems)
+static void log_start_problems(const struct problems *problems, void *userdata)
 {
     const char *line;
 
+    (void)userdata;
     for (size_t i = 0; (line = problems_warning_text(problems, i)); i++) {
         log_warning("config_warning", "%s", line);
     }
@@ -46,15 +48,18 @@ static void log_start_problems(const struct problems *problems)
     }
 }
 
+/* Takes settings and hosts: nothing here may keep the first table once a reload has put another in its place. */
 static int run(const struct arguments *arguments, struct settings *settings, struct hosts *hosts)
 {
-    struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1};
+    struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1, .reload.ended = -1};
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     int status = log_start();
 
     if (status == 0) {
         status = daemon_init(&daemon, settings, hosts, &message);
     }
+    settings_unref(settings);
+    hosts_unref(hosts);
     if (status < 0) {
         log_error("start_failed", "%s", message.length > 0 ? buffer_text(&message) : strerror(-status));
         daemon_done(&daemon);
@@ -185,8 +190,8 @@ int main(int argc, char **argv)
     if (arguments.check) {
         return daemon_check(arguments.config, arguments.user, print_problems, finish_output);
     }
-    status = daemon_load_files(arguments.config, NULL, arguments.dump_config ? print_problems : log_start_problems,
-                               &settings, &hosts);
+    status = daemon_load_files(arguments.config, NULL, NULL,
+                               arguments.dump_config ? print_problems : log_start_problems, NULL, &settings, &hosts);
     if (status == -ENOMEM) {
         log_error("start_failed", "no memory for the settings and the hosts");
         return EX_OSERR;
@@ -197,5 +202,5 @@ int main(int argc, char **argv)
     if (arguments.dump_config) {
         return dump_config(settings);
     }
-    return run(&arguments, settings, hosts);
+    return run(&arguments, TAKE_PTR(settings), TAKE_PTR(hosts));
 }

@@ -228,10 +228,50 @@ void settings_dump(const struct settings *settings, struct buffer *buffer)
     }
 }
 
-void settings_restart_needed(const struct settings *running, const struct settings *loaded, struct buffer *buffer)
+/* ---- merging ---- */
+
+/* Reads the row from what its type wrote. */
+static int read_written(const struct setting *row, const struct buffer *written, struct settings *settings)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("running");
+    _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+
+    if (problems == NULL) {
+        return -ENOMEM;
+    }
+    buffer_printf(&text, "running: %s\n", buffer_text(written));
+    int r = buffer_status(&text);
+    if (r == 0) {
+        r = yaml_load_text(text.data, text.length, problems, &document);
+    }
+    return r < 0 ? r : row->type->read(problems, row, yaml_get(yaml_root(document), "running"), settings);
+}
+
+/* 1: the values differed, and the loaded one is now the running one. */
+static int keep_running(const struct setting *row, const struct settings *running, struct settings *loaded)
 {
     _cleanup_buffer_ struct buffer before = BUFFER_INIT;
     _cleanup_buffer_ struct buffer after = BUFFER_INIT;
+
+    /* Equal when written equal: no secret needs a restart, so nothing that differs is masked. */
+    row->type->write(row, running, &before);
+    row->type->write(row, loaded, &after);
+    if (buffer_status(&before) < 0 || buffer_status(&after) < 0) {
+        return -ENOMEM;
+    }
+    if (strcmp(buffer_text(&before), buffer_text(&after)) == 0) {
+        return 0;
+    }
+    if (row->type->clear != NULL) {
+        row->type->clear(row, loaded);
+    }
+    int r = read_written(row, &before, loaded);
+    return r < 0 ? r : 1;
+}
+
+int settings_merge(const struct settings *running, struct settings *loaded, struct buffer *names)
+{
     const char *separator = "";
 
     for (size_t i = 0; settings_row(i) != NULL; i++) {
@@ -239,14 +279,14 @@ void settings_restart_needed(const struct settings *running, const struct settin
         if (!row->restart || strcmp(row->section, "zones[]") == 0) {
             continue;
         }
-        /* Equal when written equal: no secret needs a restart, so nothing that differs is masked. */
-        buffer_clear(&before);
-        buffer_clear(&after);
-        row->type->write(row, running, &before);
-        row->type->write(row, loaded, &after);
-        if (strcmp(buffer_text(&before), buffer_text(&after)) != 0) {
-            buffer_printf(buffer, "%s%s", separator, row->name);
+        int r = keep_running(row, running, loaded);
+        if (r < 0) {
+            return r;
+        }
+        if (r > 0) {
+            buffer_printf(names, "%s%s", separator, row->name);
             separator = ", ";
         }
     }
+    return 0;
 }

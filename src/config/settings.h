@@ -92,8 +92,10 @@ DEFINE_CLEANUP(struct settings *, settings_unref)
 /* The effective settings as YAML that settings_load reads again; secrets as "***". */
 void settings_dump(const struct settings *settings, struct buffer *buffer);
 
-/* The keys, comma separated, that differ and take effect only at the next start; nothing when there are none. */
-void settings_restart_needed(const struct settings *running, const struct settings *loaded, struct buffer *buffer);
+/* What is in force once `loaded` takes the place of `running`: puts the running value of each key that needs a restart
+ * into `loaded`, which nobody else may have seen yet. Appends the keys that differed to `names`, comma separated.
+ * After -ENOMEM `loaded` is only good for settings_unref. */
+int settings_merge(const struct settings *running, struct settings *loaded, struct buffer *names);
 
 /* For tests and documentation: the dotted names of all keys (those of a zone as "zones[].name"), help, and default
  * as YAML text, NULL where the key is needed; NULL past the end. */

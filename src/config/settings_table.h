@@ -19,7 +19,8 @@ struct setting_type {
     /* 0, -EINVAL with a problem added, -ENOMEM. What it set is freed with `clear` in any case. */
     int (*read)(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base);
     void (*write)(const struct setting *row, const void *base, struct buffer *buffer);
-    void (*clear)(const struct setting *row, void *base); /* NULL: it owns no memory */
+    /* Frees, and leaves the field as it was before `read`. NULL: it owns no memory. */
+    void (*clear)(const struct setting *row, void *base);
 };
 
 struct setting {

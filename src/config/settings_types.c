@@ -92,7 +92,7 @@ static void write_text(const struct setting *row, const void *base, struct buffe
 
 static void clear_text(const struct setting *row, void *base)
 {
-    free(*FIELD(char *, row, base));
+    free(TAKE_PTR(*FIELD(char *, row, base)));
 }
 
 static const char *check_nothing(const char *text)
@@ -332,10 +332,11 @@ static void write_listen(const struct setting *row, const void *base, struct buf
 
 static void clear_listen(const struct setting *row, void *base)
 {
-    struct endpoint *endpoints = *FIELD(struct endpoint *, row, base);
+    struct endpoint *endpoints = TAKE_PTR(*FIELD(struct endpoint *, row, base));
     for (size_t i = 0; i < COUNT(row, base); i++) {
         endpoint_done(&endpoints[i]);
     }
+    COUNT(row, base) = 0;
     free(endpoints);
 }
 
@@ -369,7 +370,7 @@ static void write_admin_listen(const struct setting *row, const void *base, stru
 
 static void clear_admin_listen(const struct setting *row, void *base)
 {
-    struct endpoint *endpoint = *FIELD(struct endpoint *, row, base);
+    struct endpoint *endpoint = TAKE_PTR(*FIELD(struct endpoint *, row, base));
     if (endpoint != NULL) {
         endpoint_done(endpoint);
         free(endpoint);
@@ -427,7 +428,8 @@ static void write_prefixes(const struct setting *row, const void *base, struct b
 
 static void clear_prefixes(const struct setting *row, void *base)
 {
-    free(*FIELD(struct prefix *, row, base));
+    free(TAKE_PTR(*FIELD(struct prefix *, row, base)));
+    COUNT(row, base) = 0;
 }
 
 const struct setting_type setting_prefixes = {read_prefixes, write_prefixes, clear_prefixes};
@@ -473,10 +475,11 @@ static void write_secrets(const struct setting *row, const void *base, struct bu
 
 static void clear_secrets(const struct setting *row, void *base)
 {
-    struct secret **secrets = *FIELD(struct secret **, row, base);
+    struct secret **secrets = TAKE_PTR(*FIELD(struct secret **, row, base));
     for (size_t i = 0; i < COUNT(row, base); i++) {
         secret_free(secrets[i]);
     }
+    COUNT(row, base) = 0;
     free(secrets);
 }
 

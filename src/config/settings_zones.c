@@ -102,7 +102,7 @@ static void write_zone_id(const struct setting *row, const void *base, struct bu
 static void clear_zone_id(const struct setting *row, void *base)
 {
     (void)row;
-    free(((struct zone_settings *)base)->zone_id);
+    free(TAKE_PTR(((struct zone_settings *)base)->zone_id));
 }
 
 const struct setting_type setting_zone_id = {read_zone_id, write_zone_id, clear_zone_id};
@@ -217,7 +217,8 @@ static void clear_zones(const struct setting *row, void *base)
             }
         }
     }
-    free(settings->zones);
+    free(TAKE_PTR(settings->zones));
+    settings->zone_count = 0;
 }
 
 const struct setting_type setting_zones = {read_zones, write_zones, clear_zones};

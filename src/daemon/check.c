@@ -20,7 +20,7 @@
 /* What the caller gave, handed through. */
 struct check {
     const char *config;
-    void (*tell)(const struct problems *problems);
+    void (*tell)(const struct problems *problems, void *userdata);
     int (*finish)(void);
 };
 
@@ -186,7 +186,7 @@ static int check_as_is(const struct check *check, const char *user)
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
 
-    int r = daemon_load_files(check->config, NULL, check->tell, &settings, &hosts);
+    int r = daemon_load_files(check->config, NULL, NULL, check->tell, NULL, &settings, &hosts);
     if (r < 0 && r != -ENOMEM) {
         return EX_CONFIG;
     }
@@ -197,7 +197,7 @@ static int check_as_is(const struct check *check, const char *user)
         (void)fputs("ddns53d: out of memory\n", stderr);
         return EX_OSERR;
     }
-    check->tell(problems);
+    check->tell(problems, NULL);
     if (problems_count(problems) > 0) {
         return EX_CONFIG;
     }
@@ -259,7 +259,7 @@ static int check_as_owner(const struct check *check)
                           entry ? entry->pw_gid : info.st_gid);
 }
 
-int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems),
+int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems, void *userdata),
                  int (*finish)(void))
 {
     const struct check check = {config, tell, finish};

@@ -6,6 +6,7 @@
 #ifndef DDNS53_DAEMON_DAEMON_H
 #define DDNS53_DAEMON_DAEMON_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -25,9 +26,20 @@
 
 #define DAEMON_LOG_MS 1000 /* for the log's last lines at the end */
 
+/* See daemon/reload.h. */
+struct reload {
+    pthread_t thread;
+    int ended;       /* eventfd: the thread has done its work */
+    bool is_running; /* there is a thread to join */
+    bool is_wanted;  /* once more, when it has ended */
+    unsigned number; /* of the last one begun, from 1 */
+    atomic_bool has_failed;
+    atomic_llong time_s; /* Unix time at which the files were last read */
+};
+
 struct daemon {
     const char *config;
-    struct settings *started; /* what the parts that need a restart were made from */
+    struct settings *started; /* what the parts are made from; NULL once they are */
     struct current *current;
     struct metrics *metrics;
     struct state *state;
@@ -62,21 +74,24 @@ struct daemon {
     struct loop_work reload_work;
     struct loop_work drain_work;
     atomic_bool reload_posted;
+    struct reload reload;
 };
 
-/* Loads both files and lets `tell` say what is wrong with each; returns references. `running` NULL at start; at a
- * reload the settings that the parts were made from: hosts are checked against their zones. -EINVAL, -ENOMEM. */
-int daemon_load_files(const char *config, const struct settings *running, void (*tell)(const struct problems *problems),
+/* Loads both files and lets `tell` say what is wrong with each; returns references. `running` is NULL at start; at a
+ * reload it is the settings in force: what needs a restart is taken from them (settings_merge), its names go to
+ * `restart`, and hosts are checked against the result. -EINVAL, -ENOMEM. */
+int daemon_load_files(const char *config, const struct settings *running, struct buffer *restart,
+                      void (*tell)(const struct problems *problems, void *userdata), void *userdata,
                       struct settings **ret_settings, struct hosts **ret_hosts);
 
 /* --check, to standard output and `tell`: both files, certificate and key, state_dir, zone files. Writes nothing.
  * `user`: judges as that user, which only root can; NULL: root judges as the owner of state_dir. Returns the exit
  * status, that of `finish` once something was printed. Before any thread: it may fork. */
-int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems),
+int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems, void *userdata),
                  int (*finish)(void));
 
-/* Zero the struct first, with `signals` and `drained` -1. On failure `message` says why; daemon_done takes apart what
- * was made. -EINVAL: the configuration is at fault. */
+/* Zero the struct first, with `signals`, `drained` and `reload.ended` -1. Takes references of its own. On failure
+ * `message` says why; daemon_done takes apart what was made. -EINVAL: the configuration is at fault. */
 int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message);
 void daemon_done(struct daemon *daemon);
 

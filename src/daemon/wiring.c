@@ -11,6 +11,7 @@
 #include "base/process_metrics.h"
 #include "base/service_manager.h"
 #include "daemon/daemon.h"
+#include "daemon/reload.h"
 #include "daemon/work.h"
 #include "dns/route53.h"
 #include "dns/zonefile.h"
@@ -214,7 +215,7 @@ static size_t report_trouble(void *userdata, struct buffer *buffer)
     const struct daemon *daemon = userdata;
     size_t count = changes_report_trouble(daemon->changes, TROUBLE_MS, buffer);
 
-    if (daemon->started->tls) {
+    if (tls_expires_s(daemon->tls) != 0) {
         int64_t left_s = tls_expires_s(daemon->tls) - clock_realtime_s(clock_system());
         if (left_s < CERTIFICATE_WARNING_S) {
             buffer_printf(buffer, "the certificate %s; renew it and send SIGHUP\n",
@@ -237,7 +238,8 @@ static void collect_figures(void *userdata)
         metric_set(metrics_family(daemon->metrics, &lines_suppressed_row),
                    (double)log_limit_suppressed(daemon->log_limit, i), log_limit_rows[i].event, NULL, NULL);
     }
-    if (daemon->started->tls) {
+    reload_figures(daemon);
+    if (tls_expires_s(daemon->tls) != 0) {
         metric_set(metrics_family(daemon->metrics, &certificate_row), (double)tls_expires_s(daemon->tls), NULL, NULL,
                    NULL);
     }
@@ -359,7 +361,7 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
     daemon->drained = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     daemon->signals = open_signals();
     work_init(daemon);
-    if (!daemon->current || !daemon->metrics || daemon->drained < 0 || daemon->signals < 0) {
+    if (reload_init(daemon) < 0 || !daemon->current || !daemon->metrics || daemon->drained < 0 || daemon->signals < 0) {
         return -ENOMEM;
     }
     raise_file_limit(settings);
@@ -378,6 +380,8 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
         work_post_start(daemon);
         status = start_servers(daemon, message);
     }
+    /* Who lives on has copied what it needs: a reload is what lets go of secrets. */
+    settings_unref(TAKE_PTR(daemon->started));
     return status;
 }
 
@@ -408,6 +412,7 @@ void daemon_done(struct daemon *daemon)
     metrics_free(daemon->metrics);
     current_free(daemon->current);
     settings_unref(daemon->started);
+    reload_done(daemon);
     if (daemon->drained >= 0) {
         close(daemon->drained);
     }

@@ -82,8 +82,8 @@ struct changes *changes_new(struct loop *loop, struct records *records, struct s
 void changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free)
 
-/* Before the loop runs, in the order of the settings' zones. Borrows name, ops and account, takes `zone` unless it
- * returns -ENOMEM. */
+/* Before the loop runs, in the order of the settings' zones. Copies the name, borrows ops and account, takes `zone`
+ * unless it returns -ENOMEM. */
 int changes_add_zone(struct changes *changes, const char *name, const struct provider_ops *ops,
                      struct provider_zone *zone, struct account *account);
 /* Starts the read-back of all zones. */

@@ -150,7 +150,7 @@ struct readback {
 
 struct zone {
     struct changes *changes;
-    const char *name;
+    char *name;
     const struct provider_ops *ops;
     struct provider_zone *provider;
     struct account *account;

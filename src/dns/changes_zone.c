@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "dns/changes_internal.h"
@@ -209,13 +210,14 @@ int zone_new(struct changes *changes, const char *name, const struct provider_op
     if (!zone) {
         return -ENOMEM;
     }
-    if (batch_init(&zone->batch, ops) < 0) {
+    zone->name = strdup(name);
+    if (batch_init(&zone->batch, ops) < 0 || !zone->name) {
         batch_done(&zone->batch);
+        free(zone->name);
         free(zone);
         return -ENOMEM;
     }
     zone->changes = changes;
-    zone->name = name;
     zone->ops = ops;
     zone->provider = provider;
     zone->account = account;
@@ -248,5 +250,6 @@ void zone_free(struct zone *zone)
     batch_done(&zone->batch);
     trouble_done(&zone->apply_trouble);
     trouble_done(&zone->learn_trouble);
+    free(zone->name);
     free(zone);
 }

@@ -50,12 +50,15 @@ if mode == "mute":
 log("event=ready")
 if mode == "crash":
     sys.exit(3)
+number = 0
 while signal.sigwait({signal.SIGHUP, signal.SIGTERM}) == signal.SIGHUP:
+    number += 1
     try:
         count = len(yaml.safe_load(open(hosts_path))["hosts"])
-        log("event=reloaded hosts=%%d" %% count)
+        log("event=reloaded number=%%d hosts=%%d" %% (number, count))
     except Exception as error:
-        log("event=reload_failed reason=" + type(error).__name__)
+        log("event=reload_problem number=%%d message=%%s" %% (number, type(error).__name__))
+        log("event=reload_failed number=%%d problems=1" %% number)
 if mode == "sanitizer":
     log("x.c:1:2: runtime error: signed integer overflow")
 if mode != "silent":

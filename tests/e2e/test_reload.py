@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -134,14 +135,23 @@ hosts:
 
 @pytest.mark.parametrize(
     "text, place",
-    [(BROKEN_HOSTS, "3:18"), ("hosts: [", "2:1"), ("", "1:1"), ("hosts: &a []", "1:8"), ("hosts:\n- {}\n", "2:3")],
+    [
+        (BROKEN_HOSTS, "3:18"),
+        ("hosts: [", "2:1"),
+        ("", "1:1"),
+        ("hosts:\n", "1:7"),
+        ("hosts: &a []", "1:8"),
+        ("hosts:\n- {}\n", "2:3"),
+    ],
 )
 def test_a_broken_hosts_file_keeps_the_old_hosts(daemon, r53, text, place):
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME)])
     d.write_hosts_text(text)
-    mark = d.log_mark()
-    assert f"{d.hosts_path}:{place}: " in d.reload_fails()
-    d.wait_log('event=reload_failed message="the settings and hosts in force stay', since=mark)
+    *problems, end = d.reload_fails().splitlines()
+    assert all(problem.startswith("event=reload_problem number=1 message=") for problem in problems)
+    assert f"{d.hosts_path}:{place}: " in problems[0]
+    words = "the settings and hosts in force stay"
+    assert end.startswith(f'event=reload_failed number=1 problems={len(problems)} message="{words}')
     assert d.set(HOME, via="198.18.7.1").status == 200
     d.write_config()
     d.reload()
@@ -152,11 +162,11 @@ def test_a_broken_settings_file_keeps_the_old_settings(daemon, r53):
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME)])
     d.hosts.append(host(NEW))
     d.write_config()  # good hosts beside broken settings: neither counts
-    d.write_settings_text(d.config_path.read_text() + "limits:\n  request_s: soon\nnothing: 1\n")
-    mark = d.log_mark()
-    d.reload_fails()
-    d.wait_log(rf"event=reload_failed message=\"{d.config_path}:\d+:\d+: ", since=mark)
-    d.wait_log("event=reload_failed .*in force stay", since=mark)
+    d.write_settings_text(d.config_path.read_text() + "update:\n  timeout_s: soon\nnothing: 1\n")
+    *problems, end = d.reload_fails().splitlines()
+    for problem in problems:
+        assert re.match(rf"event=reload_problem number=1 message=\"{re.escape(str(d.config_path))}:\d+:\d+: ", problem)
+    assert len(problems) == 2 and "number=1 problems=2 " in end and "in force stay" in end
     assert d.set(HOME, via="198.18.7.1").status == 200
     assert d.set(NEW, via="198.18.7.1").status == 401
 
@@ -266,5 +276,5 @@ def test_many_signals_at_once(daemon, r53):
     d.hosts.append(host(NEW))
     d.write_config()
     d.reload()
-    d.wait_log("event=reloaded hosts=2")
+    d.wait_log(r"event=reloaded number=\d+ hosts=2")
     assert d.set(NEW, via="198.18.7.1").status == 200

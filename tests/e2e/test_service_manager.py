@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 from harness import Daemon, LoggedProcess, binary_path, free_port, host, receive
+from harness.daemon import REPOSITORY, SECRET
 
 # Listens, then becomes the daemon, as systemd does: descriptors from 3 on, their names in LISTEN_FDNAMES.
 LAUNCHER = r"""
@@ -107,6 +111,88 @@ def test_ready_reloading_stopping(daemon, manager):
     manager.wait("STOPPING=1")
     order = [message[0] for message in manager.messages if message[0] != "WATCHDOG=1"]
     assert order == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+
+
+def statuses(manager: Manager, since: int) -> list[str]:
+    return [line for message in manager.messages[since:] for line in message if line.startswith("STATUS=serving")]
+
+
+def test_a_rejected_reload_shows_until_one_works(daemon, manager):
+    d = daemon(environment={"NOTIFY_SOCKET": str(manager.path)})
+    manager.wait("READY=1")
+    started_s = d.metrics().value("ddns53_last_reload_timestamp_seconds")
+    assert d.metrics().value("ddns53_last_reload_success") == 1 and abs(time.time() - started_s) < 60
+    good = "STATUS=serving 1 hosts"
+    bad = good + "; the last reload was rejected, see event=reload_problem in the log"
+    for turn in range(2):
+        since = len(manager.messages)
+        d.write_hosts_text("hosts: [{}]")
+        d.reload_fails()
+        manager.wait("READY=1", since=since)
+        assert statuses(manager, since) == [bad]
+        assert d.metrics().value("ddns53_last_reload_success") == 0
+        assert d.metrics().value("ddns53_last_reload_timestamp_seconds") >= started_s
+    since = len(manager.messages)
+    d.write_config()
+    d.reload()
+    manager.wait("READY=1", since=since)
+    assert statuses(manager, since) == [good]
+    assert d.metrics().value("ddns53_last_reload_success") == 1
+
+
+def long_hosts(count: int) -> str:
+    """So many that reading them takes many ticks."""
+    row = "  - {{hostname: h{}.example.test., record_type: A, shared_secret: {}}}\n"
+    return "hosts:\n" + "".join(row.format(number, SECRET) for number in range(count))
+
+
+def test_a_long_reload_delays_no_tick_and_signals_become_one(daemon, manager):
+    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "40000"}
+    d = daemon(environment=environment, settings={"limits": {"request_s": 1}})
+    d.write_hosts_text(long_hosts(60000))
+    d.process.signal(signal.SIGHUP)
+    manager.wait("RELOADING=1")
+    with d.connect() as silent:
+        for _ in range(20):
+            d.process.signal(signal.SIGHUP)
+        manager.wait("READY=1", count=3)  # the start, the reload, and one for the twenty
+        assert silent.recv(1) == b""
+    beginning = [index for index, message in enumerate(manager.messages) if "RELOADING=1" in message]
+    assert len(beginning) == 2
+    ticks = [message for message in manager.messages[beginning[0] : beginning[1]] if "WATCHDOG=1" in message]
+    assert len(ticks) >= 3
+    d.wait_log("event=reloaded number=2 hosts=60000 added=0 removed=0 changed=0")
+    d.write_config()
+    assert "number=3 hosts=1 added=1 removed=60000 changed=0" in d.reload()
+
+
+def test_systemctl_reload_fails_where_the_files_are_wrong(daemon):
+    """Runs the unit's ExecReload= lines as systemd does: one after the other, until one fails."""
+    d = daemon()
+    unit = (REPOSITORY / "systemd" / "ddns53d.service").read_text()
+    places = {"/usr/sbin/ddns53d": binary_path(), "/etc/ddns53/ddns53d.yaml": d.config_path, "$MAINPID": d.pid}
+
+    def systemctl_reload() -> int:
+        for line in re.findall(r"^ExecReload=(.*)$", unit, re.MULTILINE):
+            words = [str(places.get(word, word)) for word in line.split()]
+            status = subprocess.run(words, env=d.environment, capture_output=True, check=False).returncode
+            if status:
+                return status
+        return 0
+
+    d.write_hosts_text("hosts: [{}]")
+    assert systemctl_reload() == 78
+    d.write_config()
+    assert systemctl_reload() == 0
+    d.wait_log("event=reloaded number=1 ")  # the first one did not get that far
+
+
+def test_a_stop_during_a_reload(daemon, manager):
+    d = daemon(environment={"NOTIFY_SOCKET": str(manager.path)})
+    d.write_hosts_text(long_hosts(20000))
+    d.process.signal(signal.SIGHUP)
+    manager.wait("RELOADING=1")
+    d.stop()
 
 
 def test_ready_means_that_it_answers(daemon, manager):

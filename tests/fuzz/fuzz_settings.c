@@ -33,7 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(again != NULL);
     settings_dump(again, &second);
     assert(strcmp(buffer_text(&first), buffer_text(&second)) == 0);
-    settings_restart_needed(settings, again, &restart);
+    if (settings_merge(settings, again, &restart) < 0) {
+        abort();
+    }
     assert(restart.length == 0);
 
     settings_unref(settings);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/problems.h"
 #include "config/settings.h"
+#include "config/settings_table.h"
 #include "temporary.h"
 
 #define FILE_NAME "/etc/ddns53/ddns53d.yaml"
@@ -355,9 +356,78 @@ static void what_needs_a_restart(void **state)
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_(settings_unrefp) struct settings *loaded = load_good(rows[i].text);
         _cleanup_buffer_ struct buffer keys = BUFFER_INIT;
-        settings_restart_needed(running, loaded, &keys);
+        assert_int_equal(settings_merge(running, loaded, &keys), 0);
         assert_string_equal(buffer_text(&keys), rows[i].keys);
     }
+}
+
+/* Every row of `merged` has the value of `running` where it needs a restart, else that of `loaded`. */
+static void check_merged(const struct settings *merged, const struct settings *running, const struct settings *loaded)
+{
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        _cleanup_buffer_ struct buffer is = BUFFER_INIT;
+        _cleanup_buffer_ struct buffer wanted = BUFFER_INIT;
+        if (strcmp(row->section, "zones[]") == 0) {
+            continue;
+        }
+        row->type->write(row, merged, &is);
+        row->type->write(row, row->restart ? running : loaded, &wanted);
+        if (strcmp(buffer_text(&is), buffer_text(&wanted)) != 0) {
+            fail_msg("%s is %s, not %s", row->name, buffer_text(&is), buffer_text(&wanted));
+        }
+    }
+}
+
+/* Every row that can differ does, so that a new row needs no new test. */
+static void check_all_differ(const struct settings *a, const struct settings *b)
+{
+    for (size_t i = 0; settings_row(i) != NULL; i++) {
+        const struct setting *row = settings_row(i);
+        _cleanup_buffer_ struct buffer of_a = BUFFER_INIT;
+        _cleanup_buffer_ struct buffer of_b = BUFFER_INIT;
+        if (strcmp(row->section, "zones[]") == 0) {
+            continue;
+        }
+        row->type->write(row, a, &of_a);
+        row->type->write(row, b, &of_b);
+        if (strcmp(buffer_text(&of_a), buffer_text(&of_b)) == 0) {
+            fail_msg("%s: is a default in `everything`; give it another value there", row->name);
+        }
+    }
+}
+
+static void a_reload_of_every_row_twice(void **state)
+{
+    _cleanup_(settings_unrefp) struct settings *started = load_good(ZONES);
+    _cleanup_(settings_unrefp) struct settings *same = load_good(everything);
+    _cleanup_(settings_unrefp) struct settings *first = load_good(everything);
+    _cleanup_(settings_unrefp) struct settings *second = load_good(ZONES);
+    _cleanup_buffer_ struct buffer names = BUFFER_INIT;
+
+    (void)state;
+    check_all_differ(started, same);
+    assert_int_equal(settings_merge(started, first, &names), 0);
+    check_merged(first, started, same);
+    assert_int_equal(first->api_key_count, 2);
+    assert_true(secret_equals(first->api_keys[0], "0123456789abcdef", 16));
+    assert_int_equal(first->zone_count, 1);
+    assert_string_equal(first->zones[0].name.text, "example.com.");
+    assert_non_null(strstr(buffer_text(&names), "zones"));
+
+    /* Back to what it was: nothing needs a restart any more, and nothing of the first reload is left. */
+    buffer_clear(&names);
+    assert_int_equal(settings_merge(first, second, &names), 0);
+    check_merged(second, started, started);
+    assert_string_equal(buffer_text(&names), "");
+
+    /* And the other way round, from a start with everything. */
+    _cleanup_(settings_unrefp) struct settings *defaults = load_good(ZONES);
+    _cleanup_(settings_unrefp) struct settings *again = load_good(ZONES);
+    assert_int_equal(settings_merge(same, defaults, &names), 0);
+    check_merged(defaults, same, started);
+    assert_int_equal(settings_merge(defaults, again, &names), 0);
+    check_merged(again, same, started);
 }
 
 static void endpoints(void **state)
@@ -539,6 +609,7 @@ int main(void)
         cmocka_unit_test(empty_sections_are_fine),
         cmocka_unit_test(a_short_api_key_is_warned_about),
         cmocka_unit_test(what_needs_a_restart),
+        cmocka_unit_test(a_reload_of_every_row_twice),
         cmocka_unit_test(endpoints),
         cmocka_unit_test(the_longest_zone_wins),
         cmocka_unit_test(files_and_their_modes),

@@ -121,6 +121,7 @@ class Daemon:
         command = [*wrapper, str(binary or binary_path()), "--config", str(self.config_path), *arguments]
         self.process = LoggedProcess(command, self.environment, folder)
         self.listeners: dict[str, list[str]] = {}
+        self._life = 0  # where the log of the process that runs begins
         self._may_end = True  # False while it is meant to run: an end is then a crash
         self._clients: list[Client] = []
 
@@ -172,7 +173,7 @@ class Daemon:
 
     def start(self, timeout: float = 30.0) -> "Daemon":
         """Starts it and waits for `event=ready`; the addresses are read from `event=listening`."""
-        mark = self.process.log_mark()
+        mark = self._life = self.process.log_mark()
         self.listeners = {}
         self._may_end = False
         self.process.spawn()
@@ -222,24 +223,33 @@ class Daemon:
         self.process.check_sanitizers()
 
     def reload(self, timeout: float = 15.0) -> str:
-        """SIGHUP; waits for `event=reloaded`, and fails on `event=reload_failed`."""
+        """SIGHUP; waits for the end of that reload, returns its `event=reloaded` line, and fails on another."""
         line = self.signal_reload(timeout)
         if "event=reload_failed" in line:
             raise ProcessFailed(line)
         return line
 
     def reload_fails(self, timeout: float = 15.0) -> str:
-        """SIGHUP; returns the `event=reload_failed` line, and fails when it was accepted."""
+        """SIGHUP; returns all lines of that reload, `event=reload_failed` last, and fails when it was accepted."""
         line = self.signal_reload(timeout)
         if "event=reload_failed" not in line:
             raise ProcessFailed(f"the reload was accepted: {line}")
         return line
 
     def signal_reload(self, timeout: float = 15.0) -> str:
-        mark = self.process.log_mark()
+        """A line of an earlier reload that comes late has that one's number, and is not taken for this one's."""
+        number = self._last_reload() + 1
         self.process.signal(signal.SIGHUP)
-        match = self.process.wait_log(r"\bevent=reload(ed|_failed)\b.*", timeout, mark)
-        return match.string
+        self.process.wait_log(rf"\bevent=reload(ed|_failed) number={number}\b", timeout, self._life)
+        return "\n".join(self._lines_of_life(rf"\bevent=reload(ed|_failed|_problem) number={number}\b"))
+
+    def _last_reload(self) -> int:
+        """The number of the last reload of this life, 0 before the first."""
+        ends = self._lines_of_life(r"\bevent=reload(ed|_failed) number=")
+        return int(re.search(r"number=(\d+)", ends[-1])[1]) if ends else 0
+
+    def _lines_of_life(self, pattern: str) -> list[str]:
+        return [line for line in self.process.log_lines()[self._life :] if re.search(pattern, line)]
 
     def run_to_end(self, timeout: float = 30.0) -> int:
         """For starts that are meant to fail, `--check` and the like: runs it, returns its exit status."""
