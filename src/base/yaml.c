@@ -8,8 +8,10 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/table.h"
+#include "base/yaml_memory.h"
 
 #define DEPTH_MAX 16
 #define BYTE_ORDER_MARK "\xef\xbb\xbf" /* Windows editors put it in front of UTF-8 */
@@ -434,6 +436,9 @@ static int build(struct builder *builder)
     yaml_parser_t parser;
     if (yaml_parser_initialize(&parser) == 0) {
         return -ENOMEM;
+    }
+    if (!yaml_memory_is_used()) {
+        log_debug("yaml", "libyaml has an allocator of its own: what it frees is not wiped");
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, (const unsigned char *)builder->text, builder->length);

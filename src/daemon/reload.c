@@ -29,6 +29,8 @@ static const struct metric_row timestamp_row = {
 struct attempt {
     char number[16];
     size_t problems;
+    size_t hosts;
+    struct hosts_difference difference;
 };
 
 static void tell_problems(const struct problems *problems, void *userdata)
@@ -61,10 +63,10 @@ static void log_failed(const struct attempt *attempt, int error, const struct bu
               buffer_text(&message), NULL);
 }
 
-static void log_reloaded(const struct attempt *attempt, const struct hosts *hosts,
-                         const struct hosts_difference *difference)
+static void log_reloaded(const struct attempt *attempt)
 {
-    const size_t counts[] = {hosts_count(hosts), difference->added, difference->removed, difference->changed};
+    const struct hosts_difference *difference = &attempt->difference;
+    const size_t counts[] = {attempt->hosts, difference->added, difference->removed, difference->changed};
     char texts[ELEMENTS(counts)][24];
 
     for (size_t i = 0; i < ELEMENTS(counts); i++) {
@@ -102,7 +104,6 @@ static int load(struct daemon *daemon, struct attempt *attempt)
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     _cleanup_buffer_ struct buffer restart = BUFFER_INIT;
-    struct hosts_difference difference;
 
     int r = daemon_load_files(daemon->config, running, &restart, tell_problems, attempt, &settings, &hosts);
     if (r == 0) {
@@ -116,10 +117,10 @@ static int load(struct daemon *daemon, struct attempt *attempt)
     if (restart.length > 0) {
         log_warning("restart_needed", "changed, but in force only after a restart: %s", buffer_text(&restart));
     }
-    hosts_compare(before, hosts, &difference);
+    attempt->hosts = hosts_count(hosts);
+    hosts_compare(before, hosts, &attempt->difference);
     put_in_force(daemon, settings, hosts);
     atomic_store(&daemon->reload.has_failed, false);
-    log_reloaded(attempt, hosts, &difference);
     return 0;
 }
 
@@ -137,8 +138,9 @@ static void *run(void *userdata)
     (void)snprintf(attempt.number, sizeof(attempt.number), "%u", daemon->reload.number);
     note_time(daemon);
     if (load(daemon, &attempt) == 0) {
-        /* The old table has gone by now, or goes with the last request that holds it. */
+        /* The old table has gone by now, or goes with the last request that holds it. What it took goes back. */
         (void)malloc_trim(0);
+        log_reloaded(&attempt);
     }
     if (write(daemon->reload.ended, &one, sizeof(one)) < 0) {
         log_error("reload", "cannot wake the main thread: %s", strerror(errno));

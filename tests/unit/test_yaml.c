@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/yaml.h"
+#include "base/yaml_memory.h"
 #include "temporary.h"
 
 static void test_tree(void **state)
@@ -294,6 +295,17 @@ static void test_files(void **state)
     expect_refused(path, (size_t)64 * 1024 * 1024, "larger than 67108864 bytes");
 }
 
+/* Without it the text of a file, secrets included, would stay in memory that libyaml has freed. */
+static void test_memory_of_the_library(void **state)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("f");
+    _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
+
+    (void)state;
+    assert_int_equal(yaml_load_text("a: b\n", 5, problems, &document), 0);
+    assert_true(yaml_memory_is_used());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_memory_of_the_library),
         cmocka_unit_test_setup_teardown(test_files, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

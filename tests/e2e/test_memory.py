@@ -1,0 +1,123 @@
+"""What stays in the process's memory after a reload: no secret that was rotated, and no table of before."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from harness import BEHIND_PROXY, Daemon, binary_path, hash_token, host, merged
+from harness.daemon import SECRET
+
+HOME, OLD_HOME, WWW = "home.example.test.", "old-home.example.test.", "www.example.test."
+
+
+def memory_of(pid: int) -> list[bytes]:
+    """Every mapping that can be read."""
+    pieces = []
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            match = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if not match or "[v" in line:  # [vvar], [vsyscall]
+                continue
+            start, end = (int(text, 16) for text in match.groups())
+            try:
+                memory.seek(start)
+                pieces.append(memory.read(end - start))
+            except (OSError, OverflowError):
+                continue  # gone since, or never filled
+    return pieces
+
+
+def count_in_memory(d: Daemon, text: str) -> int:
+    return sum(piece.count(text.encode()) for piece in memory_of(d.pid))
+
+
+def may_look() -> bool:
+    return os.geteuid() == 0
+
+
+# A sanitizer's runtime keeps freed memory and shadows of it.
+needs_a_plain_build = pytest.mark.skipif(
+    binary_path().parent.name in ("address-undefined", "thread"), reason="memory is looked at in plain builds"
+)
+
+
+@needs_a_plain_build
+def test_a_rotated_secret_leaves_the_memory(daemon):
+    if not may_look():
+        pytest.skip("only root may read the daemon's memory")
+    old = {
+        "current": "rotated-6f1d0c9a77e2b41f",
+        "previous": "rotated-0aa97c3e5d11f04b",
+        "quoted": 'rotated "quoted" 2b9d7714c0ffee55',
+        "long": "rotated-" + "0123456789abcdef" * 12 + "-long",
+        "key": "rotated-api-key-91c04d3b7a",
+        "file": "rotated-in-a-file-58ed30aa12",
+    }
+    hosts = [
+        host(HOME, secret=old["current"], previous_secret=old["previous"], previous_secret_until="2999-01-01"),
+        host(OLD_HOME, secret=old["quoted"]),
+        host(WWW, secret=old["long"]),
+        host("file.example.test.", secret="x"),
+    ]
+    settings = merged(BEHIND_PROXY, {"server": {"api_keys": [old["key"], "an-api-key-that-stays-01"]}})
+    d = daemon(start=False, settings=settings, hosts=hosts)
+    d.hosts[3].pop("shared_secret")
+    d.hosts[3]["shared_secret_file"] = "a secret"
+    (d.folder / "a secret").write_text(old["file"] + "\n")
+    (d.folder / "a secret").chmod(0o600)
+    d.write_config()
+    d.start()
+    for name, secret in ((HOME, old["current"]), (OLD_HOME, old["quoted"]), (WWW, old["long"])):
+        token = hash_token("198.18.7.1", name, secret)
+        headers = {"x-api-key": "an-api-key-that-stays-01"}
+        assert d.query(via="198.18.7.1", mode="set", hostname=name, hash=token, headers=headers).status == 200
+    for secret in old.values():
+        assert count_in_memory(d, secret) == 1, secret  # it can be found, and parsing left no copy
+
+    new = {key: f"afterwards-{number}-c41e77d2a8b90f" for number, key in enumerate(old)}
+    d.hosts = [
+        host(HOME, secret=new["current"], previous_secret=new["previous"], previous_secret_until="2999-01-01"),
+        host(WWW, secret=new["long"]),
+        d.hosts[3],
+    ]
+    (d.folder / "a secret").write_text(new["file"] + "\n")
+    d.settings["server"]["api_keys"] = [new["key"]]
+    d.write_config()
+    d.reload()
+    for secret in old.values():
+        assert count_in_memory(d, secret) == 0, secret
+    for key in ("current", "previous", "long", "key", "file"):
+        assert count_in_memory(d, new[key]) == 1, key
+
+
+@needs_a_plain_build
+def test_memory_goes_back_after_a_reload(daemon):
+    """The table of before, the tree of the file and libyaml's buffers: after each reload there is only one table."""
+    row = "  - {{hostname: h{}.example.test., record_type: A, shared_secret: {}-{:06}}}\n"
+    d = daemon(start=False, hosts=[])
+
+    def write(turn: int) -> None:
+        rows = (row.format(number, SECRET, number + turn) for number in range(60000))
+        d.write_hosts_text("hosts:\n" + "".join(rows))
+
+    write(0)
+    d.start()
+    resident = []
+    for turn in range(1, 4):
+        write(turn)
+        assert "hosts=60000 added=0 removed=0 changed=60000" in d.reload()
+        resident.append(d.metrics().value("process_resident_memory_bytes"))
+    assert resident[-1] <= 1.3 * resident[0], resident
+    assert resident[0] <= 1.3 * start_resident(d, write), resident
+
+
+def start_resident(d: Daemon, write) -> float:
+    """What a fresh start with the same file takes."""
+    d.stop()
+    write(4)
+    d.start()
+    return d.metrics().value("process_resident_memory_bytes")
