@@ -1,4 +1,5 @@
 /* While it runs: signals, reloads, the tick, and the end. */
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@ static void tick(struct daemon *daemon, int64_t now_ms)
         service_manager_watchdog();
     }
     work_post_beat(daemon);
+    if (records_have_shrunk(daemon->records)) {
+        (void)malloc_trim(0); /* hosts that left at a reload */
+    }
 }
 
 /* The next signal, 0: none within the time, or `event` (an eventfd) is readable, which `ret_event` says. */

@@ -23,6 +23,7 @@ struct changes *changes_new(struct loop *loop, struct records *records, struct s
     changes->random = random_uniform;
     atomic_store(&changes->queued_max, options->queued_max);
     drain_init(changes);
+    sweep_init(changes);
     if (save_init(changes, state) < 0 || changes_families_init(changes, metrics) < 0) {
         return NULL;
     }
@@ -82,6 +83,7 @@ void changes_reconfigure(struct changes *changes, const struct changes_options *
     changes->options = *options;
     atomic_store(&changes->queued_max, options->queued_max);
     save_retry_now(changes);
+    sweep_begin(changes);
     for (size_t i = 0; i < changes->zone_count; i++) {
         struct zone *zone = changes->zones[i];
         if (is_new_period && zone->readback.step == READBACK_IDLE) {

@@ -89,10 +89,11 @@ int changes_add_zone(struct changes *changes, const char *name, const struct pro
 /* Starts the read-back of all zones. */
 void changes_start(struct changes *changes);
 
-/* Any thread. Every item's record must be one of the table's. */
+/* Any thread. The caller holds every item's record until `done`. */
 void changes_submit(struct changes *changes, struct submission *submission);
 
-/* I/O thread (post it): new limits after a reload, and everything that waits for a retry tries now. */
+/* I/O thread (post it): new limits after a reload, everything that waits for a retry tries now, and records that left
+ * the configuration leave memory, those that are needed as soon as they are not. */
 void changes_reconfigure(struct changes *changes, const struct changes_options *options);
 
 /* I/O thread: no retries past deadline_ms (monotonic); when the queue is empty or the deadline has come, what is left

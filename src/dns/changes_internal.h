@@ -6,6 +6,7 @@
  *   changes_batch.c    assembling and applying a batch, bisection
  *   changes_readback.c preparing, listing and looking up; what follows from what was found
  *   changes_save.c    committing what was accepted, and the touches
+ *   changes_sweep.c    records that left the configuration leave memory
  *   changes_trouble.c  what is wrong and since when
  *   changes_metrics.c  the numbers
  *   changes_drain.c    the end
@@ -140,9 +141,9 @@ struct readback {
     uint32_t generation; /* of the records when it began */
     uint64_t pages_done;
     uint64_t record_count;
-    struct record *cursor; /* READBACK_SINGLES: the next one */
-    struct record *looked_up;
-    bool is_overtaken; /* a change of it was accepted meanwhile, or the zone is gone */
+    struct record *cursor;    /* READBACK_SINGLES: the next one; held */
+    struct record *looked_up; /* held */
+    bool is_overtaken;        /* a change of it was accepted meanwhile, or the zone is gone */
     bool is_for_single;
     int64_t began_ms;
     bool is_announced; /* that the zone has been read, since the start or the last trouble */
@@ -220,6 +221,10 @@ struct changes {
     int64_t commit_retry_ms;
     struct trouble state_trouble;
     pthread_mutex_t trouble_lock;
+
+    /* records that left */
+    struct records_sweep sweep;
+    struct loop_timer sweep_timer;
 
     /* the end */
     bool is_draining;
@@ -313,6 +318,12 @@ void save_done(struct changes *changes);
 void save_change(struct change *change);
 void save_retry_now(struct changes *changes);
 void save_touches(struct changes *changes);
+
+/* changes_sweep.c */
+void sweep_init(struct changes *changes);
+/* A new pass; one that is under way begins anew. */
+void sweep_begin(struct changes *changes);
+void sweep_stop(struct changes *changes);
 
 /* changes_trouble.c */
 /* Logs `event` once per spell, a throttled zone's only when it lasts. `zone` may be NULL. */

@@ -182,11 +182,23 @@ static void announce(struct zone *zone)
     log_event(LOG_LEVEL_NOTICE, "zone_ready", "zone", zone->name, "records", records, "ms", took, NULL);
 }
 
+/* Moves a pointer that stays between turns of the loop: it holds what it points at. */
+static void point_at(struct record **pointer, struct record *record)
+{
+    if (record) {
+        record_hold(record);
+    }
+    if (*pointer) {
+        record_release(*pointer);
+    }
+    *pointer = record;
+}
+
 static void finish(struct zone *zone)
 {
     announce(zone);
     zone->readback.step = READBACK_IDLE;
-    zone->readback.cursor = NULL;
+    point_at(&zone->readback.cursor, NULL);
     readback_schedule(zone);
 }
 
@@ -222,7 +234,7 @@ static void choose(struct zone *zone)
         finish(zone);
     } else if (pages_in_all(zone) > ours) {
         zone->readback.step = READBACK_SINGLES;
-        zone->readback.cursor = next_configured(zone, NULL);
+        point_at(&zone->readback.cursor, next_configured(zone, NULL));
     } else {
         begin_listing(zone);
     }
@@ -257,17 +269,11 @@ static void prepared(const struct provider_result *result, bool more, uint64_t r
 
 /* ---- listing ---- */
 
-static void each_listed(const struct provider_found *found, void *userdata)
+static void learn_listed(struct zone *zone, struct record *record, const struct provider_found *found)
 {
-    struct zone *zone = userdata;
     const struct readback *readback = &zone->readback;
-    struct record *record = NULL;
 
-    if (zone->changes->is_stopped || readback->is_stale) {
-        return;
-    }
-    record = records_find(zone->changes->records, found->hostname, found->type);
-    if (!record || record_zone(record) != zone->index) {
+    if (record_zone(record) != zone->index) {
         return; /* a longer zone's, perhaps: what stands here is not what resolvers see */
     }
     if (record_mark(record)->listing == readback->listing || change_is_sent(record_slot(record))) {
@@ -275,6 +281,21 @@ static void each_listed(const struct provider_found *found, void *userdata)
     }
     record_mark(record)->listing = readback->listing;
     learn(zone, record, found);
+}
+
+static void each_listed(const struct provider_found *found, void *userdata)
+{
+    struct zone *zone = userdata;
+    struct record *record = NULL;
+
+    if (zone->changes->is_stopped || zone->readback.is_stale) {
+        return;
+    }
+    record = records_find(zone->changes->records, found->hostname, found->type);
+    if (record) {
+        learn_listed(zone, record, found);
+        record_release(record);
+    }
 }
 
 /* What no page had is not there, unless it became ours only after the listing had begun. */
@@ -340,24 +361,18 @@ static void advance_single(struct zone *zone)
     if (readback->step != READBACK_SINGLES) {
         return; /* a listing has taken over */
     }
-    readback->cursor = next_configured(zone, readback->cursor);
+    point_at(&readback->cursor, next_configured(zone, readback->cursor));
     if (!readback->cursor) {
         finish(zone);
     }
 }
 
-static void looked_up(const struct provider_result *result, const struct provider_found *found, void *userdata)
+static void learn_looked_up(struct zone *zone, struct record *record, const struct provider_result *result,
+                            const struct provider_found *found)
 {
-    struct zone *zone = userdata;
     struct readback *readback = &zone->readback;
-    struct record *record = readback->looked_up;
     struct change *change = record_slot(record);
 
-    readback->is_looking_up = false;
-    readback->looked_up = NULL;
-    if (zone->changes->is_stopped) {
-        return;
-    }
     if (result->outcome == PROVIDER_NO_ZONE) {
         zone_gone(zone, result->message);
     } else if (result->outcome != PROVIDER_DONE && result->outcome != PROVIDER_REFUSED) {
@@ -374,7 +389,20 @@ static void looked_up(const struct provider_result *result, const struct provide
             advance_single(zone);
         }
     }
-    zone_kick(zone);
+}
+
+static void looked_up(const struct provider_result *result, const struct provider_found *found, void *userdata)
+{
+    struct zone *zone = userdata;
+    struct readback *readback = &zone->readback;
+    struct record *record = TAKE_PTR(readback->looked_up); /* with its hold */
+
+    readback->is_looking_up = false;
+    if (!zone->changes->is_stopped) {
+        learn_looked_up(zone, record, result, found);
+        zone_kick(zone);
+    }
+    record_release(record);
 }
 
 static void look_up(struct zone *zone, struct record *record, bool is_for_single)
@@ -382,7 +410,7 @@ static void look_up(struct zone *zone, struct record *record, bool is_for_single
     struct readback *readback = &zone->readback;
 
     readback->is_looking_up = true;
-    readback->looked_up = record;
+    point_at(&readback->looked_up, record);
     readback->is_overtaken = false;
     readback->is_for_single = is_for_single;
     zone->ops->look_up(zone->provider, record_hostname(record), record_type(record), looked_up, zone);

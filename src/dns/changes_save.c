@@ -140,6 +140,7 @@ static void put_back(struct changes *changes, size_t count)
         struct record *record = records_find(changes->records, touch->hostname, touch->type);
         if (record) {
             record_touch(record, &touch->source, touch->time_s);
+            record_release(record);
         }
     }
 }
@@ -155,6 +156,9 @@ void save_touches(struct changes *changes)
         const int r = changes->commit_touches(changes->state, changes->touch_rows, count);
         if (r < 0) {
             put_back(changes, count);
+        }
+        records_touches_done(changes->records, changes->touch_rows, count);
+        if (r < 0) {
             state_failed(changes, r);
             return;
         }

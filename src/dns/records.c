@@ -1,92 +1,35 @@
-#include "dns/records.h"
-
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/name.h"
-#include "base/table.h"
+#include "dns/records_internal.h"
 
-#define STRIPE_COUNT 64
 #define STRIPE_SHIFT 58 /* the upper six bits of the hash */
-
-/* Ordered so that a million of them stay small: see the assertion below. */
-struct record {
-    struct records *records;
-    void *slot;                  /* I/O thread */
-    struct record *next_in_zone; /* zones_lock */
-    struct record *next_touched; /* touched_lock */
-    struct record_mark mark;     /* I/O thread */
-    atomic_uint changes;         /* on their way */
-    atomic_uint generation;      /* the last records_configure that named it */
-    atomic_uint since;
-    atomic_uint zone;
-    /* the stripe's lock is over all below but `stripe` and `key` */
-    int64_t looked_at_ms;
-    int64_t touched_s;
-    uint32_t ttl_s;
-    uint32_t last_set_ttl_s;
-    struct address address;
-    struct address last_set;
-    struct address touched_from;
-    uint8_t knowledge;
-    uint8_t foreign;
-    bool is_touched;
-    uint8_t stripe;
-    char key[]; /* one byte of type, then the hostname */
-};
-_Static_assert(sizeof(struct record) <= 160, "a million hosts must fit");
-
-struct stripe {
-    pthread_mutex_t lock;
-    struct table *table;
-};
-
-struct zone_records {
-    struct record *first;
-    struct record *last;
-};
-
-struct records {
-    struct stripe stripes[STRIPE_COUNT];
-    struct table *striping; /* stays empty: a hash of its own, so that a stripe's table doesn't get equal bits */
-    atomic_uint generation;
-
-    pthread_mutex_t zones_lock; /* taken before a stripe's */
-    struct zone_records *zones;
-    size_t zone_count;
-
-    pthread_mutex_t touched_lock; /* taken alone */
-    struct record *touched_first;
-    struct record *touched_last;
-};
 
 /* ---- the table ---- */
 
-static struct bytes key_of(const void *value)
+struct bytes record_key(const void *value)
 {
     const struct record *record = value;
 
     return (struct bytes){record->key, 1 + strlen(record->key + 1)};
 }
 
-static struct stripe *stripe_of(const struct record *record)
+struct stripe *record_stripe(const struct record *record)
 {
     return &record->records->stripes[record->stripe];
 }
 
-/* A record that is borrowed const is locked all the same. */
-static void lock(const struct record *record)
+void record_lock(const struct record *record)
 {
-    pthread_mutex_lock(&stripe_of(record)->lock);
+    pthread_mutex_lock(&record_stripe(record)->lock);
 }
 
-static void unlock(const struct record *record)
+void record_unlock(const struct record *record)
 {
-    pthread_mutex_unlock(&stripe_of(record)->lock);
+    pthread_mutex_unlock(&record_stripe(record)->lock);
 }
 
 struct records *records_new(void)
@@ -96,18 +39,19 @@ struct records *records_new(void)
     if (!records) {
         return NULL;
     }
-    atomic_store(&records->generation, 1); /* so that 0 means never */
+    records->attempts = 1;
+    atomic_store(&records->generation, records->attempts); /* so that 0 means never */
     pthread_mutex_init(&records->zones_lock, NULL);
     pthread_mutex_init(&records->touched_lock, NULL);
     for (size_t i = 0; i < STRIPE_COUNT; i++) {
         pthread_mutex_init(&records->stripes[i].lock, NULL);
     }
-    records->striping = table_new(key_of);
+    records->striping = table_new(record_key);
     if (!records->striping) {
         return NULL;
     }
     for (size_t i = 0; i < STRIPE_COUNT; i++) {
-        records->stripes[i].table = table_new(key_of);
+        records->stripes[i].table = table_new(record_key);
         if (!records->stripes[i].table) {
             return NULL;
         }
@@ -173,8 +117,21 @@ struct record *records_find(struct records *records, const char *hostname, enum 
     struct stripe *stripe = &records->stripes[stripe_index(records, key, length)];
     pthread_mutex_lock(&stripe->lock);
     struct record *record = table_get(stripe->table, key, length);
+    if (record) {
+        record_hold(record);
+    }
     pthread_mutex_unlock(&stripe->lock);
     return record;
+}
+
+void record_hold(struct record *record)
+{
+    atomic_fetch_add(&record->holds, 1);
+}
+
+void record_release(struct record *record)
+{
+    atomic_fetch_sub(&record->holds, 1);
 }
 
 /* ---- configuring ---- */
@@ -238,44 +195,57 @@ static struct record *record_new(struct records *records, const char *key, size_
     memcpy(record->key, key, length + 1);
     atomic_store(&record->zone, zone);
 
-    lock(record);
-    const int r = table_put(stripe_of(record)->table, record);
-    unlock(record);
+    record_lock(record);
+    const int r = table_put(record_stripe(record)->table, record);
+    record_unlock(record);
     if (r < 0) {
         free(record);
         return NULL;
     }
+    records->count++;
     return record;
 }
 
 /* What was known was not kept up while nobody was asked about it. */
 static void forget(struct record *record)
 {
-    lock(record);
+    record_lock(record);
     record->knowledge = RECORD_UNKNOWN;
     record->foreign = FOREIGN_NONE;
-    unlock(record);
+    record_unlock(record);
 }
 
-static bool is_configured_at(const struct record *record, uint32_t generation)
+bool record_is_configured_at(const struct record *record, uint32_t generation)
 {
     return atomic_load(&record->generation) >= generation;
 }
 
-static struct record *add(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
-                          uint32_t generation)
+/* The record, not held: zones_lock keeps it from being swept. */
+static struct record *find_or_make(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
+                                   bool *ret_is_new)
 {
     char key[1 + NAME_SIZE];
     const size_t length = make_key(hostname, type, key);
     struct record *record = records_find(records, hostname, type);
-    const bool is_new = !record;
 
-    if (!length || zones_reserve(records, zone) < 0) {
+    *ret_is_new = !record;
+    if (record) {
+        record_release(record);
+        return record;
+    }
+    return length ? record_new(records, key, length, zone) : NULL;
+}
+
+/* With zones_lock. */
+static struct record *add(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
+                          uint32_t generation)
+{
+    bool is_new;
+
+    if (zones_reserve(records, zone) < 0) {
         return NULL;
     }
-    if (is_new) {
-        record = record_new(records, key, length, zone);
-    }
+    struct record *record = find_or_make(records, hostname, type, zone, &is_new);
     if (!record) {
         return NULL;
     }
@@ -284,7 +254,7 @@ static struct record *add(struct records *records, const char *hostname, enum re
         zone_remove(records, record);
         atomic_store(&record->zone, zone);
     }
-    if (has_moved || !is_configured_at(record, atomic_load(&records->generation))) {
+    if (has_moved || !record_is_configured_at(record, atomic_load(&records->generation))) {
         forget(record);
         atomic_store(&record->since, generation);
     }
@@ -321,15 +291,19 @@ static int add_host(struct records *records, const struct host *host, uint32_t g
 
 int records_configure(struct records *records, const struct hosts *hosts)
 {
-    /* Until the new generation is published, a record of either counts as configured. */
-    const uint32_t generation = atomic_load(&records->generation) + 1;
+    /* Until the new generation is published, a record of either counts as configured. One that fails half-way is never
+     * published, and its number is not used again. */
+    const uint32_t generation = ++records->attempts;
 
     for (size_t i = 0; i < hosts_count(hosts); i++) {
         if (add_host(records, hosts_at(hosts, i), generation) < 0) {
             return -ENOMEM;
         }
     }
+    pthread_mutex_lock(&records->zones_lock);
     atomic_store(&records->generation, generation);
+    records->configured = hosts_record_count(hosts);
+    pthread_mutex_unlock(&records->zones_lock);
     return 0;
 }
 
@@ -337,9 +311,13 @@ void records_remember(struct records *records, const struct state_record *rememb
 {
     struct record *record = records_find(records, remembered->hostname, remembered->type);
 
-    if (record && record_is_configured(record)) {
+    if (!record) {
+        return;
+    }
+    if (record_is_configured(record)) {
         record_set_last(record, &remembered->address, remembered->ttl_s);
     }
+    record_release(record);
 }
 
 uint32_t records_generation(const struct records *records)
@@ -354,7 +332,7 @@ void record_view(const struct record *record, struct record_view *ret_view)
     /* In this order: a change that ends in between makes the view look busy, never falsely fresh. */
     const bool is_busy = atomic_load(&record->changes) != 0;
 
-    lock(record);
+    record_lock(record);
     *ret_view = (struct record_view){
         .knowledge = record->knowledge,
         .foreign = record->foreign,
@@ -365,7 +343,7 @@ void record_view(const struct record *record, struct record_view *ret_view)
         .last_set = record->last_set,
         .last_set_ttl_s = record->last_set_ttl_s,
     };
-    unlock(record);
+    record_unlock(record);
 }
 
 const char *record_hostname(const struct record *record)
@@ -390,7 +368,7 @@ uint32_t record_since(const struct record *record)
 
 bool record_is_configured(const struct record *record)
 {
-    return is_configured_at(record, atomic_load(&record->records->generation));
+    return record_is_configured_at(record, atomic_load(&record->records->generation));
 }
 
 struct record *records_next(struct records *records, uint32_t zone, const struct record *after)
@@ -440,21 +418,21 @@ bool record_end(struct record *record, uint32_t count)
 void record_know(struct record *record, enum record_knowledge knowledge, enum record_foreign foreign,
                  const struct address *address, uint32_t ttl_s, int64_t now_ms)
 {
-    lock(record);
+    record_lock(record);
     record->knowledge = (uint8_t)knowledge;
     record->foreign = (uint8_t)foreign;
     record->address = address ? *address : (struct address){0};
     record->ttl_s = ttl_s;
     record->looked_at_ms = now_ms;
-    unlock(record);
+    record_unlock(record);
 }
 
 void record_set_last(struct record *record, const struct address *address, uint32_t ttl_s)
 {
-    lock(record);
+    record_lock(record);
     record->last_set = *address;
     record->last_set_ttl_s = ttl_s;
-    unlock(record);
+    record_unlock(record);
 }
 
 void *record_slot(const struct record *record)
@@ -470,85 +448,4 @@ void record_set_slot(struct record *record, void *slot)
 struct record_mark *record_mark(struct record *record)
 {
     return &record->mark;
-}
-
-/* ---- touches ---- */
-
-static void touched_append(struct records *records, struct record *record)
-{
-    pthread_mutex_lock(&records->touched_lock);
-    record->next_touched = NULL;
-    if (records->touched_last) {
-        records->touched_last->next_touched = record;
-    } else {
-        records->touched_first = record;
-    }
-    records->touched_last = record;
-    pthread_mutex_unlock(&records->touched_lock);
-}
-
-static bool note_touch(struct record *record, const struct address *source, int64_t now_s)
-{
-    lock(record);
-    const bool is_listed = record->is_touched;
-    if (!is_listed || now_s >= record->touched_s) { /* one that is put back must not hide a newer one */
-        record->touched_from = *source;
-        record->touched_s = now_s;
-    }
-    record->is_touched = true;
-    unlock(record);
-    return !is_listed;
-}
-
-void record_touch(struct record *record, const struct address *source, int64_t now_s)
-{
-    if (note_touch(record, source, now_s)) {
-        touched_append(record->records, record);
-    }
-}
-
-/* Cuts the first `count` off the list; they are the caller's until it clears their mark. */
-static struct record *touched_cut(struct records *records, size_t count)
-{
-    pthread_mutex_lock(&records->touched_lock);
-    struct record *first = records->touched_first;
-    struct record *last = NULL;
-    for (size_t i = 0; i < count && records->touched_first; i++) {
-        last = records->touched_first;
-        records->touched_first = last->next_touched;
-    }
-    if (last) {
-        last->next_touched = NULL;
-    }
-    if (!records->touched_first) {
-        records->touched_last = NULL;
-    }
-    pthread_mutex_unlock(&records->touched_lock);
-    return last ? first : NULL;
-}
-
-static void take_touch(struct record *record, struct state_touch *ret_touch)
-{
-    lock(record);
-    *ret_touch = (struct state_touch){
-        .hostname = record_hostname(record),
-        .type = record_type(record),
-        .source = record->touched_from,
-        .time_s = record->touched_s,
-    };
-    record->is_touched = false;
-    unlock(record);
-}
-
-size_t records_take_touches(struct records *records, struct state_touch *ret_touches, size_t count)
-{
-    size_t taken = 0;
-    struct record *record = touched_cut(records, count);
-
-    while (record) {
-        struct record *next = record->next_touched; /* once its mark is off, it may be listed anew */
-        take_touch(record, &ret_touches[taken++]);
-        record = next;
-    }
-    return taken;
 }

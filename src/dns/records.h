@@ -1,7 +1,10 @@
 /*
  * What each record is now, as far as we know: one hash table with striped locks, keyed by (hostname, type),
  * that survives a reload. Workers read views and count a record as busy when they submit a change; only the I/O
- * thread (dns/changes) writes knowledge. A record lives as long as the table, so pointers to it stay good.
+ * thread (dns/changes) writes knowledge.
+ * A record that nobody configures any more leaves the table in records_sweep, once nobody needs it: it is held by
+ * whoever found it (until record_release), by the changes that were begun, by its touch until that is saved. Whoever
+ * finds it and whoever takes it away do so under one lock, so that who has a pointer has a hold.
  */
 #ifndef DDNS53_DNS_RECORDS_H
 #define DDNS53_DNS_RECORDS_H
@@ -48,10 +51,13 @@ int records_configure(struct records *records, const struct hosts *hosts);
 /* What state.db remembers; before the I/O thread starts. Only for records that are configured. */
 void records_remember(struct records *records, const struct state_record *remembered);
 
-/* Any thread. NULL: not one of ours. `hostname` normalised. */
+/* Any thread. NULL: not one of ours. `hostname` normalised. Returns it held: record_release lets go of it. */
 struct record *records_find(struct records *records, const char *hostname, enum record_type type);
 void record_view(const struct record *record, struct record_view *ret_view);
-const char *record_hostname(const struct record *record); /* borrowed for ever */
+/* One more hold, for who has one. */
+void record_hold(struct record *record);
+void record_release(struct record *record);
+const char *record_hostname(const struct record *record); /* borrowed from the record */
 enum record_type record_type(const struct record *record);
 uint32_t record_zone(const struct record *record); /* index into the settings' zones */
 bool record_is_configured(const struct record *record);
@@ -85,11 +91,11 @@ uint32_t records_generation(const struct records *records);
 uint32_t record_since(const struct record *record);
 
 /* Makes one record, or finds it, as records_configure does for each of a host's; returns borrowed, NULL: no memory.
- * Before the I/O thread runs. It is configured until a records_configure leaves it out. */
+ * Before the I/O thread runs. It is configured until a records_configure leaves it out; not held. */
 struct record *records_add(struct records *records, const char *hostname, enum record_type type, uint32_t zone);
 
-/* The record after `after` in a zone's list, configured or not; NULL: the first, and at the end. New ones come at
- * the end, so that a walk may pause. */
+/* I/O thread: the record after `after` in a zone's list, configured or not; NULL: the first, and at the end. New ones
+ * come at the end, so that a walk may pause, as long as it holds the record that it goes on from. */
 struct record *records_next(struct records *records, uint32_t zone, const struct record *after);
 
 /* I/O thread: calls `each` for every configured record of a zone (for read-back); returns their number.
@@ -97,7 +103,23 @@ struct record *records_next(struct records *records, uint32_t zone, const struct
 size_t records_each(struct records *records, uint32_t zone, void (*each)(struct record *record, void *userdata),
                     void *userdata);
 
-/* I/O thread: takes up to `count` touches out of the table (oldest first); the hostnames are borrowed for ever. */
+/* I/O thread: takes up to `count` touches out of the table (oldest first). Their records are held, for the hostnames'
+ * sake, until records_touches_done. */
 size_t records_take_touches(struct records *records, struct state_touch *ret_touches, size_t count);
+void records_touches_done(struct records *records, const struct state_touch *touches, size_t count);
+
+/* A pass over all records, in slices. Zeroed at first. */
+struct records_sweep {
+    uint32_t zone;
+    struct record *after; /* held; NULL: at the beginning of the zone */
+    size_t left;          /* not configured, but needed */
+    size_t removed;
+};
+/* I/O thread: looks at the next `count` records, takes away those that nobody configures or needs. False: the pass is
+ * over, and the struct's counts are those of the whole pass. */
+bool records_sweep(struct records *records, struct records_sweep *sweep, size_t count);
+/* Any thread: has a pass that took records away ended since the last call? Their memory may go back then. */
+bool records_have_shrunk(struct records *records);
+size_t records_count(struct records *records); /* configured or not */
 
 #endif

@@ -68,6 +68,9 @@ void update_free(struct update *update)
         return;
     }
     if (update->submission.items) {
+        for (size_t i = 0; i < update->submission.count; i++) {
+            record_release(update->submission.items[i].record);
+        }
         submission_done(&update->submission);
         free(update->submission.items);
     }
@@ -184,7 +187,7 @@ static bool is_final(struct update_item *item, enum verdict verdict)
     return true;
 }
 
-/* Decides one record; returns the record where it has to change, NULL where the outcome is known. */
+/* Decides one record; returns the record, held, where it has to change, NULL where the outcome is known. */
 static struct record *decide_item(const struct update *update, struct update_item *item)
 {
     const struct updater *updater = update->updater;
@@ -199,6 +202,9 @@ static struct record *decide_item(const struct update *update, struct update_ite
     enum verdict verdict = decide(item->host, item->follower ? AUTH_BASIC : update->scheme, &update->source,
                                   &item->address, record ? &view : NULL, clock_monotonic_ms(updater->clock));
     if (is_final(item, verdict)) {
+        if (record) {
+            record_release(record);
+        }
         return NULL;
     }
     if (!record) { /* the host has just left the file */

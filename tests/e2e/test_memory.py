@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,24 @@ def test_memory_goes_back_after_a_reload(daemon):
         resident.append(d.metrics().value("process_resident_memory_bytes"))
     assert resident[-1] <= 1.3 * resident[0], resident
     assert resident[0] <= 1.3 * start_resident(d, write), resident
+
+
+@needs_a_plain_build
+def test_hosts_that_left_leave_the_memory(daemon):
+    """Their table, and what was known of their records."""
+    few = daemon(hosts=[host(HOME)], name="few").metrics().value("process_resident_memory_bytes")
+    d = daemon(start=False, hosts=[host(HOME)])
+    row = "  - {{hostname: h{}.example.test., record_type: [A, AAAA], shared_secret: {}}}\n"
+    d.write_hosts_text("hosts:\n" + "".join(row.format(number, SECRET) for number in range(100000)))
+    d.start()
+    many = d.metrics().value("process_resident_memory_bytes")
+    d.write_config()
+    assert "hosts=1 added=1 removed=100000 changed=0" in d.reload()
+    deadline = time.monotonic() + 20
+    while (resident := d.metrics().value("process_resident_memory_bytes")) > few + 0.2 * (many - few):
+        assert time.monotonic() < deadline, (few, many, resident)
+        time.sleep(0.05)
+    assert d.get().status == 200
 
 
 def start_resident(d: Daemon, write) -> float:

@@ -412,6 +412,7 @@ static inline int fake_commit(struct state *state, const struct state_change *ch
     for (size_t i = 0; i < count; i++) {
         struct record *record = records_find(world->records, changes[i].hostname, changes[i].type);
         struct entry *entry = entry_named(world->zones[record_zone(record)], changes[i].hostname, changes[i].type);
+        record_release(record);
         entry->saved = changes[i].new_address;
         entry->saved_old = changes[i].old_address;
         entry->saves++;
@@ -432,6 +433,7 @@ static inline int fake_commit_touches(struct state *state, const struct state_to
         struct record *record = records_find(world->records, touches[i].hostname, touches[i].type);
         entry_named(world->zones[record_zone(record)], touches[i].hostname, touches[i].type)->touched_s =
             touches[i].time_s;
+        record_release(record);
     }
     return 0;
 }

@@ -238,6 +238,75 @@ static void test_touches(void **state)
     assert_true(address_equal(&touches[0].source, &second));
 }
 
+/* ---- leaving memory ---- */
+
+static const char *const only_two[] = {"two.a.test.", "A", NULL};
+
+/* A whole pass; returns how many it took away. */
+static size_t sweep_all(struct records *records)
+{
+    struct records_sweep sweep = {0};
+
+    while (records_sweep(records, &sweep, 1)) {}
+    assert_null(sweep.after);
+    return sweep.removed;
+}
+
+static void test_sweep(void **state)
+{
+    struct records *records = *state;
+    char names[256] = "";
+
+    assert_int_equal(sweep_all(records), 0);
+    assert_int_equal(records_count(records), 4);
+    configure(records, only_two);
+    assert_int_equal(sweep_all(records), 3);
+    assert_int_equal(records_count(records), 1);
+    assert_null(records_find(records, "one.a.test.", RECORD_A));
+    assert_null(records_find(records, "b.test.", RECORD_AAAA));
+    assert_int_equal(records_each(records, 0, note, names), 1);
+    assert_string_equal(names, "two.a.test.A ");
+    assert_null(records_next(records, 1, NULL));
+
+    /* The ends of the lists are where new ones go. */
+    static const char *const more[] = {"two.a.test.", "A", "x.a.test.", "A", "y.b.test.", "A", NULL};
+    configure(records, more);
+    names[0] = '\0';
+    assert_int_equal(records_each(records, 0, note, names), 2);
+    assert_string_equal(names, "two.a.test.A x.a.test.A ");
+    assert_int_equal(records_each(records, 1, NULL, NULL), 1);
+}
+
+static void test_who_is_needed_stays(void **state)
+{
+    struct records *records = *state;
+    struct record *held = records_find(records, "one.a.test.", RECORD_A);
+    struct record *busy = records_find(records, "one.a.test.", RECORD_AAAA);
+    struct record *touched = records_find(records, "b.test.", RECORD_AAAA);
+    const struct address source = address_of("192.0.2.1");
+    struct state_touch touch;
+
+    record_hold(held);
+    record_release(held);
+    (void)record_begin(busy);
+    record_release(busy);
+    record_touch(touched, &source, 1);
+    record_release(touched);
+    configure(records, only_two);
+    assert_int_equal(sweep_all(records), 0);
+
+    record_release(held);
+    assert_int_equal(sweep_all(records), 1);
+    (void)record_end(busy, 1);
+    assert_int_equal(sweep_all(records), 1);
+    assert_int_equal(records_take_touches(records, &touch, 1), 1);
+    assert_int_equal(sweep_all(records), 0);
+    assert_string_equal(touch.hostname, "b.test.");
+    records_touches_done(records, &touch, 1);
+    assert_int_equal(sweep_all(records), 1);
+    assert_int_equal(records_count(records), 1);
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -329,6 +398,80 @@ static void test_threads(void **state)
     records_free(race.records);
 }
 
+/* As the daemon does: workers find, ask and let go; hosts come and go on one thread, records are swept on another. */
+static void *find_and_ask(void *userdata)
+{
+    struct race *race = userdata;
+    const struct address source = address_of("192.0.2.1");
+    char name[64];
+
+    for (unsigned i = 0; !atomic_load(&race->is_over); i++) {
+        struct record_view view;
+        (void)snprintf(name, sizeof(name), "r%u.a.test.", i % 8);
+        struct record *record = records_find(race->records, name, RECORD_A);
+        if (!record) {
+            continue;
+        }
+        record_view(record, &view);
+        record_touch(record, &source, i);
+        (void)record_begin(record);
+        record_release(record); /* as when the client has gone and the change goes on */
+        if (strcmp(record_hostname(record), name) != 0) {
+            abort();
+        }
+        (void)record_end(record, 1);
+        atomic_fetch_add(&race->busy, 1);
+    }
+    return NULL;
+}
+
+static void *come_and_go(void *userdata)
+{
+    static const char *const even[] = {"r0.a.test.", "A",          "r2.a.test.", "A", "r4.a.test.",
+                                       "A",          "r6.a.test.", "A",          NULL};
+    static const char *const odd[] = {"r1.a.test.", "A", "r3.a.test.", "A", "r5.a.test.", "A", "r7.a.test.", "A", NULL};
+    struct race *race = userdata;
+    _cleanup_(hosts_unrefp) struct hosts *some = some_hosts(even);
+    _cleanup_(hosts_unrefp) struct hosts *others = some_hosts(odd);
+
+    for (unsigned turn = 0; !atomic_load(&race->is_over); turn++) {
+        (void)records_configure(race->records, turn % 2 ? some : others);
+    }
+    return NULL;
+}
+
+static void test_sweep_threads(void **state)
+{
+    struct race race = {.records = records_new()};
+    pthread_t threads[THREADS];
+    pthread_t reloader;
+    struct state_touch touches[64];
+    size_t removed = 0;
+
+    (void)state;
+    assert_int_equal(pthread_create(&reloader, NULL, come_and_go, &race), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, find_and_ask, &race), 0);
+    }
+    while (atomic_load(&race.busy) < ROUNDS || removed < 100) {
+        struct records_sweep sweep = {0};
+        while (records_sweep(race.records, &sweep, 3)) {}
+        removed += sweep.removed;
+        const size_t taken = records_take_touches(race.records, touches, ELEMENTS(touches));
+        for (size_t i = 0; i < taken; i++) {
+            assert_int_equal(touches[i].hostname[0], 'r');
+        }
+        records_touches_done(race.records, touches, taken);
+        (void)records_each(race.records, 0, NULL, NULL);
+    }
+    atomic_store(&race.is_over, true);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_join(reloader, NULL);
+    records_free(race.records);
+}
+
 static int group_setup(void **state)
 {
     (void)state;
@@ -340,10 +483,20 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECORDS_TEST(test_find),    RECORDS_TEST(test_view_at_first), RECORDS_TEST(test_knowledge),
-        RECORDS_TEST(test_busy),    RECORDS_TEST(test_slot_and_mark), RECORDS_TEST(test_remember),
-        RECORDS_TEST(test_each),    RECORDS_TEST(test_reload),        RECORDS_TEST(test_record_moves_to_another_zone),
-        RECORDS_TEST(test_touches), cmocka_unit_test(test_threads),
+        RECORDS_TEST(test_find),
+        RECORDS_TEST(test_view_at_first),
+        RECORDS_TEST(test_knowledge),
+        RECORDS_TEST(test_busy),
+        RECORDS_TEST(test_slot_and_mark),
+        RECORDS_TEST(test_remember),
+        RECORDS_TEST(test_each),
+        RECORDS_TEST(test_reload),
+        RECORDS_TEST(test_record_moves_to_another_zone),
+        RECORDS_TEST(test_touches),
+        RECORDS_TEST(test_sweep),
+        RECORDS_TEST(test_who_is_needed_stays),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_sweep_threads),
     };
     return cmocka_run_group_tests_name("records", tests, group_setup, NULL);
 }
