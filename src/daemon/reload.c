@@ -90,6 +90,10 @@ static void load_certificate(struct daemon *daemon, const struct settings *setti
 static void put_in_force(struct daemon *daemon, struct settings *settings, struct hosts *hosts)
 {
     load_certificate(daemon, settings);
+    server_set_request_ms(daemon->api, settings->request_s * 1000);
+    if (daemon->admin_server) {
+        server_set_request_ms(daemon->admin_server, settings->request_s * 1000);
+    }
     ratelimit_set(daemon->reads, settings->reads_per_minute);
     ratelimit_set(daemon->failures, settings->auth_failures_per_minute);
     current_swap(daemon->current, settings, hosts);

@@ -60,7 +60,7 @@ struct connection {
     int fd;
     void *owner;
     void *userdata;
-    int64_t deadline_ms; /* guarded by the lock, as the three below */
+    int64_t waiting_ms; /* since when; guarded by the lock, as the three below */
     bool is_busy;
     bool is_kept; /* has had a request */
     bool is_shut;
@@ -242,7 +242,7 @@ static void link_connection(struct connections *connections, struct connection *
 }
 
 struct connection *connections_open(struct connections *connections, const struct address *peer, bool is_exempt, int fd,
-                                    int64_t deadline_ms)
+                                    int64_t since_ms)
 {
     int64_t now_ms = clock_monotonic_ms(connections->options.clock);
     const struct visitor visitor = visitor_of(connections, peer, is_exempt, now_ms);
@@ -254,7 +254,7 @@ struct connection *connections_open(struct connections *connections, const struc
     }
     connection->address = *peer;
     connection->fd = fd;
-    connection->deadline_ms = deadline_ms;
+    connection->waiting_ms = since_ms;
     pthread_mutex_lock(&connections->lock);
     make_room(connections, &visitor, now_ms, &displaced);
     connection->seat = admission_enter(connections->admission, &visitor, now_ms, connection);
@@ -298,13 +298,13 @@ void connections_request_complete(struct connections *connections, struct connec
     pthread_mutex_unlock(&connections->lock);
 }
 
-void connections_request_over(struct connections *connections, struct connection *connection, int64_t deadline_ms)
+void connections_request_over(struct connections *connections, struct connection *connection, int64_t since_ms)
 {
     int64_t now_ms = clock_monotonic_ms(connections->options.clock);
 
     pthread_mutex_lock(&connections->lock);
     connection->is_busy = false;
-    connection->deadline_ms = deadline_ms;
+    connection->waiting_ms = since_ms;
     admission_waits(connections->admission, connection->seat, now_ms);
     pthread_mutex_unlock(&connections->lock);
 }
@@ -339,7 +339,7 @@ void *connection_userdata(const struct connection *connection)
     return connection->userdata;
 }
 
-size_t connections_reap(struct connections *connections, int64_t now_ms)
+size_t connections_reap(struct connections *connections, int64_t now_ms, uint32_t request_ms)
 {
     struct address last = {.family = ADDRESS_NONE};
     size_t reaped = 0;
@@ -347,7 +347,7 @@ size_t connections_reap(struct connections *connections, int64_t now_ms)
 
     pthread_mutex_lock(&connections->lock);
     for (struct connection *connection = connections->first; connection; connection = connection->next) {
-        if (!connection->is_shut && !connection->is_busy && connection->deadline_ms < now_ms) {
+        if (!connection->is_shut && !connection->is_busy && connection->waiting_ms < now_ms - request_ms) {
             shut(connection);
             reaped++;
             if (!connection->is_kept) { /* a kept one that has nothing to say any more is no news */

@@ -1,6 +1,6 @@
 /*
  * The open connections of a server: who may open one, who has to make room for that (web/admission.h has the rules), and
- * until when each may take to send its request. Counts, and logs once a minute, what each limit did. One table over all
+ * since when each waits for a whole request. Counts, and logs once a minute, what each limit did. One table over all
  * listeners; a lock of its own; any thread. Sockets belong to the caller, and are only ever shut down here: call
  * connections_open before, and connections_close after, everything else, and before the socket is closed.
  */
@@ -50,17 +50,17 @@ DEFINE_CLEANUP(struct connections *, connections_free)
  * socket, which stands for many clients. */
 bool connections_admit(struct connections *connections, const struct address *peer, bool is_exempt);
 
-/* Counts it, and shuts down the socket of whoever has to make room. `fd` itself is shut down at deadline_ms.
+/* Counts it, and shuts down the socket of whoever has to make room. It waits for a request since then.
  * NULL: no memory. */
 struct connection *connections_open(struct connections *connections, const struct address *peer, bool is_exempt, int fd,
-                                    int64_t deadline_ms);
+                                    int64_t since_ms);
 /* Before `fd` is closed. Frees it. */
 void connections_close(struct connections *connections, struct connection *connection);
 
 /* Its request is complete; from now on it takes as long as the answer takes. */
 void connections_request_complete(struct connections *connections, struct connection *connection);
-/* The request is over, answered or not; the next must be complete by deadline_ms. */
-void connections_request_over(struct connections *connections, struct connection *connection, int64_t deadline_ms);
+/* The request is over, answered or not; it waits for the next since then. */
+void connections_request_over(struct connections *connections, struct connection *connection, int64_t since_ms);
 
 const struct address *connection_peer(const struct connection *connection); /* family NONE: a unix socket */
 int connection_fd(const struct connection *connection);
@@ -73,9 +73,9 @@ void *connection_owner(const struct connection *connection);
 void connection_set_userdata(struct connection *connection, void *userdata);
 void *connection_userdata(const struct connection *connection);
 
-/* Shuts down the sockets whose deadline has passed, so that their owner sees the end of input and closes them.
+/* Shuts down the sockets that wait for a whole request for longer than request_ms, so that their owner sees the end of input and closes them.
  * Returns how many. */
-size_t connections_reap(struct connections *connections, int64_t now_ms);
+size_t connections_reap(struct connections *connections, int64_t now_ms, uint32_t request_ms);
 
 /* All that have been opened and not closed, also those that were shut down. */
 size_t connections_count(const struct connections *connections);

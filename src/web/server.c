@@ -126,7 +126,7 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
         return;
     }
     *context = connections_open(server->connections, &peer, is_trusted(server, &peer), info->connect_fd,
-                                clock_monotonic_ms(server->service->clock) + server->exchanges.request_ms);
+                                clock_monotonic_ms(server->service->clock));
     if (*context == NULL) {
         (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
         return;
@@ -176,7 +176,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, const struct serve
                             MHD_OPTION_CONNECTION_LIMIT, limit + threads,                        /**/
                             MHD_OPTION_STRICT_FOR_CLIENT, strict,                                /**/
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,         /**/
-                            MHD_OPTION_CONNECTION_TIMEOUT, (options->request_ms + 999) / 1000,   /**/
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EXCHANGE_IDLE_MAX_S,        /**/
                             MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->exchanges,     /**/
                             MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->exchanges,       /**/
                             MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server,             /**/
@@ -342,11 +342,16 @@ void server_free(struct server *server, uint32_t linger_ms)
 
 void server_reap(struct server *server, int64_t now_ms)
 {
-    size_t reaped = connections_reap(server->connections, now_ms);
+    size_t reaped = connections_reap(server->connections, now_ms, atomic_load(&server->exchanges.request_ms));
 
     if (reaped > 0) {
         log_debug("reaped", "%zu connections took too long to send a request", reaped);
     }
+}
+
+void server_set_request_ms(struct server *server, uint32_t request_ms)
+{
+    atomic_store(&server->exchanges.request_ms, request_ms);
 }
 
 size_t server_requests_pending(const struct server *server)

@@ -43,6 +43,8 @@ void server_free(struct server *server, uint32_t linger_ms);
 
 /* Main's tick, about once a second: closes connections whose request has been under way for longer than request_ms. */
 void server_reap(struct server *server, int64_t now_ms);
+/* Any thread: another limit, which also holds for requests that are under way. */
+void server_set_request_ms(struct server *server, uint32_t request_ms);
 
 /* Requests that a handler has not answered yet. */
 size_t server_requests_pending(const struct server *server);

@@ -327,6 +327,8 @@ static enum MHD_Result send_answer(struct exchange *exchange)
     if (response == NULL) {
         return MHD_NO;
     }
+    unsigned idle_s = (atomic_load(&exchange->exchanges->request_ms) + 999) / 1000;
+    (void)MHD_set_connection_option(exchange->mhd, MHD_CONNECTION_OPTION_TIMEOUT, idle_s);
     enum MHD_Result result = library_queue_response(exchange->mhd, exchange->status, response);
     MHD_destroy_response(response);
     return result;
@@ -415,17 +417,18 @@ void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, en
     struct exchanges *exchanges = userdata;
     struct exchange *exchange = TAKE_PTR(*context);
 
-    (void)mhd;
-    (void)code;
     if (exchange == NULL) {
         return;
+    }
+    if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK) { /* the connection may live on, and waits as any other */
+        (void)MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)EXCHANGE_IDLE_MAX_S);
     }
     pthread_mutex_lock(&exchange->lock); /* whoever answered may still hold it */
     pthread_mutex_unlock(&exchange->lock);
     if (exchange->response != NULL) {
         MHD_destroy_response(exchange->response);
     }
-    connections_request_over(exchanges->connections, exchange->connection, now_ms(exchanges) + exchanges->request_ms);
+    connections_request_over(exchanges->connections, exchange->connection, now_ms(exchanges));
     connection_set_userdata(exchange->connection, NULL);
     bool was_handed = exchange->phase == EXCHANGE_HANDED;
     exchange_free(exchange);

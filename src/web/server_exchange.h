@@ -17,6 +17,12 @@
 #include "web/connections.h"
 #include "web/request.h"
 
+/* libmicrohttpd's own time-out of a connection, out of the way of ours: server_reap ends those that send no request in
+ * time, by a limit that a reload may change. Only while an answer goes out does libmicrohttpd look after it, with that
+ * limit: then what counts is that the client takes some of it, which we do not see. The library keeps connections with
+ * a time-out of their own in a list that it walks each time it wakes, so there should be few of them. */
+#define EXCHANGE_IDLE_MAX_S 3600
+
 struct refusal;
 
 /* What all exchanges of a server share. */
@@ -24,7 +30,7 @@ struct exchanges {
     const struct service *service;
     const struct route *(*find)(const struct request *request);
     bool check_api_keys;
-    uint32_t request_ms;
+    atomic_uint request_ms; /* a reload may change it */
     struct connections *connections;
     atomic_size_t pending; /* handlers that have not answered */
     atomic_bool closing;   /* answers say Connection: close */

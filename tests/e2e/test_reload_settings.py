@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from typing import Any, Callable
 
 import pytest
 
-from harness import BEHIND_PROXY, Daemon, hash_token, host, merged, run_binary
+from harness import BEHIND_PROXY, Daemon, hash_token, host, keep_confidential, merged, query_target, run_binary
 from harness.daemon import SECRET, dump_yaml
 from standin import Route53
 
@@ -242,3 +244,63 @@ def test_the_hash_of_a_token_uses_the_new_secret_after_two_reloads(daemon, r53):
         token = hash_token("198.18.7.1", HOME, secret)
         assert d.query(via="198.18.7.1", mode="set", hostname=HOME, hash=token).status == 200
         assert d.set(HOME, via="198.18.7.1").status == 401
+
+
+# ---- limits.request_s, while an answer goes out ----
+
+SHARED = "one-secret-of-many-hosts-0001"
+LONG = "h{}." + ".".join(["a" * 60] * 2) + ".example.test."
+
+
+def with_a_long_answer(daemon, request_s: int) -> Daemon:
+    """list_hosts answers some 9 MB, more than the kernel takes for a client that does not read."""
+    settings = {
+        "server": {"tls": False, "certificate": None, "private_key": None},
+        "limits": {"request_s": request_s},
+        "update": {"default_auth": ["hash"]},
+    }
+    d = daemon(start=False, settings=settings, hosts=[])
+    keep_confidential(SHARED)
+    row = f"  - {{{{hostname: {LONG}, record_type: A, shared_secret: {SHARED}, read_privilege: true}}}}\n"
+    d.write_hosts_text("hosts:\n" + "".join(row.format(number) for number in range(40000)))
+    return d.start()
+
+
+def ask_for_it(d: Daemon) -> socket.socket:
+    name = LONG.format(1)
+    target = query_target({"mode": "list_hosts", "hostname": name, "hash": hash_token("127.0.0.1", name, SHARED)})
+    connection = d.connect()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    return connection
+
+
+def set_request_s(d: Daemon, request_s: int) -> None:
+    d.settings["limits"]["request_s"] = request_s
+    d.write_settings_text(dump_yaml(d.settings))
+    d.reload()
+
+
+def test_who_takes_no_answer_is_closed_by_the_new_limit(daemon):
+    d = with_a_long_answer(daemon, 300)
+    set_request_s(d, 1)
+    before = len(os.listdir(f"/proc/{d.pid}/fd"))
+    with ask_for_it(d):
+        deadline = time.monotonic() + 20
+        while len(os.listdir(f"/proc/{d.pid}/fd")) > before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_who_pauses_is_borne_with_by_the_new_limit(daemon):
+    d = with_a_long_answer(daemon, 1)
+    set_request_s(d, 60)
+    with ask_for_it(d) as connection:
+        time.sleep(3)  # thrice what it was
+        answer = bytearray()
+        while piece := connection.recv(1 << 20):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    assert length and int(length[1]) == len(body) > 8_000_000

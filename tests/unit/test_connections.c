@@ -196,17 +196,18 @@ static void test_reap(void **state)
         assert_int_equal(connection_fd(open[i]), pairs[i][0]);
     }
     connections_request_complete(connections, open[2]);
-    assert_int_equal(connections_reap(connections, 1000), 0);
-    assert_int_equal(connections_reap(connections, 1001), 1);
+    assert_int_equal(connections_reap(connections, 1000, 0), 0);
+    assert_int_equal(connections_reap(connections, 1001, 0), 1);
     assert_true(is_shut_down(pairs[0][1]));
     assert_false(is_shut_down(pairs[1][1]));
-    assert_int_equal(connections_reap(connections, 1001), 0); /* once */
-    assert_int_equal(connections_reap(connections, INT64_MAX - 1), 1);
+    assert_int_equal(connections_reap(connections, 1001, 0), 0);    /* once */
+    assert_int_equal(connections_reap(connections, 2001, 1000), 0); /* by the limit of now */
+    assert_int_equal(connections_reap(connections, INT64_MAX - 1, 0), 1);
     assert_true(is_shut_down(pairs[1][1]));
     assert_false(is_shut_down(pairs[2][1]));
     connections_request_over(connections, open[2], 5000);
-    assert_int_equal(connections_reap(connections, 5000), 0);
-    assert_int_equal(connections_reap(connections, 5001), 1);
+    assert_int_equal(connections_reap(connections, 5000, 0), 0);
+    assert_int_equal(connections_reap(connections, 5001, 0), 1);
     assert_true(is_shut_down(pairs[2][1]));
     /* in any order */
     connections_close(connections, open[1]);
@@ -243,7 +244,7 @@ static void test_threads(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, open_and_close, connections), 0);
     }
     for (int i = 0; i < 200; i++) {
-        (void)connections_reap(connections, 10);
+        (void)connections_reap(connections, 10, 0);
     }
     for (size_t i = 0; i < ELEMENTS(threads); i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);

@@ -89,6 +89,27 @@ static void test_connection_limit_per_address(void **state)
     fixture_done(&fixture);
 }
 
+/* For who waits already as well, and for who comes later; neither direction takes what was before. */
+static void test_another_limit_is_in_force_at_once(void **state)
+{
+    const struct fixture *fixture = *state;
+    int before = client_connect(fixture);
+
+    client_send(before, "GET / HT");
+    wait_for_connections(fixture, 1);
+    server_set_request_ms(fixture->server, 60000);
+    server_reap(fixture->server, START_MS + 60000);
+    client_exchange(before, "TP/1.1\r\n" HEADERS "\r\n", "200", "GET|/|");
+    int silent = client_connect(fixture);
+    wait_for_connections(fixture, 2);
+    server_set_request_ms(fixture->server, 1000);
+    reap_until(fixture, START_MS + 1001, 0);
+    client_expect_end(before);
+    client_expect_end(silent);
+    close(before);
+    close(silent);
+}
+
 static void test_slow_clients_are_reaped(void **state)
 {
     const struct fixture *fixture = *state;
@@ -107,12 +128,11 @@ static void test_slow_clients_are_reaped(void **state)
 
     server_reap(fixture->server, START_MS + 10000); /* just in time */
     client_exchange(slow_body, "bc", "200", "|3|abc|");
-    server_reap(fixture->server, START_MS + 10001);
+    reap_until(fixture, START_MS + 10001, 1);
     client_expect_end(silent);
     client_expect_end(slow_line);
     client_expect_end(idle);
     client_expect_end(slow_body); /* idle as well by now */
-    wait_for_connections(fixture, 1);
 
     /* whose answer is not there yet has all the time */
     server_reap(fixture->server, START_MS + 1000000);
@@ -307,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connection_limit),
         cmocka_unit_test(test_connection_limit_per_address),
+        cmocka_unit_test_setup_teardown(test_another_limit_is_in_force_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_clients_are_reaped, set_up, tear_down),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_free_without_server),

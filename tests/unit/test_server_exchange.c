@@ -78,7 +78,7 @@ static void test_client_that_leaves(void **state)
     answer_later("to nobody");
     wait_for(&freed_count, 2);
     close(half_waiting);
-    wait_for_connections(fixture, 0);
+    reap_until(fixture, START_MS + 10001, 0); /* what libmicrohttpd did not see leave */
 }
 
 /* The next request may come before the answer to the last one. */

@@ -267,6 +267,21 @@ static inline void wait_for_connections(const struct fixture *fixture, size_t co
     }
 }
 
+/* The reaper at that time, again and again until so many are left: a connection begins to wait for its next request a
+ * moment after its answer has come, and the worker closes it a moment after it was shut down. */
+static inline void reap_until(const struct fixture *fixture, int64_t now_ms, size_t count)
+{
+    int64_t until_ms = clock_monotonic_ms(clock_system()) + PATIENCE_MS;
+
+    while (server_connections(fixture->server) != count) {
+        if (clock_monotonic_ms(clock_system()) > until_ms) {
+            fail_msg("%zu connections, not %zu", server_connections(fixture->server), count);
+        }
+        server_reap(fixture->server, now_ms);
+        sched_yield();
+    }
+}
+
 /* ---- the client ---- */
 
 static inline int client_connect_from(uint16_t port, const char *source)
