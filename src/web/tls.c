@@ -10,9 +10,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/parse.h"
-#include "base/secret.h"
 #include "web/server_certificate.h"
+#include "web/server_certificate_facts.h"
 
 #define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define CHAIN_MAX 16
@@ -36,8 +35,7 @@ struct generation {
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned chain_length;
     gnutls_privkey_t key;
-    int64_t expires_s;
-    char fingerprint[65];
+    struct certificate_facts facts;
     bool is_self_signed;
     int64_t replaced_ms; /* monotonic: the wall clock may jump */
 };
@@ -62,6 +60,7 @@ static void generation_free(struct generation *generation)
     if (generation->key != NULL) {
         gnutls_privkey_deinit(generation->key);
     }
+    certificate_facts_done(&generation->facts);
     free(generation);
 }
 DEFINE_CLEANUP(struct generation *, generation_free)
@@ -132,17 +131,6 @@ static gnutls_datum_t datum_of(const struct buffer *buffer)
     return (gnutls_datum_t){(unsigned char *)buffer_text(buffer), (unsigned)buffer->length};
 }
 
-static void describe_leaf(struct generation *generation, gnutls_x509_crt_t leaf)
-{
-    uint8_t digest[SHA256_SIZE];
-    size_t length = sizeof(digest);
-
-    generation->expires_s = (int64_t)gnutls_x509_crt_get_expiration_time(leaf);
-    if (gnutls_x509_crt_get_fingerprint(leaf, GNUTLS_DIG_SHA256, digest, &length) == 0) {
-        print_hex(digest, sizeof(digest), generation->fingerprint);
-    }
-}
-
 static int read_chain(struct generation *generation, const char *path, struct buffer *message)
 {
     _cleanup_buffer_ struct buffer pem = BUFFER_INIT;
@@ -160,7 +148,7 @@ static int read_chain(struct generation *generation, const char *path, struct bu
         return fail(message, path, "is not a chain of PEM certificates, the server's own first; give it one", r);
     }
     count = (unsigned)r;
-    describe_leaf(generation, certificates[0]);
+    const int described = certificate_facts_read(certificates[0], &generation->facts);
     for (unsigned i = 0; i < count; i++) {
         if (r >= 0) {
             r = gnutls_pcert_import_x509(&generation->chain[i], certificates[i], 0);
@@ -168,7 +156,10 @@ static int read_chain(struct generation *generation, const char *path, struct bu
         }
         gnutls_x509_crt_deinit(certificates[i]);
     }
-    return r < 0 ? fail(message, path, "cannot be used as a server's certificate; give it another", r) : 0;
+    if (r < 0) {
+        return fail(message, path, "cannot be used as a server's certificate; give it another", r);
+    }
+    return described;
 }
 
 static int read_key(struct generation *generation, const char *path, struct buffer *message)
@@ -265,28 +256,6 @@ static int make_pair(const struct source *source, const struct settings *setting
     return r;
 }
 
-/* Whoever pins it would have to be told, so that it is not made anew by itself. */
-static void warn_unless_named(const struct generation *generation, const struct source *source,
-                              const struct settings *settings)
-{
-    gnutls_x509_crt_t leaf = NULL;
-    const char *host = NULL;
-    size_t length = 0;
-
-    if (!certificate_url_host(settings->public_url, &host, &length) ||
-        gnutls_pcert_export_x509((gnutls_pcert_st *)&generation->chain[0], &leaf) < 0) {
-        return;
-    }
-    _cleanup_free_ char *name = strndup(host, length);
-    if (name != NULL && gnutls_x509_crt_check_hostname(leaf, name) == 0) {
-        log_warning("certificate",
-                    "%s does not name %s, the host of public_url; remove it to have it made anew, and give clients the "
-                    "new one",
-                    source->certificate, name);
-    }
-    gnutls_x509_crt_deinit(leaf);
-}
-
 static int read_or_make(const struct source *source, const struct settings *settings, int64_t now_s,
                         struct buffer *message, struct generation **ret_generation)
 {
@@ -297,12 +266,12 @@ static int read_or_make(const struct source *source, const struct settings *sett
     if (stat(source->certificate, &info) == 0 && stat(source->private_key, &info) == 0) {
         r = generation_read(source, message, &generation);
     }
-    if (r == -EKEYREJECTED || (r == 0 && generation->expires_s < now_s + RENEW_BEFORE_S)) {
+    if (r == -EKEYREJECTED || (r == 0 && generation->facts.expires_s < now_s + RENEW_BEFORE_S)) {
         generation_free(TAKE_PTR(generation));
         buffer_clear(message);
         r = make_pair(source, settings, now_s, message);
         if (r == 0) {
-            log_notice("certificate", "made a self-signed certificate: %s", source->certificate);
+            log_notice("certificate_made", "made a self-signed certificate: %s", source->certificate);
             r = generation_read(source, message, &generation);
         }
     } else if (r < 0 && r != -ENOMEM) {
@@ -311,9 +280,78 @@ static int read_or_make(const struct source *source, const struct settings *sett
     if (r < 0) {
         return r;
     }
-    warn_unless_named(generation, source, settings);
     *ret_generation = TAKE_PTR(generation);
     return 0;
+}
+
+/* ---- is it any good ---- */
+
+/* The host of public_url, where the certificate does not name it; owned, NULL otherwise. */
+static char *host_not_named(const struct generation *generation, const struct settings *settings)
+{
+    gnutls_x509_crt_t leaf = NULL;
+    const char *host = NULL;
+    size_t length = 0;
+
+    if (!certificate_url_host(settings->public_url, &host, &length) ||
+        gnutls_pcert_export_x509((gnutls_pcert_st *)&generation->chain[0], &leaf) < 0) {
+        return NULL;
+    }
+    _cleanup_free_ char *name = strndup(host, length);
+    const bool is_named = name == NULL || gnutls_x509_crt_check_hostname(leaf, name) != 0;
+    gnutls_x509_crt_deinit(leaf);
+    return is_named ? NULL : TAKE_PTR(name);
+}
+
+/* What clients will refuse. */
+static void warn(const struct generation *generation, const char *file, const struct settings *settings, int64_t now_s)
+{
+    _cleanup_free_ char *host = host_not_named(generation, settings);
+    const struct certificate_facts *facts = &generation->facts;
+    char time[21];
+
+    if (facts->expires_s <= now_s) {
+        clock_print_iso8601(facts->expires_s, time);
+        log_warning("certificate_warning", "%s: has expired at %s; renew it and send SIGHUP", file, time);
+    } else if (facts->begins_s > now_s) {
+        clock_print_iso8601(facts->begins_s, time);
+        log_warning("certificate_warning", "%s: is valid only from %s on; see that this machine's clock is right", file,
+                    time);
+    }
+    if (host != NULL && generation->is_self_signed) {
+        /* Whoever pins it would have to be told, so that it is not made anew by itself. */
+        log_warning("certificate_warning",
+                    "%s: does not name %s, the host of server.public_url; remove it to have it made anew, and give "
+                    "clients the new one",
+                    file, host);
+    } else if (host != NULL) {
+        log_warning("certificate_warning",
+                    "%s: names %s, but not %s, the host of server.public_url; get one that does, or correct public_url",
+                    file, facts->names, host);
+    }
+}
+
+/* Not one that has expired in the place of one that has not. */
+static int check_against(const struct generation *current, const struct generation *generation, const char *file,
+                         int64_t now_s, struct buffer *message)
+{
+    char time[21];
+
+    if (current == NULL || generation->facts.expires_s > now_s || current->facts.expires_s <= now_s) {
+        return 0;
+    }
+    clock_print_iso8601(generation->facts.expires_s, time);
+    buffer_printf(message, "%s: has expired at %s; give it one that is valid, and send SIGHUP", file, time);
+    return -EINVAL;
+}
+
+static void log_certificate(const struct generation *generation, const char *file)
+{
+    char expires[21];
+
+    clock_print_iso8601(generation->facts.expires_s, expires);
+    log_event(LOG_LEVEL_NOTICE, "certificate", "file", file, "names", generation->facts.names, "expires", expires,
+              "sha256", generation->facts.fingerprint, "self_signed", generation->is_self_signed ? "yes" : "no", NULL);
 }
 
 /* ---- the one in force ---- */
@@ -348,30 +386,41 @@ static void put_in_force(struct tls *tls, struct generation *generation, const s
     forget_old(tls, settings, now_ms);
 }
 
+/* The pair that the settings name, or our own, which is made where it is missing. */
+static int read_pair(const struct settings *settings, const struct source *own, int64_t now_s, struct buffer *message,
+                     struct generation **ret_generation)
+{
+    const struct source named = {settings->certificate, settings->private_key, false};
+    int r = settings->certificate != NULL ? generation_read(&named, message, ret_generation)
+                                          : read_or_make(own, settings, now_s, message, ret_generation);
+
+    return r == -EKEYREJECTED ? -EINVAL : r;
+}
+
 int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message)
 {
     _cleanup_free_ char *own_certificate = path_join(settings->state_dir, "certificate.pem");
     _cleanup_free_ char *own_key = path_join(settings->state_dir, "private_key.pem");
-    struct generation *generation = NULL;
-    int r = 0;
+    _cleanup_(generation_freep) struct generation *generation = NULL;
+    const struct generation *current = atomic_load(&tls->current);
 
     if (own_certificate == NULL || own_key == NULL) {
         return -ENOMEM;
     }
-    if (settings->certificate != NULL) {
-        const struct source source = {settings->certificate, settings->private_key, false};
-        r = generation_read(&source, message, &generation);
-    } else {
-        const struct source source = {own_certificate, own_key, true};
-        r = read_or_make(&source, settings, now_s, message, &generation);
+    const char *file = settings->certificate != NULL ? settings->certificate : own_certificate;
+    const struct source own = {own_certificate, own_key, true};
+    int r = read_pair(settings, &own, now_s, message, &generation);
+    if (r == 0) {
+        r = check_against(current, generation, file, now_s, message);
     }
     if (r < 0) {
-        return r == -EKEYREJECTED ? -EINVAL : r;
+        return r;
     }
-    log_event(LOG_LEVEL_NOTICE, "certificate", "file",
-              settings->certificate != NULL ? settings->certificate : own_certificate, "sha256",
-              generation->fingerprint, "self_signed", generation->is_self_signed ? "yes" : "no", NULL);
-    put_in_force(tls, generation, settings);
+    if (current == NULL || strcmp(current->facts.fingerprint, generation->facts.fingerprint) != 0) {
+        log_certificate(generation, file);
+    }
+    warn(generation, file, settings, now_s);
+    put_in_force(tls, TAKE_PTR(generation), settings);
     return 0;
 }
 
@@ -407,13 +456,13 @@ int tls_check(const struct settings *settings, struct buffer *message, unsigned 
 int64_t tls_expires_s(const struct tls *tls)
 {
     const struct generation *generation = atomic_load(&tls->current);
-    return generation != NULL ? generation->expires_s : 0;
+    return generation != NULL ? generation->facts.expires_s : 0;
 }
 
 void tls_fingerprint(const struct tls *tls, char ret_text[65])
 {
     const struct generation *generation = atomic_load(&tls->current);
-    memcpy(ret_text, generation != NULL ? generation->fingerprint : "", generation != NULL ? 65 : 1);
+    memcpy(ret_text, generation != NULL ? generation->facts.fingerprint : "", generation != NULL ? 65 : 1);
 }
 
 bool tls_is_self_signed(const struct tls *tls)

@@ -1,7 +1,7 @@
 /*
  * The server's certificate: from PEM files, or a self-signed P-256 pair made once in state_dir. A new one is put in
- * place while connections go on; an old one lives until no handshake can still use it. Any thread may handshake;
- * loading is main's.
+ * place while connections go on; an old one lives until no handshake can still use it. Any thread may handshake,
+ * one at a time may load.
  */
 #ifndef DDNS53_WEB_TLS_H
 #define DDNS53_WEB_TLS_H
@@ -26,7 +26,9 @@ void tls_set_clock(struct tls *tls, const struct clock *clock);
  * and loads the self-signed pair, whose SAN has the names and addresses of listen and public_url, localhost, and
  * this machine's name. Checks that key and certificate belong together. On failure the one in force stays;
  * `message` gets a sentence that says what is wrong and what to do. A self-signed pair that expires within 30 days
- * is made anew. */
+ * is made anew. One that has expired is refused where a valid one is in force; otherwise that is warned about, as are
+ * one that is not valid yet and one that does not name the host of public_url. Logs `event=certificate file= names=
+ * expires= sha256= self_signed=` when it is another one than before. */
 int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message);
 
 #define TLS_RSA_GOOD_BITS 2048

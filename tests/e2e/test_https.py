@@ -11,6 +11,8 @@ import stat
 import subprocess
 import threading
 import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -190,6 +192,63 @@ def test_sighup_takes_a_new_certificate_and_keeps_connections(daemon, ca):
     d.signal_reload()
     d.wait_log("event=(certificate_failed|reload_failed).*before-reload", since=mark)
     assert fingerprint(d) == new
+
+
+def put(pair: tuple[Path, Path], issued: tuple[Path, Path]) -> None:
+    """What a renewal does: other files under the same names."""
+    for path, made in zip(pair, issued):
+        path.write_bytes(made.read_bytes())
+
+
+def test_an_expired_certificate_never_replaces_a_valid_one(daemon, ca):
+    pair = ca.issue("in-force")
+    expired = ca.issue("expired", valid_from=timedelta(days=-9), valid_for=timedelta(days=8))
+    d = daemon(settings={"server": {"certificate": str(pair[0]), "private_key": str(pair[1])}})
+    before = fingerprint(d)
+    put(pair, expired)
+    mark = d.log_mark()
+    d.reload()
+    d.wait_log(rf"event=certificate_failed .*stays: {re.escape(str(pair[0]))}: has expired at 20", since=mark)
+    assert fingerprint(d) == before
+    put(pair, ca.issue("renewed"))
+    d.reload()
+    assert fingerprint(d) != before
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "names, valid_from, words",
+    [
+        (["ddns.example.net"], -9 * DAY, r"has expired at 20\d\d-"),
+        (["ddns.example.net"], DAY, r"is valid only from 20\d\d-"),
+        (["other.example.net", "192.0.2.7"], -DAY, "names other.example.net,192.0.2.7, but not ddns.example.net"),
+        (["*.example.net"], -DAY, None),
+        (["ddns.example.net"], -DAY, None),
+    ],
+)
+def test_a_start_with_a_certificate_that_clients_refuse_warns(daemon, ca, names, valid_from, words):
+    certificate, key = ca.issue("doubtful", names=names, valid_from=valid_from, valid_for=8 * DAY)
+    server = {"certificate": str(certificate), "private_key": str(key), "public_url": "https://ddns.example.net:8443"}
+    d = daemon(settings={"server": server})
+    warnings = d.log_lines("event=certificate_warning")
+    assert len(warnings) == (1 if words else 0), warnings
+    assert not words or re.search(words, warnings[0])
+    expires = (datetime.now(timezone.utc) + valid_from + 8 * DAY).strftime("%Y-%m-%dT")
+    (line,) = d.log_lines("event=certificate ")
+    assert f"names={','.join(names)} " in line and f"expires={expires}" in line
+
+
+def test_each_change_of_the_certificate_is_told_and_nothing_else(daemon, ca):
+    pair = ca.issue("told", names=["localhost", "127.0.0.1", "::1"])
+    d = daemon(settings={"server": {"certificate": str(pair[0]), "private_key": str(pair[1])}})
+    d.reload()
+    assert len(d.log_lines("event=certificate ")) == 1
+    put(pair, ca.issue("told-anew", names=["localhost", "*.example.org"]))
+    d.reload()
+    first, second = d.log_lines("event=certificate ")
+    assert "names=localhost,127.0.0.1,::1 " in first and "names=localhost,*.example.org " in second
 
 
 def test_key_and_certificate_that_do_not_belong_together(daemon, ca):

@@ -494,6 +494,37 @@ static void test_files_that_do_not_do(void **state)
     issued_done(&other);
 }
 
+/* By the time that is handed in: the pair of a moment ago expires, another one is valid, then the first comes back. */
+static void test_expired_never_replaces_valid(void **state)
+{
+    struct place *place = *state;
+    struct issued authority;
+    char own[65];
+    char fingerprint[65];
+
+    issue(&authority, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), NULL); /* for a day */
+    write_certificate(place->certificate, &authority, NULL);
+    write_key(place->private_key, &authority, NULL, 0600);
+    load(place, false); /* for ten years */
+    assert_non_null(strstr(buffer_text(&place->log), "event=certificate file="));
+    tls_fingerprint(place->tls, own);
+    assert_int_equal(load_at(place, true, "", NOW_S + (int64_t)2 * DAY_S), -EINVAL);
+    assert_non_null(strstr(buffer_text(&place->message), "server.pem: has expired at 20"));
+    tls_fingerprint(place->tls, fingerprint);
+    assert_string_equal(fingerprint, own);
+
+    assert_int_equal(load_at(place, true, "https://localhost", NOW_S), 0);
+    assert_non_null(strstr(buffer_text(&place->log), " names=localhost expires=20"));
+    assert_null(strstr(buffer_text(&place->log), "certificate_warning"));
+    /* Nothing better is there: one that has expired since stays, and is told each time. */
+    assert_int_equal(load_at(place, true, "", NOW_S + (int64_t)2 * DAY_S), 0);
+    assert_non_null(strstr(buffer_text(&place->log), "event=certificate_warning message=\""));
+    assert_null(strstr(buffer_text(&place->log), "event=certificate file="));
+    assert_int_equal(load_at(place, true, "", NOW_S - (int64_t)2 * DAY_S), 0);
+    assert_non_null(strstr(buffer_text(&place->log), "server.pem: is valid only from 20"));
+    issued_done(&authority);
+}
+
 static void test_key_that_others_read(void **state)
 {
     struct place *place = *state;
@@ -587,6 +618,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds_of_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_do_not_do, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_expired_never_replaces_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_that_others_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_in_the_middle_of_a_handshake, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_ones_are_freed, set_up, tear_down),
