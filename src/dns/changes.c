@@ -24,6 +24,7 @@ struct changes *changes_new(struct loop *loop, struct records *records, struct s
     atomic_store(&changes->queued_max, options->queued_max);
     drain_init(changes);
     sweep_init(changes);
+    forget_init(changes, state);
     if (save_init(changes, state) < 0 || changes_families_init(changes, metrics) < 0) {
         return NULL;
     }
@@ -71,6 +72,7 @@ void changes_start(struct changes *changes)
     for (size_t i = 0; i < changes->zone_count; i++) {
         readback_begin(changes->zones[i]);
     }
+    forget_start(changes);
 }
 
 void changes_reconfigure(struct changes *changes, const struct changes_options *options)

@@ -86,7 +86,7 @@ DEFINE_CLEANUP(struct changes *, changes_free)
  * unless it returns -ENOMEM. */
 int changes_add_zone(struct changes *changes, const char *name, const struct provider_ops *ops,
                      struct provider_zone *zone, struct account *account);
-/* Starts the read-back of all zones. */
+/* Starts the read-back of all zones, and forgetting what the state has of hosts that left. */
 void changes_start(struct changes *changes);
 
 /* Any thread. The caller holds every item's record until `done`. */

@@ -8,6 +8,7 @@ size_t changes_stop(struct changes *changes)
     changes->is_stopped = true;
     loop_timer_cancel(changes->loop, &changes->drain_timer);
     sweep_stop(changes);
+    forget_stop(changes);
     for (size_t i = 0; i < changes->zone_count; i++) {
         struct zone *zone = changes->zones[i];
         zone_stop(zone);

@@ -7,6 +7,7 @@
  *   changes_readback.c preparing, listing and looking up; what follows from what was found
  *   changes_save.c    committing what was accepted, and the touches
  *   changes_sweep.c    records that left the configuration leave memory
+ *   changes_forget.c   rows of hosts that left leave state.db
  *   changes_trouble.c  what is wrong and since when
  *   changes_metrics.c  the numbers
  *   changes_drain.c    the end
@@ -222,6 +223,13 @@ struct changes {
     struct trouble state_trouble;
     pthread_mutex_t trouble_lock;
 
+    /* rows that are forgotten, each day; a test has its own function */
+    int (*forget)(struct state *state, int64_t before_s,
+                  bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
+                  size_t *deleted);
+    struct loop_timer forget_timer;
+    size_t forgotten;
+
     /* records that left */
     struct records_sweep sweep;
     struct loop_timer sweep_timer;
@@ -324,6 +332,11 @@ void sweep_init(struct changes *changes);
 /* A new pass; one that is under way begins anew. */
 void sweep_begin(struct changes *changes);
 void sweep_stop(struct changes *changes);
+
+/* changes_forget.c */
+void forget_init(struct changes *changes, struct state *state);
+void forget_start(struct changes *changes);
+void forget_stop(struct changes *changes);
 
 /* changes_trouble.c */
 /* Logs `event` once per spell, a throttled zone's only when it lasts. `zone` may be NULL. */

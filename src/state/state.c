@@ -29,6 +29,10 @@ static const char *const statement_texts[STATE_STATEMENTS] = {
         " last_accessed = excluded.last_accessed WHERE excluded.last_checked_s >= last_checked_s",
     [STATE_EACH_RECORD] =
         "SELECT hostname, type, address, ttl_s, last_updated_s, last_checked_s, last_accessed FROM record",
+    /* In the order of the primary key, whatever their age: the work is the same for a table of any size. */
+    [STATE_NEXT_RECORDS] = "SELECT hostname, type, max(last_updated_s, last_checked_s) FROM record"
+                           " WHERE (hostname, type) > (?1, ?2) ORDER BY hostname, type LIMIT ?3",
+    [STATE_DELETE_RECORD] = "DELETE FROM record WHERE hostname = ?1 AND type = ?2",
 };
 
 int state_prepare(struct state *state)
@@ -62,6 +66,7 @@ void state_close(struct state *state)
         close(state->lock_fd);
     }
     buffer_done(&state->error);
+    buffer_done(&state->forget_after);
     free(state);
 }
 
@@ -312,4 +317,102 @@ int state_each_record(struct state *state, int (*each)(const struct state_record
     }
     (void)sqlite3_reset(statement);
     return r;
+}
+
+/* ---- forgetting ---- */
+
+struct forgotten {
+    struct buffer names; /* of both types in turn, each with a NUL */
+    enum record_type types[STATE_FORGET_ROWS];
+    size_t count;
+};
+
+static int note_forgotten(struct forgotten *forgotten, const char *hostname, enum record_type type)
+{
+    buffer_append(&forgotten->names, hostname, strlen(hostname) + 1);
+    forgotten->types[forgotten->count++] = type;
+    return buffer_status(&forgotten->names);
+}
+
+static int keep_place(struct state *state, const char *hostname, enum record_type type)
+{
+    buffer_clear(&state->forget_after);
+    buffer_append_text(&state->forget_after, hostname);
+    state->forget_after_type = type;
+    return buffer_status(&state->forget_after);
+}
+
+/* Returns the number of rows that were looked at. */
+static int find_forgotten(struct state *state, int64_t before_s,
+                          bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
+                          struct forgotten *forgotten)
+{
+    sqlite3_stmt *statement = state->statements[STATE_NEXT_RECORDS];
+    const char *after_type = state->forget_after.length > 0 ? record_type_text(state->forget_after_type) : "";
+    int rows = 0, r = 0, code;
+
+    if (bind_text(statement, 1, buffer_text(&state->forget_after)) != SQLITE_OK ||
+        bind_text(statement, 2, after_type) != SQLITE_OK ||
+        sqlite3_bind_int(statement, 3, STATE_FORGET_ROWS) != SQLITE_OK) {
+        return keep_error(state);
+    }
+    while (r == 0 && (code = sqlite3_step(statement)) != SQLITE_DONE) {
+        if (code != SQLITE_ROW) {
+            r = keep_error(state);
+            break;
+        }
+        const char *hostname = column_text(statement, 0);
+        const enum record_type type = strcmp(column_text(statement, 1), "AAAA") == 0 ? RECORD_AAAA : RECORD_A;
+        if (sqlite3_column_int64(statement, 2) < before_s && !is_kept(hostname, type, userdata)) {
+            r = note_forgotten(forgotten, hostname, type);
+        }
+        rows++;
+        r = r == 0 && rows == STATE_FORGET_ROWS ? keep_place(state, hostname, type) : r;
+    }
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    return r < 0 ? r : rows;
+}
+
+static int delete_forgotten(struct state *state, const struct forgotten *forgotten)
+{
+    sqlite3_stmt *statement = state->statements[STATE_DELETE_RECORD];
+    const char *name = buffer_text(&forgotten->names);
+
+    if (forgotten->count == 0) {
+        return 0;
+    }
+    int r = run(state, STATE_BEGIN);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < forgotten->count; i++) {
+        if (bind_text(statement, 1, name) != SQLITE_OK ||
+            bind_text(statement, 2, record_type_text(forgotten->types[i])) != SQLITE_OK) {
+            r = keep_error(state);
+            break;
+        }
+        r = run(state, STATE_DELETE_RECORD);
+        name += strlen(name) + 1;
+    }
+    return finish(state, r);
+}
+
+int state_forget(struct state *state, int64_t before_s,
+                 bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
+                 size_t *deleted)
+{
+    struct forgotten forgotten = {.names = BUFFER_INIT};
+    const int rows = find_forgotten(state, before_s, is_kept, userdata, &forgotten);
+    int r = rows < 0 ? rows : delete_forgotten(state, &forgotten);
+
+    buffer_done(&forgotten.names);
+    if (r == 0) {
+        *deleted += forgotten.count;
+    }
+    if (r < 0 || rows < STATE_FORGET_ROWS) {
+        buffer_clear(&state->forget_after);
+        return r;
+    }
+    return 1;
 }

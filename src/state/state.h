@@ -61,6 +61,14 @@ struct state_touch {
 };
 int state_commit_touches(struct state *state, const struct state_touch *touches, size_t count);
 
+/* Deletes the rows that were last set and last asked for before before_s and that `is_kept` does not want; the history
+ * stays. Looks at the next STATE_FORGET_ROWS rows each time, so that nobody waits for long: 1, there are more; 0, that
+ * was the last of them, and the next call begins anew; or as state_commit. Adds the number that went to `deleted`. */
+#define STATE_FORGET_ROWS 200
+int state_forget(struct state *state, int64_t before_s,
+                 bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
+                 size_t *deleted);
+
 /* The last failure in words, "" before the first; borrowed, good until the next call. */
 const char *state_error(const struct state *state);
 

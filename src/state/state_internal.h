@@ -21,6 +21,8 @@ enum state_statement {
     STATE_PRUNE_HISTORY,
     STATE_PUT_TOUCH,
     STATE_EACH_RECORD,
+    STATE_NEXT_RECORDS,
+    STATE_DELETE_RECORD,
     STATE_STATEMENTS
 };
 
@@ -29,6 +31,8 @@ struct state {
     sqlite3_stmt *statements[STATE_STATEMENTS];
     struct buffer error;
     int64_t history_max;
+    struct buffer forget_after; /* the hostname up to which state_forget has looked */
+    enum record_type forget_after_type;
     int lock_fd;
 };
 

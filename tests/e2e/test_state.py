@@ -57,6 +57,27 @@ def test_a_change_is_in_the_state_when_it_is_answered(started, r53):
     assert record(d, "AAAA")["address"] == "2001:db8::9"
 
 
+def test_rows_of_hosts_that_left_are_forgotten_after_30_days(started, r53):
+    """Those of hosts that are configured stay, however old, and so does the history."""
+    other, young = "left.example.com.", "left-lately.example.com."
+    d = started(hosts=[host(HOME), host(other), host(young)])
+    for name in (HOME, other, young):
+        assert d.set(name, via="198.18.7.9").status == 200
+    d.stop()
+    with closing(sqlite3.connect(d.state_dir / "state.db")) as database, database:
+        for name, days in ((HOME, 400), (other, 31), (young, 29)):
+            long_ago = int(time.time()) - days * 86400
+            database.execute(
+                "UPDATE record SET last_updated_s = ?, last_checked_s = ? WHERE hostname = ?", (long_ago, long_ago, name)
+            )
+    d.hosts = [host(HOME)]
+    d.write_config()
+    d.start()
+    d.wait_log("event=forgotten rows=1")
+    assert sorted(row["hostname"] for row in rows(d, "SELECT hostname FROM record")) == sorted([HOME, young])
+    assert len(rows(d, "SELECT * FROM history")) == 3
+
+
 def test_history_has_a_row_per_change(started, r53):
     d = started(hosts=[host(HOME, "A", allow_internal=True)])
     r53.put_record(HOME, "A", ["192.0.2.1"], ttl=60)

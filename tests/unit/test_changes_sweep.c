@@ -1,4 +1,4 @@
-/* Records that left the configuration leave memory, but not before whoever needs them is done. */
+/* Records that left the configuration leave memory, but not before whoever needs them is done, and later the state. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,12 +151,54 @@ static void test_a_touch_that_is_not_saved_yet(void **state)
     world_free(world);
 }
 
+static int64_t forget_times_s[8];
+static unsigned forget_calls;
+
+/* Three slices a day; the record of h1 is no longer configured. */
+static int fake_forget(struct state *state, int64_t before_s,
+                       bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
+                       size_t *deleted)
+{
+    (void)state;
+    assert_true(is_kept("h0.a.test.", RECORD_A, userdata));
+    assert_false(is_kept("h1.a.test.", RECORD_A, userdata));
+    assert_false(is_kept("never.a.test.", RECORD_A, userdata));
+    assert_true(forget_calls < ELEMENTS(forget_times_s));
+    forget_times_s[forget_calls++] = before_s;
+    *deleted += 1;
+    return forget_calls % 3 != 0;
+}
+
+static void test_rows_are_forgotten_each_day(void **state)
+{
+    static const char *const one[] = {"h0.a.test.", "A", NULL};
+    struct world *world = world_new(1000);
+
+    (void)state;
+    (void)world_add_zone(world, "a.test.", 2);
+    world->changes->forget = fake_forget;
+    reload(world, one);
+    const int64_t start_s = clock_realtime_s(&world->clock);
+    world_start(world);
+    assert_int_equal(forget_calls, 3);
+    assert_in_range(forget_times_s[0], start_s - 30 * 86400, start_s - 30 * 86400 + 5);
+    assert_int_equal(log_count(world, "event=forgotten rows=3"), 1);
+    world_run_by(world, (int64_t)(86400 + 5) * 1000, 1000);
+    assert_int_equal(forget_calls, 6);
+    assert_in_range(forget_times_s[3], start_s - 29 * 86400, start_s - 29 * 86400 + 5);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_leave),           cmocka_unit_test(test_who_stays_stays),
-        cmocka_unit_test(test_a_change_under_way),  cmocka_unit_test(test_back_again_while_a_change_is_under_way),
-        cmocka_unit_test(test_a_look_up_under_way), cmocka_unit_test(test_a_touch_that_is_not_saved_yet),
+        cmocka_unit_test(test_all_leave),
+        cmocka_unit_test(test_who_stays_stays),
+        cmocka_unit_test(test_a_change_under_way),
+        cmocka_unit_test(test_back_again_while_a_change_is_under_way),
+        cmocka_unit_test(test_a_look_up_under_way),
+        cmocka_unit_test(test_a_touch_that_is_not_saved_yet),
+        cmocka_unit_test(test_rows_are_forgotten_each_day),
     };
     return cmocka_run_group_tests_name("changes_sweep", tests, NULL, NULL);
 }

@@ -251,6 +251,41 @@ static void touches(void **data)
     by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
 }
 
+static bool is_not_gone(const char *hostname, enum record_type type, void *userdata)
+{
+    (void)userdata;
+    return strncmp(hostname, "gone", 4) != 0 && type == RECORD_A;
+}
+
+/* By the time that is handed in: old rows of hosts that left go, young ones and those of configured hosts stay. */
+static void old_rows_are_forgotten(void **data)
+{
+    struct fixture *fixture = *data;
+    size_t deleted = 0;
+
+    assert_int_equal(open_state(fixture), 0);
+    for (int i = 0; i < 3 * STATE_FORGET_ROWS; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof(name), "%s%03d.example.com.", i % 3 == 0 ? "stays" : "gone", i);
+        struct state_change row = change(name, "", "192.0.2.1", i % 3 == 1 ? 100 : 1000);
+        struct state_touch touch = {name, RECORD_A, address("192.0.2.1"), i % 9 == 1 ? 1000 : 50};
+        assert_int_equal(state_commit(fixture->state, &row, 1), 0);
+        assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+    }
+    unsigned calls = 1;
+    while (state_forget(fixture->state, 1000, is_not_gone, NULL, &deleted) == 1) {
+        calls++;
+    }
+    assert_int_equal(calls, 4); /* the last one finds nothing more */
+    /* Of the 200 that left and were set at 100, a third was asked for since. */
+    assert_int_equal(deleted, STATE_FORGET_ROWS * 2 / 3);
+    by_others(fixture->path, "SELECT count(*) FROM record", "467\n");
+    by_others(fixture->path, "SELECT count(*) FROM history", "600\n");
+    assert_int_equal(state_forget(fixture->state, 1000, is_not_gone, NULL, &deleted), 1);
+    assert_int_equal(deleted, STATE_FORGET_ROWS * 2 / 3);
+    close_state(fixture);
+}
+
 static int stop_at_second(const struct state_record *record, void *userdata)
 {
     int *calls = userdata;
@@ -579,6 +614,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(commit_survives, setup, teardown),
         cmocka_unit_test_setup_teardown(changing_again_replaces, setup, teardown),
         cmocka_unit_test_setup_teardown(touches, setup, teardown),
+        cmocka_unit_test_setup_teardown(old_rows_are_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown(each_record_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_process_loses_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(one_daemon_a_folder, setup, teardown),
