@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/file_internal.h"
 #include "base/parse.h"
 #include "base/secret.h"
 
 #define READ_CHUNK_BYTES 16384
 
-static int read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *buffer)
+int file_read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *buffer)
 {
     size_t start = buffer->length;
 
@@ -74,7 +75,7 @@ int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struc
     }
     /* Read aside: the caller's buffer may have a limit of its own, and keeps what it had when reading fails. */
     struct buffer content = BUFFER_INIT;
-    int r = read_all(fd, limit_bytes, (size_t)info.st_size, &content);
+    int r = file_read_all(fd, limit_bytes, (size_t)info.st_size, &content);
     if (r == 0 && buffer->length == 0 && buffer->limit_bytes == 0 && buffer_status(buffer) == 0) {
         buffer_done(buffer);
         *buffer = content;
@@ -106,39 +107,71 @@ static int write_all(int fd, const char *bytes, size_t length)
     return 0;
 }
 
-/* Splits at the last slash. `ret_folder` is owned, `ret_name` borrows from path. */
-static int split_path(const char *path, char **ret_folder, const char **ret_name)
+/* Splits at the last slash. Both are owned. */
+static int split_path(const char *path, char **ret_folder, char **ret_name)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return -EINVAL;
     }
-    char *folder = NULL;
+    _cleanup_free_ char *folder = NULL;
     if (slash == NULL) {
         folder = strdup(".");
     } else {
         folder = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
     }
-    if (folder == NULL) {
+    _cleanup_free_ char *copy = strdup(name);
+    if (folder == NULL || copy == NULL) {
         return -ENOMEM;
     }
-    *ret_folder = folder;
-    *ret_name = name;
+    *ret_folder = TAKE_PTR(folder);
+    *ret_name = TAKE_PTR(copy);
     return 0;
 }
 
-#define TEMPORARY_NAME_SIZE 32
+int file_find_place(const char *path, struct file_place *ret_place)
+{
+    _cleanup_free_ char *target = NULL;
+    _cleanup_free_ char *folder = NULL;
+    _cleanup_free_ char *name = NULL;
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
+        target = realpath(path, NULL);
+        if (target == NULL) {
+            return -errno;
+        }
+        path = target;
+    }
+    int r = split_path(path, &folder, &name);
+    if (r < 0) {
+        return r;
+    }
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    *ret_place = (struct file_place){.folder_fd = fd, .name = TAKE_PTR(name)};
+    return 0;
+}
+
+void file_place_done(struct file_place *place)
+{
+    if (place->folder_fd >= 0) {
+        close(place->folder_fd);
+    }
+    free(place->name);
+}
 
 /* A name that nobody else has; -EEXIST never comes back but after several draws of 64 random bits. */
-static int create_temporary(int folder_fd, char ret_name[TEMPORARY_NAME_SIZE], int *ret_fd)
+static int create_temporary(int folder_fd, char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd)
 {
     for (unsigned attempt = 0; attempt < 16; attempt++) {
         uint8_t random[8];
         char hex[2 * sizeof(random) + 1];
         random_bytes(random, sizeof(random));
         print_hex(random, sizeof(random), hex);
-        (void)snprintf(ret_name, TEMPORARY_NAME_SIZE, ".new-%s", hex);
+        (void)snprintf(ret_name, FILE_TEMPORARY_SIZE, ".new-%s", hex);
         int fd = openat(folder_fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0) {
             *ret_fd = fd;
@@ -151,73 +184,73 @@ static int create_temporary(int folder_fd, char ret_name[TEMPORARY_NAME_SIZE], i
     return -EEXIST;
 }
 
-static int fill_temporary(int fd, const void *bytes, size_t length, mode_t mode, const struct stat *old)
+/* Root edits a file that the daemon's group reads: it must stay readable. Who is not root may not give files away
+ * (EPERM), but may still give them to a group of its own; in a container the old owner may have no number (EINVAL). */
+static int keep_owner(int fd, const struct stat *old)
 {
-    int r = write_all(fd, bytes, length);
-    if (r < 0) {
-        return r;
+    if (fchown(fd, old->st_uid, old->st_gid) == 0 || fchown(fd, (uid_t)-1, old->st_gid) == 0) {
+        return 0;
     }
-    /* Root edits a file that the daemon's group reads: it must stay readable. Who is not root may not give files
-     * away (EPERM), and in a container the old owner may have no number (EINVAL). */
-    if (old != NULL && fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM && errno != EINVAL) {
-        return -errno;
-    }
-    if (fchmod(fd, mode) < 0 || fsync(fd) < 0) {
-        return -errno;
-    }
-    return 0;
+    return errno == EPERM || errno == EINVAL ? 0 : -errno;
 }
 
-static int replace_in_folder(int folder_fd, const char *name, const void *bytes, size_t length, mode_t mode)
+int file_make_temporary(int folder_fd, const void *bytes, size_t length, mode_t mode, const struct stat *old,
+                        char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd)
 {
-    struct stat old;
-    bool exists = fstatat(folder_fd, name, &old, AT_SYMLINK_NOFOLLOW) == 0;
-    if (exists && !S_ISREG(old.st_mode)) {
-        return S_ISDIR(old.st_mode) ? -EISDIR : -EINVAL;
-    }
-    char temporary[TEMPORARY_NAME_SIZE];
     _cleanup_close_ int fd = -1;
-    int r = create_temporary(folder_fd, temporary, &fd);
+    int r = create_temporary(folder_fd, ret_name, &fd);
     if (r < 0) {
         return r;
     }
-    r = fill_temporary(fd, bytes, length, mode, exists ? &old : NULL);
-    if (r == 0 && close(TAKE_FD(fd)) < 0 && errno != EINTR) {
-        r = -errno; /* NFS reports here what it could not store */
+    r = write_all(fd, bytes, length);
+    if (r == 0 && old != NULL) {
+        r = keep_owner(fd, old);
     }
-    if (r == 0 && renameat(folder_fd, temporary, folder_fd, name) < 0) {
+    if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0)) {
         r = -errno;
     }
     if (r < 0) {
-        (void)unlinkat(folder_fd, temporary, 0);
+        (void)unlinkat(folder_fd, ret_name, 0);
         return r;
     }
-    /* Some file systems cannot sync a folder and say EINVAL; they have no more to give. */
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+int file_sync_folder(int folder_fd)
+{
     return fsync(folder_fd) < 0 && errno != EINVAL ? -errno : 0;
 }
 
 int file_replace(const char *path, const void *bytes, size_t length, mode_t mode)
 {
-    _cleanup_free_ char *target = NULL;
-    struct stat info;
-    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
-        target = realpath(path, NULL);
-        if (target == NULL) {
-            return -errno;
-        }
-        path = target;
-    }
-    _cleanup_free_ char *folder = NULL;
-    const char *name = NULL;
-    int r = split_path(path, &folder, &name);
+    _cleanup_place_ struct file_place place = {.folder_fd = -1};
+    int r = file_find_place(path, &place);
     if (r < 0) {
         return r;
     }
-    _cleanup_close_ int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd < 0) {
-        return -errno;
+    struct stat old;
+    bool exists = fstatat(place.folder_fd, place.name, &old, AT_SYMLINK_NOFOLLOW) == 0;
+    if (exists && !S_ISREG(old.st_mode)) {
+        return S_ISDIR(old.st_mode) ? -EISDIR : -EINVAL;
     }
-    return replace_in_folder(folder_fd, name, bytes, length, mode);
+    char temporary[FILE_TEMPORARY_SIZE];
+    _cleanup_close_ int fd = -1;
+    r = file_make_temporary(place.folder_fd, bytes, length, mode, exists ? &old : NULL, temporary, &fd);
+    if (r < 0) {
+        return r;
+    }
+    if (close(TAKE_FD(fd)) < 0 && errno != EINTR) {
+        r = -errno; /* NFS reports here what it could not store */
+    }
+    if (r == 0 && renameat(place.folder_fd, temporary, place.folder_fd, place.name) < 0) {
+        r = -errno;
+    }
+    if (r < 0) {
+        (void)unlinkat(place.folder_fd, temporary, 0);
+        return r;
+    }
+    return file_sync_folder(place.folder_fd);
 }
 
 char *path_join(const char *folder, const char *name)
