@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/daemon.h"
-#include "dns/zonefile.h"
+#include "dns/zonefile_file.h"
 
 /* ---- folders and files ---- */
 
@@ -122,7 +122,7 @@ static int judge_zone_files(const struct judge *judge)
         if (settings->zones[i].provider != PROVIDER_ZONEFILE) {
             continue;
         }
-        _cleanup_free_ char *path = zonefile_path(settings->zonefile_directory, settings->zones[i].name.text);
+        _cleanup_free_ char *path = zone_file_path_of(settings->zonefile_directory, settings->zones[i].name.text);
         if (!path) {
             return -ENOMEM;
         }

@@ -43,6 +43,10 @@ struct daemon {
     struct current *current;
     struct metrics *metrics;
     struct state *state;
+    struct worker *store_worker; /* threads for what may block */
+    struct worker *zones_worker;
+    struct worker *large_zones_worker;
+    struct store *store;
     struct records *records;
     struct loop *loop;
     struct http_client *client;

@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/process_metrics.h"
@@ -23,7 +25,9 @@
 #define SOCKETS_MAX 16
 #define NONCES_PER_HOST 256 /* in ten minutes: one request every two seconds */
 #define NONCES_MAX 1000000
-#define LINGER_MS 2000 /* for answers to go out at the end */
+#define LINGER_MS 2000          /* for answers to go out at the end */
+#define WORKER_STOP_MS 5000     /* for what a worker does at the end */
+#define LARGE_ZONES_NICENESS 10 /* computes for seconds, and may */
 /* Files besides limits.connections: state, logs, curl, epoll and so on, the admin listener's connections, and those of
  * both servers that are about to be closed. */
 #define ADMIN_CONNECTIONS 64
@@ -126,6 +130,25 @@ static int wire_route53(struct daemon *daemon)
     return daemon->route53 && daemon->route53_account ? 0 : -ENOMEM;
 }
 
+static int wire_zonefile(struct daemon *daemon)
+{
+    daemon->zones_worker = worker_new(daemon->loop, "zones");
+    daemon->large_zones_worker = worker_new(daemon->loop, "large zones");
+    daemon->zonefile_account = account_new(daemon->loop, 0);
+    return daemon->zones_worker && daemon->large_zones_worker && daemon->zonefile_account ? 0 : -ENOMEM;
+}
+
+static struct provider_zone *new_zonefile(struct daemon *daemon, const struct zone_settings *zone)
+{
+    const struct zonefile_options options = {
+        .folder = daemon->started->zonefile_directory,
+        .worker = daemon->zones_worker,
+        .large_worker = daemon->large_zones_worker,
+    };
+
+    return zonefile_zone_new(daemon->loop, &options, zone->name.text, zone->default_ttl_s);
+}
+
 static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
 {
     const struct provider_ops *ops = NULL;
@@ -143,13 +166,12 @@ static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
             route53_zone_new(daemon->loop, daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
         break;
     case PROVIDER_ZONEFILE:
-        if (!daemon->zonefile_account) {
-            daemon->zonefile_account = account_new(daemon->loop, 0);
+        if (!daemon->zonefile_account && wire_zonefile(daemon) < 0) {
+            return -ENOMEM;
         }
         ops = &zonefile_ops;
         account = daemon->zonefile_account;
-        provider_zone =
-            zonefile_zone_new(daemon->loop, daemon->started->zonefile_directory, zone->name.text, zone->default_ttl_s);
+        provider_zone = new_zonefile(daemon, zone);
         break;
     }
     if (!account || !provider_zone) {
@@ -197,7 +219,12 @@ static int wire_changes(struct daemon *daemon)
     if (!daemon->client) {
         return -ENOMEM;
     }
-    daemon->changes = changes_new(daemon->loop, daemon->records, daemon->state, daemon->metrics, &options);
+    daemon->store_worker = worker_new(daemon->loop, "store");
+    daemon->store = daemon->store_worker ? state_store_new(daemon->state, daemon->store_worker) : NULL;
+    if (!daemon->store) {
+        return -ENOMEM;
+    }
+    daemon->changes = changes_new(daemon->loop, daemon->records, daemon->store, daemon->metrics, &options);
     if (!daemon->changes) {
         return -ENOMEM;
     }
@@ -352,6 +379,30 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static int start_workers(struct daemon *daemon)
+{
+    int status = worker_start(daemon->store_worker, 0);
+
+    if (status == 0 && daemon->zones_worker) {
+        status = worker_start(daemon->zones_worker, 0);
+    }
+    if (status == 0 && daemon->large_zones_worker) {
+        status = worker_start(daemon->large_zones_worker, LARGE_ZONES_NICENESS);
+    }
+    return status;
+}
+
+/* A disk that hangs must not make the end hang: what was acknowledged is on disk already. */
+static void stop_workers(struct daemon *daemon)
+{
+    if (worker_stop(daemon->store_worker, WORKER_STOP_MS) < 0 ||
+        worker_stop(daemon->zones_worker, WORKER_STOP_MS) < 0 ||
+        worker_stop(daemon->large_zones_worker, WORKER_STOP_MS) < 0) {
+        log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
+        _exit(EX_IOERR);
+    }
+}
+
 /* From the bottom up. On failure `message` says why; daemon_done takes apart what was made. */
 int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message)
 {
@@ -371,6 +422,9 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
     }
     if (status == 0) {
         status = wire_web(daemon, message);
+    }
+    if (status == 0) {
+        status = start_workers(daemon);
     }
     if (status == 0) {
         status = loop_start_thread(daemon->loop);
@@ -393,12 +447,17 @@ void daemon_done(struct daemon *daemon)
         loop_stop(daemon->loop);
         loop_join_thread(daemon->loop);
     }
+    stop_workers(daemon);
     changes_free(daemon->changes);
     account_free(daemon->route53_account);
     account_free(daemon->zonefile_account);
     aws_service_free(daemon->route53);
     credentials_free(daemon->credentials);
     http_client_free(daemon->client);
+    state_store_free(daemon->store);
+    worker_free(daemon->store_worker);
+    worker_free(daemon->zones_worker);
+    worker_free(daemon->large_zones_worker);
     loop_free(daemon->loop);
     records_free(daemon->records);
     state_close(daemon->state);

@@ -8,7 +8,7 @@
 
 /* ---- making and freeing ---- */
 
-struct changes *changes_new(struct loop *loop, struct records *records, struct state *state, struct metrics *metrics,
+struct changes *changes_new(struct loop *loop, struct records *records, struct store *store, struct metrics *metrics,
                             const struct changes_options *options)
 {
     _cleanup_(changes_freep) struct changes *changes = calloc(1, sizeof(*changes));
@@ -24,8 +24,8 @@ struct changes *changes_new(struct loop *loop, struct records *records, struct s
     atomic_store(&changes->queued_max, options->queued_max);
     drain_init(changes);
     sweep_init(changes);
-    forget_init(changes, state);
-    if (save_init(changes, state) < 0 || changes_families_init(changes, metrics) < 0) {
+    forget_init(changes);
+    if (save_init(changes, store) < 0 || changes_families_init(changes, metrics) < 0) {
         return NULL;
     }
     return TAKE_PTR(changes);
@@ -36,9 +36,7 @@ void changes_free(struct changes *changes)
     if (!changes) {
         return;
     }
-    if (changes->touch_rows) {
-        changes_stop(changes);
-    }
+    changes_stop(changes);
     for (size_t i = 0; i < changes->zone_count; i++) {
         zone_free(changes->zones[i]);
     }
@@ -70,6 +68,7 @@ int changes_add_zone(struct changes *changes, const char *name, const struct pro
 void changes_start(struct changes *changes)
 {
     for (size_t i = 0; i < changes->zone_count; i++) {
+        zone_watch(changes->zones[i]);
         readback_begin(changes->zones[i]);
     }
     forget_start(changes);

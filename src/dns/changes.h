@@ -18,7 +18,7 @@
 #include "dns/provider.h"
 #include "dns/records.h"
 #include "io/loop.h"
-#include "state/state.h"
+#include "state/store.h"
 
 enum change_result {
     CHANGE_PENDING = 0,
@@ -75,10 +75,11 @@ struct changes_options {
     uint32_t queued_max;
 };
 
-/* Borrows all; metrics and state may be NULL in tests (nothing is committed then). NULL: no memory. */
-struct changes *changes_new(struct loop *loop, struct records *records, struct state *state, struct metrics *metrics,
+/* Borrows all; metrics and store may be NULL in tests (nothing is committed then). NULL: no memory. */
+struct changes *changes_new(struct loop *loop, struct records *records, struct store *store, struct metrics *metrics,
                             const struct changes_options *options);
-/* Once the loop has ended and nobody renders the metrics any more. What is left is answered CHANGE_STOPPING. */
+/* Once the loop has ended, the store answers no more, and nobody renders the metrics. What is left is answered
+ * CHANGE_STOPPING. */
 void changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free)
 

@@ -1,6 +1,10 @@
 #include "dns/changes_internal.h"
 
-/* Nothing is begun, tried again or answered after this; what is under way at a provider may still come back. */
+/* Past the deadline: for what is being saved at that moment. */
+#define LAST_SAVE_MS 500
+
+/* Nothing is begun, tried again or answered after this; what is under way at a provider or in the store may still come
+ * back. */
 size_t changes_stop(struct changes *changes)
 {
     const size_t left = changes->change_count;
@@ -18,23 +22,39 @@ size_t changes_stop(struct changes *changes)
         }
     }
     save_stop(changes);
-    save_touches(changes);
     return left;
 }
 
 static void finish(struct changes *changes)
 {
-    if (changes->is_stopped) {
-        return;
+    if (!changes->is_stopped) {
+        const size_t left = changes_stop(changes);
+        changes->drained(changes->drained_userdata, left);
     }
-    save_retry_now(changes); /* perhaps there is room by now */
-    const size_t left = changes_stop(changes);
-    changes->drained(changes->drained_userdata, left);
 }
 
+/* The deadline: perhaps there is room for what is unsaved by now; but that is the last attempt. */
 static void run_timer(struct loop_timer *timer)
 {
-    finish(CONTAINER_OF(timer, struct changes, drain_timer));
+    struct changes *changes = CONTAINER_OF(timer, struct changes, drain_timer);
+
+    if (changes->is_late) {
+        finish(changes);
+        return;
+    }
+    changes->is_late = true;
+    save_retry_now(changes);
+    if (loop_timer_set(changes->loop, timer, loop_now_ms(changes->loop) + LAST_SAVE_MS) < 0) {
+        finish(changes);
+        return;
+    }
+    drain_check(changes);
+}
+
+static bool is_over(const struct changes *changes)
+{
+    return changes->is_draining && !changes->is_stopped && (changes->change_count == 0 || changes->is_late) &&
+           !save_is_under_way(changes);
 }
 
 static void run_work(struct loop_work *work)
@@ -42,14 +62,18 @@ static void run_work(struct loop_work *work)
     struct changes *changes = CONTAINER_OF(work, struct changes, drain_work);
 
     changes->is_drain_posted = false;
-    if (changes->change_count == 0) {
+    if (is_over(changes) && !changes->is_flushed) {
+        changes->is_flushed = true; /* once: a disk that fails must not hold up the end */
+        save_touches(changes);
+    }
+    if (is_over(changes)) {
         finish(changes);
     }
 }
 
 void drain_check(struct changes *changes)
 {
-    if (changes->is_draining && !changes->is_stopped && !changes->is_drain_posted && changes->change_count == 0) {
+    if (is_over(changes) && !changes->is_drain_posted) {
         changes->is_drain_posted = true;
         loop_post(changes->loop, &changes->drain_work);
     }

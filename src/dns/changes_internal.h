@@ -13,8 +13,9 @@
  *   changes_drain.c    the end
  * I/O thread only unless said otherwise.
  *
- * A record's slot holds its newest change. Up to three exist at a time, linked by `older` and `newer`: one that
- * waits (STEP_LOOK or STEP_READY), one in a batch (STEP_SENT), one accepted but not saved yet (STEP_UNSAVED).
+ * A record's slot holds its newest change. Up to four exist at a time, linked by `older` and `newer`: one that
+ * waits (STEP_LOOK or STEP_READY), one in a batch (STEP_SENT), one accepted but not saved yet (STEP_UNSAVED), one in
+ * the commit that is under way (STEP_SAVING).
  */
 #ifndef DDNS53_DNS_CHANGES_INTERNAL_H
 #define DDNS53_DNS_CHANGES_INTERNAL_H
@@ -45,7 +46,8 @@ enum change_step {
     STEP_LOOK,    /* the record has to be looked up first; in zone->looking */
     STEP_READY,   /* waits for a batch; in zone->ready */
     STEP_SENT,    /* in zone->batch */
-    STEP_UNSAVED, /* the provider has it; in changes->unsaved */
+    STEP_UNSAVED, /* the provider has it; in saver.unsaved */
+    STEP_SAVING,  /* in the commit that is under way; in saver.saving */
 };
 
 struct waiters {
@@ -77,7 +79,7 @@ struct change {
     uint32_t begun; /* record_begin calls that end with it */
     struct address address;
     struct address source;
-    struct address old_address; /* STEP_UNSAVED */
+    struct address old_address; /* from STEP_UNSAVED on */
     uint8_t step;
     bool is_uncertain;   /* a call that failed may have applied an address of it */
     bool is_already;     /* STEP_UNSAVED: DNS was right, only the state was not */
@@ -133,6 +135,7 @@ enum readback_step { READBACK_IDLE, READBACK_PREPARE, READBACK_LIST, READBACK_SI
 struct readback {
     enum readback_step step;
     struct loop_timer timer; /* when the next one begins */
+    bool is_again;           /* the zone was changed by somebody else while it was being read: once more */
     bool is_prepared;        /* the zone has been found at the provider */
     bool is_preparing;       /* calls under way */
     bool is_listing;
@@ -194,6 +197,25 @@ struct changes_families {
     struct metric *latency;
 };
 
+/* What goes to the store. A commit and a call for touches may be under way at the same time, one of each. */
+struct saver {
+    struct store *store; /* NULL in tests: everything counts as saved */
+    struct change_list unsaved;
+    struct change_list saving;
+    struct state_change *commit_rows;
+    struct change_id **commit_ids; /* of the rows, kept until the answer: the changes may go before */
+    size_t commit_count;
+    struct state_touch *touch_rows;
+    size_t touch_count;
+    struct loop_work commit_work;
+    struct loop_timer commit_timer;
+    struct loop_timer touch_timer;
+    int64_t commit_retry_ms;
+    bool is_commit_posted;
+    bool is_committing;
+    bool is_touching;
+};
+
 struct changes {
     struct loop *loop;
     struct records *records;
@@ -207,26 +229,11 @@ struct changes {
     /* 0 <= value < upper_bound; a test has its own */
     uint32_t (*random)(uint32_t upper_bound);
 
-    /* the state; tests put their own functions here */
-    struct state *state;
-    int (*commit)(struct state *state, const struct state_change *changes, size_t count);
-    int (*commit_touches)(struct state *state, const struct state_touch *touches, size_t count);
-    const char *(*state_error)(const struct state *state);
-    struct change_list unsaved;
-    struct state_change *commit_rows;
-    struct state_touch *touch_rows;
-    struct loop_work commit_work;
-    bool is_commit_posted;
-    struct loop_timer commit_timer;
-    struct loop_timer touch_timer;
-    int64_t commit_retry_ms;
+    struct saver saver;
     struct trouble state_trouble;
     pthread_mutex_t trouble_lock;
 
-    /* rows that are forgotten, each day; a test has its own function */
-    int (*forget)(struct state *state, int64_t before_s,
-                  bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
-                  size_t *deleted);
+    /* rows that are forgotten, each day */
     struct loop_timer forget_timer;
     size_t forgotten;
 
@@ -236,6 +243,8 @@ struct changes {
 
     /* the end */
     bool is_draining;
+    bool is_late;    /* the deadline has passed: what was accepted is saved now or never */
+    bool is_flushed; /* the last touches have had their attempt */
     bool is_stopped;
     struct loop_timer drain_timer;
     struct loop_work drain_work;
@@ -284,6 +293,7 @@ void zone_free(struct zone *zone);
 void zone_kick(struct zone *zone);
 /* Where a new or newly known change goes from here. */
 void change_place(struct change *change);
+void zone_watch(struct zone *zone);
 void zone_stop(struct zone *zone);
 /* Everything that waits for a retry tries now. */
 void zone_retry_now(struct zone *zone);
@@ -309,6 +319,8 @@ enum learning readback_for_changes(const struct zone *zone);
 enum learning readback_for_itself(const struct zone *zone);
 void readback_run(struct zone *zone, enum learning learning);
 void readback_begin(struct zone *zone);
+/* Somebody else has changed the zone: what was read before is out of date. */
+void readback_renew(struct zone *zone);
 void readback_schedule(struct zone *zone);
 void readback_init(struct zone *zone);
 /* The zone is gone: prepare is next, and what is under way does not count. */
@@ -319,13 +331,15 @@ void readback_troubled(struct zone *zone);
 void readback_accepted(struct zone *zone, struct record *record);
 
 /* changes_save.c */
-int save_init(struct changes *changes, struct state *state);
+int save_init(struct changes *changes, struct store *store);
 void save_stop(struct changes *changes);
 void save_done(struct changes *changes);
 /* The change is accepted: commit it, soon. */
 void save_change(struct change *change);
 void save_retry_now(struct changes *changes);
+/* Begins to save them; one that is under way goes on until there are none. */
 void save_touches(struct changes *changes);
+bool save_is_under_way(const struct changes *changes);
 
 /* changes_sweep.c */
 void sweep_init(struct changes *changes);
@@ -334,7 +348,7 @@ void sweep_begin(struct changes *changes);
 void sweep_stop(struct changes *changes);
 
 /* changes_forget.c */
-void forget_init(struct changes *changes, struct state *state);
+void forget_init(struct changes *changes);
 void forget_start(struct changes *changes);
 void forget_stop(struct changes *changes);
 
@@ -353,7 +367,7 @@ const char *change_result_word(enum change_result result);
 void changes_count(const struct zone *zone, enum change_result result);
 
 /* changes_drain.c */
-/* A change has gone: the last one ends the draining. */
+/* A change has gone, or a call of the store has ended: the last one ends the draining. */
 void drain_check(struct changes *changes);
 void drain_init(struct changes *changes);
 /* Answers what is left, returns its number. */

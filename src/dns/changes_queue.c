@@ -55,7 +55,8 @@ static struct change_list *list_of(const struct change *change)
     switch (change->step) {
     case STEP_LOOK: return &change->zone->looking;
     case STEP_READY: return &change->zone->ready;
-    case STEP_UNSAVED: return &change->zone->changes->unsaved;
+    case STEP_UNSAVED: return &change->zone->changes->saver.unsaved;
+    case STEP_SAVING: return &change->zone->changes->saver.saving;
     default: return NULL;
     }
 }

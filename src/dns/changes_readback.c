@@ -137,6 +137,12 @@ void readback_begin(struct zone *zone)
     zone_kick(zone);
 }
 
+void readback_renew(struct zone *zone)
+{
+    zone->readback.is_again = zone->readback.step != READBACK_IDLE;
+    readback_begin(zone);
+}
+
 static void run_timer(struct loop_timer *timer)
 {
     readback_begin(CONTAINER_OF(timer, struct zone, readback.timer));
@@ -197,7 +203,9 @@ static void point_at(struct record **pointer, struct record *record)
 static void finish(struct zone *zone)
 {
     announce(zone);
-    zone->readback.step = READBACK_IDLE;
+    zone->readback.step = zone->readback.is_again ? READBACK_PREPARE : READBACK_IDLE;
+    zone->readback.is_again = false;
+    zone->readback.began_ms = loop_now_ms(zone->changes->loop);
     point_at(&zone->readback.cursor, NULL);
     readback_schedule(zone);
 }

@@ -231,6 +231,22 @@ int zone_new(struct changes *changes, const char *name, const struct provider_op
     return 0;
 }
 
+static void zone_changed(void *userdata)
+{
+    struct zone *zone = userdata;
+
+    if (!zone->changes->is_stopped && !zone->changes->is_draining) {
+        readback_renew(zone);
+    }
+}
+
+void zone_watch(struct zone *zone)
+{
+    if (zone->ops->watch) {
+        (void)zone->ops->watch(zone->provider, zone_changed, zone); /* without memory the read-back in time has to do */
+    }
+}
+
 void zone_stop(struct zone *zone)
 {
     account_ask_cancel(zone->account, &zone->change_ask);

@@ -74,7 +74,7 @@ struct provider_ops {
 
     /* Finds the zone at the server (its id, its size). */
     void (*prepare)(struct provider_zone *zone, provider_prepared done, void *userdata);
-    /* All or none. */
+    /* All or none. The changes are borrowed until the answer. */
     void (*apply)(struct provider_zone *zone, const struct provider_change *changes, size_t count,
                   provider_applied done, void *userdata);
     void (*look_up)(struct provider_zone *zone, const char *hostname, enum record_type type, provider_looked_up done,
@@ -82,6 +82,9 @@ struct provider_ops {
     /* The next page of the zone in the server's order; `restart` begins anew. */
     void (*list_page)(struct provider_zone *zone, bool restart, provider_each each, provider_listed done,
                       void *userdata);
+    /* NULL: nobody tells when somebody else changes the zone. Else `changed` is called on the loop, soon after each time,
+     * until `free`. -ENOMEM. */
+    int (*watch)(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata);
     /* What is under way is dropped without its callback. NULL is fine. */
     void (*free)(struct provider_zone *zone);
 };

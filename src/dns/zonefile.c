@@ -3,360 +3,343 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/file.h"
-#include "base/log.h"
-#include "dns/later.h"
-#include "dns/zonefile_text.h"
+#include "dns/zonefile_file.h"
 
 /* Each batch writes the whole file, so the larger the better; the state's commit of one must not take long either. */
 #define CHANGES_MAX 5000
-#define FILE_MAX_BYTES ((size_t)512 << 20)
-#define FOLDER_MODE 0755 /* name servers read it as another user */
-#define FILE_MODE 0644
+#define PAGE_NAMES 1000 /* the loop's part of a page takes less than a millisecond */
+#define LOOK_PERIOD_MS 1000
+/* Somebody edits the file at this moment: how soon it is tried again, and how often before that is told. */
+#define BUSY_RETRY_MS 50
+#define BUSY_TURNS_MAX 40
+
+enum call_kind { CALL_PREPARE, CALL_APPLY, CALL_LOOK_UP, CALL_LIST, CALL_NOTICE, CALL_KINDS };
+
+/* One of each kind at a time; the worker has one of a zone at a time. */
+struct call {
+    bool is_wanted;
+    struct call *next;
+    void *userdata;
+    union {
+        provider_prepared prepared;
+        provider_applied applied;
+        provider_looked_up looked_up;
+        provider_listed listed;
+    } done;
+};
+
+/* A record of a page on its way to the loop. */
+struct page_entry {
+    struct name hostname;
+    struct provider_found found;
+};
 
 struct provider_zone {
     struct loop *loop;
-    char *folder;
-    char *path;
+    struct zonefile_options options;
     struct name name;
-    uint32_t default_ttl_s;
+    struct zone_file *file; /* the worker's while the job is posted, as all from `now` to `has_changed` */
 
-    struct zone_text *text; /* NULL: to be read; else what the file with this identity holds */
-    struct stat identity;
-    bool was_seen;
+    struct call calls[CALL_KINDS];
+    struct call *first; /* in the order of asking; the first one is the job's */
+    struct call **end;
+    struct worker_job job;
+    struct loop_timer busy_timer;
+    unsigned busy_turns;
+    struct loop_timer look_timer;
+    void (*changed)(void *userdata);
+    void *changed_userdata;
 
-    struct later prepare;
-    provider_prepared prepared;
-    void *prepare_userdata;
-
-    struct later apply;
-    provider_applied applied;
-    void *apply_userdata;
-    struct provider_result apply_result;
-    struct buffer apply_message;
-    char change_id[32];
-
-    struct later look_up;
-    provider_looked_up looked_up;
-    void *look_up_userdata;
+    struct zone_now now;
+    int r;
+    struct buffer message;
+    bool is_written;
+    /* CALL_APPLY */
+    const struct provider_change *changes;
+    size_t count;
+    size_t culprit;
+    uint32_t serial;
+    /* CALL_LOOK_UP */
     struct name looked_up_name;
     enum record_type looked_up_type;
-
-    struct later list;
+    struct provider_found found;
+    /* CALL_LIST */
+    bool is_restart;
     provider_each each;
-    provider_listed listed;
-    void *list_userdata;
+    struct zone_cursor cursor;
+    struct page_entry *page;
+    size_t page_count;
+    bool has_more;
+    /* CALL_NOTICE */
+    bool has_changed;
 };
 
-/* ---- the file ---- */
+/* ---- on the worker's thread ---- */
 
-static void forget(struct provider_zone *zone)
+static void keep_found(const struct provider_found *found, void *userdata)
 {
-    zone_text_free(TAKE_PTR(zone->text));
+    struct provider_zone *zone = userdata;
+    struct page_entry *entry = &zone->page[zone->page_count++];
+
+    (void)snprintf(entry->hostname.text, sizeof(entry->hostname.text), "%s", found->hostname);
+    entry->found = *found;
+    entry->found.hostname = entry->hostname.text;
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
+static int list(struct provider_zone *zone)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
+    struct zone_cursor cursor = zone->is_restart ? (struct zone_cursor){0} : zone->cursor;
 
-static int explain(const struct provider_zone *zone, int error, struct buffer *message)
-{
-    const char *advice = file_advice(error);
-
-    switch (error) {
-    case -EFBIG: advice = "a zone file has at most 512 MiB"; break;
-    case -EISDIR:
-    case -EINVAL: advice = "put a regular file there"; break;
-    case -ENOENT: advice = "it was there before: put it back, or start ddns53d again for a new one"; break;
-    case -ENOMEM:
-    case -EIO: advice = "it is tried again"; break;
-    default: break;
+    if (!zone->page) {
+        zone->page = calloc((size_t)PAGE_NAMES * RECORD_TYPE_COUNT, sizeof(*zone->page));
     }
-    buffer_printf(message, "%s: %s: %s", zone->path, strerror(-error), advice ? advice : file_advice(-EACCES));
-    return error;
-}
-
-static int64_t now_s(const struct provider_zone *zone)
-{
-    return clock_realtime_s(loop_clock(zone->loop));
-}
-
-static int make_file(struct provider_zone *zone, struct buffer *message)
-{
-    _cleanup_buffer_ struct buffer content = BUFFER_INIT;
-    int r = folder_make(zone->folder, FOLDER_MODE);
-
-    zone_text_make(zone->name.text, zone->default_ttl_s, zone_serial_next(0, now_s(zone)), &content);
-    r = r < 0 ? r : buffer_status(&content);
-    r = r < 0 ? r : file_replace(zone->path, content.data, content.length, FILE_MODE);
-    if (r < 0) {
-        return explain(zone, r, message);
+    if (!zone->page) {
+        buffer_append_text(&zone->message, "out of memory");
+        return -ENOMEM;
     }
-    log_event(LOG_LEVEL_NOTICE, "zone_file_made", "file", zone->path, NULL);
+    zone->page_count = 0;
+    zone->has_more = zone_file_page(zone->file, &cursor, PAGE_NAMES, keep_found, zone);
+    zone->cursor = cursor;
     return 0;
 }
 
-/* `FILE:LINE: words`, or `FILE: words` where the words begin with no line. */
-static void say(const struct provider_zone *zone, const struct buffer *words, struct buffer *message)
+static int run_call(struct provider_zone *zone, enum call_kind kind)
 {
-    const char *text = buffer_text(words);
-
-    buffer_printf(message, "%s:%s%s", zone->path, text[0] >= '0' && text[0] <= '9' ? "" : " ", text);
-}
-
-static int read_file(struct provider_zone *zone, struct buffer *message)
-{
-    _cleanup_buffer_ struct buffer content = BUFFER_INIT;
-    _cleanup_buffer_ struct buffer words = BUFFER_INIT;
-    int r = file_read(zone->path, FILE_MAX_BYTES, &content, &zone->identity);
-
-    if (r < 0) {
-        return explain(zone, r, message);
-    }
-    zone->was_seen = true;
-    r = zone_text_read(buffer_text(&content), content.length, zone->name.text, &words, &zone->text);
-    if (r == -EBADMSG) {
-        say(zone, &words, message);
-    } else if (r < 0) {
-        return explain(zone, r, message);
-    }
-    return r;
-}
-
-/* Afterwards zone->text is what the file holds. */
-static int load(struct provider_zone *zone, struct buffer *message)
-{
-    struct stat current;
-
-    if (stat(zone->path, &current) == 0) {
-        if (zone->text && is_same_file(&current, &zone->identity)) {
-            return 0;
-        }
-    } else if (errno == ENOENT && !zone->was_seen) {
-        int r = make_file(zone, message);
-        if (r < 0) {
-            return r;
-        }
-    }
-    forget(zone);
-    return read_file(zone, message);
-}
-
-static int read_serial(const struct provider_zone *zone, struct buffer *message, uint32_t *ret_serial)
-{
-    _cleanup_buffer_ struct buffer words = BUFFER_INIT;
-    int r = zone_text_serial(zone->text, &words, ret_serial);
-
-    if (r < 0) {
-        say(zone, &words, message);
-    }
-    return r;
-}
-
-static int write_file(struct provider_zone *zone, uint32_t serial, struct buffer *message)
-{
-    _cleanup_buffer_ struct buffer content = BUFFER_INIT;
     int r;
 
-    zone_text_write(zone->text, serial, &content);
-    r = buffer_status(&content);
-    r = r < 0 ? r : file_replace(zone->path, content.data, content.length, zone->identity.st_mode & 0777);
+    if (kind == CALL_NOTICE) {
+        zone->has_changed = zone_file_has_changed(zone->file);
+        return 0;
+    }
+    if (kind == CALL_APPLY) {
+        return zone_file_set(zone->file, zone->changes, zone->count, zone->now, &zone->message, &zone->culprit,
+                             &zone->serial);
+    }
+    r = zone_file_load(zone->file, zone->now, &zone->message);
     if (r < 0) {
-        return explain(zone, r, message);
+        return r;
     }
-    zone_text_keep_serial(zone->text, serial);
-    if (stat(zone->path, &zone->identity) < 0 || zone->identity.st_size != (off_t)content.length) {
-        forget(zone); /* somebody was faster */
+    switch (kind) {
+    case CALL_PREPARE: /* tells at once, not at the first change, that the serial cannot be raised */
+        return zone_file_check_serial(zone->file, &zone->message);
+    case CALL_LOOK_UP:
+        zone_file_find(zone->file, zone->looked_up_name.text, zone->looked_up_type, &zone->found);
+        return 0;
+    default: return list(zone);
     }
-    return 0;
 }
 
-/* ---- prepare ---- */
+static enum call_kind kind_of(const struct provider_zone *zone, const struct call *call)
+{
+    return (enum call_kind)(call - zone->calls);
+}
 
-static struct provider_result result_of(int r, const struct buffer *message)
+static bool run_job_here(struct provider_zone *zone)
+{
+    buffer_clear(&zone->message);
+    zone->r = run_call(zone, kind_of(zone, zone->first));
+    zone->is_written = zone_file_take_written(zone->file);
+    return true;
+}
+
+static bool run_large_job(struct worker_job *job)
+{
+    return run_job_here(CONTAINER_OF(job, struct provider_zone, job));
+}
+
+static bool run_job(struct worker_job *job)
+{
+    struct provider_zone *zone = CONTAINER_OF(job, struct provider_zone, job);
+
+    if (kind_of(zone, zone->first) != CALL_NOTICE && zone_file_is_large(zone->file)) {
+        job->run = run_large_job;
+        worker_post(zone->options.large_worker, job);
+        return false;
+    }
+    return run_job_here(zone);
+}
+
+/* ---- calls, on the loop ---- */
+
+static void post(struct provider_zone *zone)
+{
+    zone->now = (struct zone_now){
+        .monotonic_ms = loop_now_ms(zone->loop),
+        .realtime_s = clock_realtime_s(loop_clock(zone->loop)),
+    };
+    zone->job.run = run_job;
+    worker_post(zone->options.worker, &zone->job);
+}
+
+static struct call *ask(struct provider_zone *zone, enum call_kind kind, void *userdata)
+{
+    struct call *call = &zone->calls[kind];
+
+    *call = (struct call){.is_wanted = true, .userdata = userdata};
+    *zone->end = call;
+    zone->end = &call->next;
+    if (zone->first == call) {
+        post(zone);
+    }
+    return call;
+}
+
+static struct provider_result result_of(int r, const char *message)
 {
     return (struct provider_result){
         .outcome = r < 0 ? PROVIDER_TRANSIENT : PROVIDER_DONE,
-        .message = r < 0 ? buffer_text(message) : "",
+        .message = message,
         .change_id = "",
         .culprit = PROVIDER_NO_CULPRIT,
     };
 }
 
-/* Tells at once, not at the first change, that the serial cannot be raised. */
-static void on_prepare(struct later *later)
+static void answer_apply(const struct provider_zone *zone, const struct call *call, const char *message)
 {
-    struct provider_zone *zone = CONTAINER_OF(later, struct provider_zone, prepare);
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    struct provider_result result;
-    uint32_t serial;
-    int r = load(zone, &message);
+    struct provider_result result = result_of(zone->r, message);
+    char change_id[32];
 
-    r = r < 0 ? r : read_serial(zone, &message, &serial);
-    result = result_of(r, &message);
-    zone->prepared(&result, false, 0, zone->prepare_userdata);
+    if (zone->r == 0 && zone->serial != 0) {
+        (void)snprintf(change_id, sizeof(change_id), "serial %u", zone->serial);
+        result.change_id = change_id;
+    } else if (zone->r == -EEXIST) {
+        result.outcome = PROVIDER_REFUSED;
+        result.culprit = zone->culprit;
+        result.foreign = FOREIGN_SEVERAL_VALUES;
+    }
+    call->done.applied(&result, call->userdata);
 }
+
+static void answer_look_up(const struct provider_zone *zone, const struct call *call, const char *message)
+{
+    const struct provider_result result = result_of(zone->r, message);
+    const struct name hostname = zone->looked_up_name;
+    struct provider_found found = zone->found;
+
+    found.hostname = hostname.text;
+    call->done.looked_up(&result, zone->r == 0 ? &found : NULL, call->userdata);
+}
+
+static void answer_list(struct provider_zone *zone, const struct call *call, const char *message)
+{
+    const struct provider_result result = result_of(zone->r, message);
+
+    for (size_t i = 0; zone->r == 0 && i < zone->page_count; i++) {
+        zone->each(&zone->page[i].found, call->userdata);
+    }
+    if (!zone->has_more) {
+        free(TAKE_PTR(zone->page));
+    }
+    call->done.listed(&result, zone->r == 0 && zone->has_more, call->userdata);
+}
+
+static void answer(struct provider_zone *zone, enum call_kind kind, const struct call *call, const char *message)
+{
+    const struct provider_result result = result_of(zone->r, message);
+
+    switch (kind) {
+    case CALL_PREPARE: call->done.prepared(&result, false, 0, call->userdata); break;
+    case CALL_APPLY: answer_apply(zone, call, message); break;
+    case CALL_LOOK_UP: answer_look_up(zone, call, message); break;
+    case CALL_LIST: answer_list(zone, call, message); break;
+    default:
+        if (zone->has_changed && zone->changed) {
+            zone->changed(zone->changed_userdata);
+        }
+        break;
+    }
+}
+
+static bool is_tried_again(struct provider_zone *zone)
+{
+    return zone->r == -EBUSY && ++zone->busy_turns < BUSY_TURNS_MAX &&
+           loop_timer_set(zone->loop, &zone->busy_timer, loop_now_ms(zone->loop) + BUSY_RETRY_MS) == 0;
+}
+
+/* The callback may ask for the next call of its kind at once: the one that ends has left the list by then, and the job
+ * is posted only after it, because that overwrites what is told. */
+static void job_done(struct worker_job *job)
+{
+    struct provider_zone *zone = CONTAINER_OF(job, struct provider_zone, job);
+    struct call *call = zone->first;
+    const struct call ended = *call;
+    const enum call_kind kind = kind_of(zone, call);
+
+    if (zone->is_written && zone->options.written) {
+        zone->options.written(zone->name.text, zone_file_path(zone->file), zone->options.userdata);
+    }
+    if (is_tried_again(zone)) {
+        return;
+    }
+    zone->busy_turns = 0;
+    _cleanup_free_ char *message = zone->r < 0 ? buffer_take(&zone->message) : NULL;
+    struct call marker = {.next = ended.next};
+    zone->first = &marker; /* as long as something stands here, nothing is posted */
+    if (zone->end == &call->next) {
+        zone->end = &marker.next;
+    }
+    call->is_wanted = false;
+    answer(zone, kind, &ended, zone->r == 0 ? "" : message ? message : "out of memory");
+    zone->first = marker.next;
+    if (!zone->first) {
+        zone->end = &zone->first;
+    } else {
+        post(zone);
+    }
+}
+
+static void run_busy_timer(struct loop_timer *timer)
+{
+    post(CONTAINER_OF(timer, struct provider_zone, busy_timer));
+}
+
+/* ---- what the queue asks for ---- */
 
 static void zonefile_prepare(struct provider_zone *zone, provider_prepared done, void *userdata)
 {
-    zone->prepared = done;
-    zone->prepare_userdata = userdata;
-    later_call(&zone->prepare);
-}
-
-/* ---- apply ---- */
-
-/* The index of the first change that the owner's records stand in the way of. */
-static size_t find_conflict(const struct provider_zone *zone, const struct provider_change *changes, size_t count,
-                            struct buffer *message)
-{
-    for (size_t i = 0; i < count; i++) {
-        unsigned line = zone_text_owners_line(zone->text, changes[i].hostname, changes[i].type);
-
-        if (line != 0) {
-            buffer_printf(
-                message,
-                "%s:%u: %s has a CNAME or %s record outside of the ddns53 markers: delete it there, or take the "
-                "record out of the hosts file",
-                zone->path, line, changes[i].hostname, record_type_text(changes[i].type));
-            return i;
-        }
-    }
-    return PROVIDER_NO_CULPRIT;
-}
-
-static int set_and_write(struct provider_zone *zone, const struct provider_change *changes, size_t count,
-                         struct buffer *message)
-{
-    uint32_t serial = 0;
-    bool is_changed = false;
-    int r = read_serial(zone, message, &serial);
-
-    if (r < 0) {
-        return r;
-    }
-    r = zone_text_set(zone->text, changes, count, &is_changed);
-    if (r < 0) {
-        return explain(zone, r, message);
-    }
-    if (!is_changed) {
-        return 0;
-    }
-    serial = zone_serial_next(serial, now_s(zone));
-    (void)snprintf(zone->change_id, sizeof(zone->change_id), "serial %u", serial);
-    return write_file(zone, serial, message);
-}
-
-static void apply_now(struct provider_zone *zone, const struct provider_change *changes, size_t count)
-{
-    struct buffer *message = &zone->apply_message;
-    struct provider_result *result = &zone->apply_result;
-    int r;
-
-    buffer_clear(message);
-    zone->change_id[0] = '\0';
-    r = load(zone, message);
-    if (r == 0) {
-        size_t culprit = find_conflict(zone, changes, count, message);
-        if (culprit != PROVIDER_NO_CULPRIT) {
-            *result = result_of(-EEXIST, message);
-            result->outcome = PROVIDER_REFUSED;
-            result->culprit = culprit;
-            result->foreign = FOREIGN_SEVERAL_VALUES;
-            return;
-        }
-        r = set_and_write(zone, changes, count, message);
-    }
-    if (r < 0) {
-        forget(zone); /* it may be ahead of the file */
-    }
-    *result = result_of(r, message);
-    result->change_id = r < 0 ? "" : zone->change_id;
-}
-
-static void on_apply(struct later *later)
-{
-    struct provider_zone *zone = CONTAINER_OF(later, struct provider_zone, apply);
-    _cleanup_free_ char *message = NULL;
-    struct provider_result result = zone->apply_result;
-    char change_id[sizeof(zone->change_id)];
-
-    /* The callback may well ask for the next batch, and that overwrites the zone's. */
-    memcpy(change_id, zone->change_id, sizeof(change_id));
-    result.change_id = change_id;
-    if (result.outcome != PROVIDER_DONE) {
-        message = buffer_take(&zone->apply_message);
-        result.message = message ? message : "out of memory";
-        result.change_id = "";
-    }
-    zone->applied(&result, zone->apply_userdata);
+    ask(zone, CALL_PREPARE, userdata)->done.prepared = done;
 }
 
 static void zonefile_apply(struct provider_zone *zone, const struct provider_change *changes, size_t count,
                            provider_applied done, void *userdata)
 {
-    zone->applied = done;
-    zone->apply_userdata = userdata;
-    apply_now(zone, changes, count);
-    later_call(&zone->apply);
-}
-
-/* ---- look_up, list_page ---- */
-
-static void on_look_up(struct later *later)
-{
-    struct provider_zone *zone = CONTAINER_OF(later, struct provider_zone, look_up);
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    struct name name = zone->looked_up_name;
-    struct provider_result result;
-    struct provider_found found;
-    int r = load(zone, &message);
-
-    if (r == 0) {
-        zone_text_find(zone->text, name.text, zone->looked_up_type, &found);
-    }
-    result = result_of(r, &message);
-    zone->looked_up(&result, r == 0 ? &found : NULL, zone->look_up_userdata);
+    zone->changes = changes;
+    zone->count = count;
+    ask(zone, CALL_APPLY, userdata)->done.applied = done;
 }
 
 static void zonefile_look_up(struct provider_zone *zone, const char *hostname, enum record_type type,
                              provider_looked_up done, void *userdata)
 {
-    zone->looked_up = done;
-    zone->look_up_userdata = userdata;
     zone->looked_up_type = type;
     (void)snprintf(zone->looked_up_name.text, sizeof(zone->looked_up_name.text), "%s", hostname);
-    later_call(&zone->look_up);
+    ask(zone, CALL_LOOK_UP, userdata)->done.looked_up = done;
 }
 
-static void on_list(struct later *later)
-{
-    struct provider_zone *zone = CONTAINER_OF(later, struct provider_zone, list);
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    struct provider_result result;
-    int r = load(zone, &message);
-
-    if (r == 0) {
-        zone_text_each(zone->text, zone->each, zone->list_userdata);
-    }
-    result = result_of(r, &message);
-    zone->listed(&result, false, zone->list_userdata);
-}
-
-/* All in one page, so that there is nothing to begin anew. */
 static void zonefile_list_page(struct provider_zone *zone, bool restart, provider_each each, provider_listed done,
                                void *userdata)
 {
-    (void)restart;
+    zone->is_restart = restart;
     zone->each = each;
-    zone->listed = done;
-    zone->list_userdata = userdata;
-    later_call(&zone->list);
+    ask(zone, CALL_LIST, userdata)->done.listed = done;
+}
+
+static void run_look_timer(struct loop_timer *timer)
+{
+    struct provider_zone *zone = CONTAINER_OF(timer, struct provider_zone, look_timer);
+
+    (void)loop_timer_set(zone->loop, timer, loop_now_ms(zone->loop) + LOOK_PERIOD_MS);
+    if (!zone->calls[CALL_NOTICE].is_wanted) {
+        (void)ask(zone, CALL_NOTICE, NULL);
+    }
+}
+
+static int zonefile_watch(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata)
+{
+    zone->changed = changed;
+    zone->changed_userdata = userdata;
+    return loop_timer_set(zone->loop, &zone->look_timer, loop_now_ms(zone->loop) + LOOK_PERIOD_MS);
 }
 
 /* ---- the zone ---- */
@@ -366,43 +349,36 @@ static void zonefile_free(struct provider_zone *zone)
     if (!zone) {
         return;
     }
-    later_done(&zone->prepare);
-    later_done(&zone->apply);
-    later_done(&zone->look_up);
-    later_done(&zone->list);
-    buffer_done(&zone->apply_message);
-    zone_text_free(zone->text);
-    free(zone->path);
-    free(zone->folder);
+    worker_cancel(zone->options.worker, &zone->job); /* first: it may hand the job on */
+    worker_cancel(zone->options.large_worker, &zone->job);
+    loop_timer_cancel(zone->loop, &zone->busy_timer);
+    loop_timer_cancel(zone->loop, &zone->look_timer);
+    zone_file_free(zone->file);
+    buffer_done(&zone->message);
+    free(zone->page);
     free(zone);
 }
-DEFINE_CLEANUP(struct provider_zone *, zonefile_free)
 
-char *zonefile_path(const char *folder, const char *name)
+struct provider_zone *zonefile_zone_new(struct loop *loop, const struct zonefile_options *options, const char *name,
+                                        uint32_t default_ttl_s)
 {
-    char file[NAME_SIZE + sizeof("zone")];
+    struct zone_file *file = zone_file_new(options->folder, name, default_ttl_s);
+    struct provider_zone *zone = file ? calloc(1, sizeof(*zone)) : NULL;
 
-    (void)snprintf(file, sizeof(file), "%szone", name); /* the final dot of the name is the dot between */
-    return path_join(folder, file);
-}
-
-struct provider_zone *zonefile_zone_new(struct loop *loop, const char *folder, const char *name, uint32_t default_ttl_s)
-{
-    _cleanup_(zonefile_freep) struct provider_zone *zone = calloc(1, sizeof(*zone));
-
-    if (!zone || name_parse(name, strlen(name), &zone->name, NULL) < 0) {
+    if (!zone) {
+        zone_file_free(file);
         return NULL;
     }
     zone->loop = loop;
-    zone->default_ttl_s = default_ttl_s;
-    zone->folder = strdup(folder);
-    zone->path = zonefile_path(folder, zone->name.text);
-    if (!zone->folder || !zone->path || later_init(&zone->prepare, loop, on_prepare) < 0 ||
-        later_init(&zone->apply, loop, on_apply) < 0 || later_init(&zone->look_up, loop, on_look_up) < 0 ||
-        later_init(&zone->list, loop, on_list) < 0) {
-        return NULL;
-    }
-    return TAKE_PTR(zone);
+    zone->options = *options;
+    zone->options.folder = NULL;
+    zone->file = file;
+    (void)snprintf(zone->name.text, sizeof(zone->name.text), "%s", name);
+    zone->end = &zone->first;
+    zone->job = (struct worker_job){.run = run_job, .done = job_done};
+    zone->busy_timer.run = run_busy_timer;
+    zone->look_timer.run = run_look_timer;
+    return zone;
 }
 
 const struct provider_ops zonefile_ops = {
@@ -415,5 +391,6 @@ const struct provider_ops zonefile_ops = {
     .apply = zonefile_apply,
     .look_up = zonefile_look_up,
     .list_page = zonefile_list_page,
+    .watch = zonefile_watch,
     .free = zonefile_free,
 };

@@ -9,18 +9,23 @@
 
 /* ---- serial ---- */
 
+bool zone_serial_is_later(uint32_t serial, uint32_t before)
+{
+    const uint32_t distance = serial - before;
+
+    return serial != 0 && distance > 0 && distance < UINT32_C(0x80000000);
+}
+
 uint32_t zone_serial_next(uint32_t serial, int64_t now_s)
 {
     time_t time = (time_t)now_s;
     struct tm day;
-    uint32_t dated = 0, distance;
+    uint32_t dated = 0;
 
     if (gmtime_r(&time, &day) && day.tm_year >= 0 && day.tm_year < 2390) {
         dated = (uint32_t)(((1900 + day.tm_year) * 100 + day.tm_mon + 1) * 100 + day.tm_mday) * 100U;
     }
-    /* RFC 1982 section 3.2: later is less than half of the numbers ahead. */
-    distance = dated - serial;
-    if (dated != 0 && distance > 0 && distance < UINT32_C(0x80000000)) {
+    if (zone_serial_is_later(dated, serial)) {
         return dated;
     }
     return serial == UINT32_MAX ? 1 : serial + 1; /* 0 is left out: some servers take it for "none" */

@@ -1,6 +1,7 @@
 #include "dns/zonefile_text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,24 +173,79 @@ void zone_text_find(const struct zone_text *zone, const char *hostname, enum rec
     *ret_found = found;
 }
 
-void zone_text_each(const struct zone_text *zone, provider_each each, void *userdata)
+static size_t first_name_after(const struct zone_text *zone, const char *key)
+{
+    size_t low = 0, high = zone->name_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(zone->names[middle].key, key) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static size_t first_record_after(const struct zone_text *zone, const char *key, enum record_type type)
+{
+    const struct our_record last = {.key = key, .type = type, .line = UINT_MAX};
+    size_t low = 0, high = zone->record_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (zone_compare_records(&zone->records[middle], &last) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void keep_key(struct zone_cursor *cursor, const char *key)
+{
+    (void)snprintf(cursor->key, sizeof(cursor->key), "%s", key);
+}
+
+/* Returns how many of `max` are left. */
+static size_t page_names(const struct zone_text *zone, struct zone_cursor *cursor, size_t max, provider_each each,
+                         void *userdata)
 {
     struct provider_found found;
     char name[NAME_SIZE];
+    size_t i = first_name_after(zone, cursor->key);
 
-    for (size_t i = 0; i < zone->name_count; i++) {
-        if (i > 0 && strcmp(zone->names[i - 1].key, zone->names[i].key) == 0) {
-            continue;
-        }
-        zone_name_of(zone->names[i].key, name);
+    for (; i < zone->name_count && max > 0; i = first_name_after(zone, cursor->key)) {
+        const char *key = zone->names[i].key;
+
+        zone_name_of(key, name);
         for (enum record_type type = RECORD_A; type <= RECORD_AAAA; type++) {
-            if (line_in_group(zone, i, zone->names[i].key, in_the_way(type)) != 0) {
+            if (line_in_group(zone, i, key, in_the_way(type)) != 0) {
                 zone_text_find(zone, name, type, &found);
                 each(&found, userdata);
             }
         }
+        keep_key(cursor, key);
+        max--;
     }
-    for (size_t i = 0; i < zone->record_count; i++) {
+    if (i == zone->name_count) {
+        *cursor = (struct zone_cursor){.is_past_owners = true};
+    }
+    return max;
+}
+
+static bool page_records(const struct zone_text *zone, struct zone_cursor *cursor, size_t max, provider_each each,
+                         void *userdata)
+{
+    struct provider_found found;
+    char name[NAME_SIZE];
+    size_t i = first_record_after(zone, cursor->key, cursor->type);
+
+    for (; i < zone->record_count && max > 0; i++, max--) {
         const struct our_record *record = &zone->records[i];
 
         if (owners_line(zone, record->key, record->type) == 0) {
@@ -197,7 +253,19 @@ void zone_text_each(const struct zone_text *zone, provider_each each, void *user
             zone_text_find(zone, name, record->type, &found);
             each(&found, userdata);
         }
+        keep_key(cursor, record->key);
+        cursor->type = record->type;
     }
+    return i < zone->record_count;
+}
+
+bool zone_text_page(const struct zone_text *zone, struct zone_cursor *cursor, size_t max, provider_each each,
+                    void *userdata)
+{
+    if (!cursor->is_past_owners) {
+        max = page_names(zone, cursor, max, each, userdata);
+    }
+    return !cursor->is_past_owners || page_records(zone, cursor, max, each, userdata);
 }
 
 /* ---- changing ---- */

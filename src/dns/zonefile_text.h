@@ -28,6 +28,9 @@ DEFINE_CLEANUP(struct zone_text *, zone_text_free)
 /* -ENOENT with what is wrong in `message`: no SOA, or its serial cannot be raised. */
 int zone_text_serial(const struct zone_text *zone, struct buffer *message, uint32_t *ret_serial);
 
+/* RFC 1982 section 3.2: less than half of the numbers ahead. `serial` 0 stands for none, and is never later. */
+bool zone_serial_is_later(uint32_t serial, uint32_t before);
+
 /* YYYYMMDDnn of that day (UTC), or the old one and 1 where that would not be later by RFC 1982. */
 uint32_t zone_serial_next(uint32_t serial, int64_t now_s);
 
@@ -37,8 +40,15 @@ unsigned zone_text_owners_line(const struct zone_text *zone, const char *hostnam
 /* RECORD_ABSENT, PLAIN (ours), or FOREIGN where the owner has the name. ret_found->hostname is `hostname`. */
 void zone_text_find(const struct zone_text *zone, const char *hostname, enum record_type type,
                     struct provider_found *ret_found);
-/* Everything that zone_text_find would not call RECORD_ABSENT. */
-void zone_text_each(const struct zone_text *zone, provider_each each, void *userdata);
+/* Everything that zone_text_find would not call RECORD_ABSENT, in pages of at most `max` names. The cursor is zeroed at
+ * first. It holds a name, not a position, so the next page may be of a later version of the file. True: there is more. */
+struct zone_cursor {
+    bool is_past_owners; /* ours come last */
+    char key[NAME_SIZE]; /* the last one of the page before */
+    enum record_type type;
+};
+bool zone_text_page(const struct zone_text *zone, struct zone_cursor *cursor, size_t max, provider_each each,
+                    void *userdata);
 
 /* `ret_changed` false: all was as asked already. -ENOMEM: a part may be set, throw the value away. */
 int zone_text_set(struct zone_text *zone, const struct provider_change *changes, size_t count, bool *ret_changed);

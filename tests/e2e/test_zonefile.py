@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
 import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -42,6 +46,17 @@ def write_zone(d: Daemon, text: str | bytes) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """As `flock FOLDER COMMAND` does."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def check_zone(path: Path, name: str = ZONE) -> None:
@@ -316,6 +331,156 @@ def test_a_file_that_disappears(zoned):
     d.reload()
     d.wait_log(f"event=late_change host={HOME} .*result=set")
     assert (HOME, "A", "198.18.7.10") in compiled(path)
+
+
+# ---- the owner edits at the same time ----
+
+
+class Owner(threading.Thread):
+    """Adds a record of its own to the zone file again and again, each by an edit of the whole file."""
+
+    def __init__(self, path: Path, edits: int, in_place: bool):
+        super().__init__()
+        self.path, self.edits, self.in_place, self.made = path, edits, in_place, 0
+
+    def run(self) -> None:
+        for number in range(self.edits):
+            text = self.path.read_text()
+            edited = text.replace("\nmx A", f"\nowner{number} A 192.0.2.7\nmx A", 1)
+            if self.in_place:
+                with self.path.open("w") as file:
+                    for start in range(0, len(edited), 4096):
+                        file.write(edited[start : start + 4096])
+                        file.flush()
+            else:
+                aside = self.path.with_name("owner's editor")
+                aside.write_text(edited)
+                aside.chmod(0o644)
+                aside.rename(self.path)
+            self.made += 1
+
+
+def set_all(d: Daemon, names: list[str], owner: threading.Thread) -> dict[str, str]:
+    """Sets the names in turn for as long as the owner edits, and once more. Returns what was acknowledged last."""
+    acknowledged, count = {}, 0
+    while True:
+        is_last = not owner.is_alive()
+        for name in names:
+            count += 1
+            address = f"198.18.{count // 250}.{count % 250}"
+            answer = d.set(name, via=address)
+            assert answer.status == 200, answer.text
+            acknowledged[name] = address
+        if is_last:
+            return acknowledged
+
+
+@pytest.mark.parametrize(
+    "padding, edits, in_place",
+    [(0, 400, False), (60000, 40, False), (200, 200, True)],
+    ids=["replaced", "replaced, 5 MB", "in place"],
+)
+def test_no_edit_of_the_owner_is_lost(zoned, padding, edits, in_place):
+    """Nor an update: an edit that was made from an older copy does not undo those since. In place it takes a file system
+    with leases, such as ext4, xfs, btrfs and tmpfs."""
+    names = [f"h{number}.example.test." for number in range(4)]
+    text = OWNERS + "".join(f"pad{number} TXT \"{number:064}\"\n" for number in range(padding))
+    d = zoned(text, [host(name) for name in names])
+    owner = Owner(d.zone_file(), edits, in_place)
+    owner.start()
+    acknowledged = set_all(d, names, owner)
+    owner.join()
+    assert owner.made == edits
+    records = compiled(d.zone_file())
+    lost = [number for number in range(edits) if (f"owner{number}.example.test.", "A", "192.0.2.7") not in records]
+    assert lost == []
+    assert {(name, "A", address) for name, address in acknowledged.items()} <= records
+    assert [name.name for name in d.zone_file().parent.iterdir()] == [d.zone_file().name]
+
+
+def test_an_older_copy_does_not_undo_updates(zoned):
+    """The last edit comes after the last update: it is noticed without another update."""
+    d = zoned()
+    path = d.zone_file()
+    assert d.set(HOME, via="198.18.7.9").status == 200
+    older = path.read_text()
+    assert d.set(HOME, via="198.18.7.10").status == 200
+    mark = d.log_mark()
+    aside = path.with_suffix(".editor")
+    aside.write_text(older.replace("mx A 192.0.2.25", "mx A 192.0.2.26"))
+    aside.rename(path)
+    d.wait_log("event=zone_file_merged", since=mark)
+    records = compiled(path)
+    assert {("mx.example.test.", "A", "192.0.2.26"), (HOME, "A", "198.18.7.10")} <= records
+
+
+def test_a_locked_folder_is_left_alone(zoned):
+    """The safe way to edit in place: read and write under a lock of the folder."""
+    d = zoned(OWNERS + "".join(f'pad{number} TXT "{number:064}"\n' for number in range(2000)))
+    path, statuses = d.zone_file(), []
+    for number in range(5):
+        with lock(path.parent):
+            text = path.read_text()
+            with path.open("w") as file:
+                file.write(text[: len(text) // 2])
+                file.flush()
+                updater = threading.Thread(target=lambda: statuses.append(d.set(HOME, via=f"198.18.8.{number}").status))
+                updater.start()
+                updater.join(0.2)
+                assert updater.is_alive()
+                file.write(text[len(text) // 2 :] + f"late{number}.example.test. A 192.0.2.8\n")
+        updater.join()
+    assert statuses == [200] * 5
+    records = compiled(path)
+    assert {(f"late{number}.example.test.", "A", "192.0.2.8") for number in range(5)} <= records
+    assert (HOME, "A", "198.18.8.4") in records
+
+
+def test_a_record_that_the_owner_deletes_is_noticed(zoned):
+    """Not only after update.reconcile_s: the next update of the host puts it back, though its address is the same."""
+    d = zoned()
+    path = d.zone_file()
+    assert d.set(HOME, via="198.18.7.9").status == 200
+    mark = d.log_mark()
+    aside = path.with_suffix(".editor")
+    aside.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith(HOME)))
+    aside.rename(path)
+    d.wait_log(f"event=drift host={HOME}", since=mark, timeout=10)
+    assert (HOME, "A", "198.18.7.9") not in compiled(path)
+    assert "already" not in d.set(HOME, via="198.18.7.9").message
+    assert (HOME, "A", "198.18.7.9") in compiled(path)
+
+
+def test_a_broken_edit_is_told_before_an_update_needs_it(zoned):
+    d = zoned()
+    assert d.set(HOME, via="198.18.7.9").status == 200
+    mark = d.log_mark()
+    good = d.zone_file().read_text()
+    write_zone(d, good.replace("1h )", "1h"))
+    d.wait_log("event=zone_trouble .*without", since=mark, timeout=10)
+    write_zone(d, good)
+    d.wait_log("event=zone_recovered", since=mark, timeout=40)
+
+
+# ---- other users read it ----
+
+
+def test_mode_and_group_are_the_owners(zoned, tmp_path):
+    """A folder with the set-group-ID bit passes its group on; mode and group of a file that is there are kept."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    folder = tmp_path / "zones"
+    folder.mkdir()
+    os.chown(folder, -1, 4242)
+    folder.chmod(0o2750)
+    d = zoned(None, settings={"zonefile": {"directory": str(folder)}})
+    d.wait_log("event=zone_file_made")
+    path = d.zone_file()
+    assert (path.stat().st_gid, path.stat().st_mode & 0o777) == (4242, 0o644)
+    os.chown(path, -1, 4343)
+    path.chmod(0o640)
+    assert d.set(HOME, via="198.18.7.9").status == 200
+    assert (path.stat().st_gid, path.stat().st_mode & 0o777) == (4343, 0o640)
 
 
 def test_several_zones_and_a_folder_elsewhere(daemon, tmp_path):

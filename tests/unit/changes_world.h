@@ -51,6 +51,19 @@ struct fault {
     bool is_applied; /* the change is made, but the answer is lost */
 };
 
+/* A call of the store: one of each kind may be under way. */
+struct store_call {
+    struct loop_work work;
+    struct world *world;
+    const struct state_change *changes;
+    const struct state_touch *touches;
+    size_t count;
+    store_done done;
+    void *userdata;
+    bool is_under_way;
+    bool is_posted;
+};
+
 struct call {
     struct loop_timer timer;
     struct provider_zone *zone;
@@ -117,8 +130,13 @@ struct world {
     struct asked *asked;
     unsigned answered;
     unsigned submitted;
+    struct store store;
+    struct store_call commit_call;
+    struct store_call touch_call;
+    bool is_store_held; /* its calls are not answered until store_release */
     int commit_error;
     unsigned commits;
+    unsigned failed_commits;
     size_t last_commit_rows;
     uint64_t seed;
     char log[WORLD_LOG_SIZE];
@@ -400,11 +418,10 @@ static inline void call_end(struct loop_timer *timer)
 
 /* ---- the state ---- */
 
-static inline int fake_commit(struct state *state, const struct state_change *changes, size_t count)
+static inline int save_changes(struct world *world, const struct state_change *changes, size_t count)
 {
-    struct world *world = (struct world *)(void *)state;
-
     if (world->commit_error) {
+        world->failed_commits++;
         return world->commit_error;
     }
     world->commits++;
@@ -422,10 +439,8 @@ static inline int fake_commit(struct state *state, const struct state_change *ch
     return 0;
 }
 
-static inline int fake_commit_touches(struct state *state, const struct state_touch *touches, size_t count)
+static inline int save_some_touches(struct world *world, const struct state_touch *touches, size_t count)
 {
-    struct world *world = (struct world *)(void *)state;
-
     if (world->commit_error) {
         return world->commit_error;
     }
@@ -436,6 +451,69 @@ static inline int fake_commit_touches(struct state *state, const struct state_to
         record_release(record);
     }
     return 0;
+}
+
+/* The rows are looked at only now, as another thread would: they must still be there. */
+static inline void store_call_end(struct loop_work *work)
+{
+    struct store_call *call = CONTAINER_OF(work, struct store_call, work);
+    struct world *world = call->world;
+
+    call->is_posted = false;
+    if (world->is_store_held) {
+        return;
+    }
+    const int r = call->changes ? save_changes(world, call->changes, call->count)
+                                : save_some_touches(world, call->touches, call->count);
+    call->is_under_way = false;
+    call->done(r, "", call->userdata);
+}
+
+static inline void store_call_post(struct store_call *call)
+{
+    if (call->is_under_way && !call->is_posted) {
+        call->is_posted = true;
+        loop_post(call->world->loop, &call->work);
+    }
+}
+
+static inline void store_call_begin(struct store_call *call, struct world *world, size_t count, store_done done,
+                                    void *userdata)
+{
+    assert_false(call->is_under_way); /* one call of each kind at a time */
+    assert_true(count > 0);
+    call->is_under_way = true;
+    call->world = world;
+    call->count = count;
+    call->done = done;
+    call->userdata = userdata;
+    call->work.run = store_call_end;
+    store_call_post(call);
+}
+
+static inline void fake_commit(struct store *store, const struct state_change *changes, size_t count, store_done done,
+                               void *userdata)
+{
+    struct world *world = CONTAINER_OF(store, struct world, store);
+
+    world->commit_call.changes = changes;
+    store_call_begin(&world->commit_call, world, count, done, userdata);
+}
+
+static inline void fake_commit_touches(struct store *store, const struct state_touch *touches, size_t count,
+                                       store_done done, void *userdata)
+{
+    struct world *world = CONTAINER_OF(store, struct world, store);
+
+    world->touch_call.touches = touches;
+    store_call_begin(&world->touch_call, world, count, done, userdata);
+}
+
+static inline void store_release(struct world *world)
+{
+    world->is_store_held = false;
+    store_call_post(&world->commit_call);
+    store_call_post(&world->touch_call);
 }
 
 /* ---- the world ---- */
@@ -455,12 +533,10 @@ static inline struct world *world_new(uint32_t requests_per_second)
     world->metrics = metrics_new();
     world->account = account_new(world->loop, requests_per_second);
     world->options = (struct changes_options){.update_timeout_ms = 10000, .reconcile_ms = 0, .queued_max = 200000};
-    world->changes = changes_new(world->loop, world->records, NULL, world->metrics, &world->options);
+    world->store = (struct store){.commit = fake_commit, .commit_touches = fake_commit_touches};
+    world->changes = changes_new(world->loop, world->records, &world->store, world->metrics, &world->options);
     assert_non_null(world->changes);
     world->changes->random = world_random;
-    world->changes->state = (struct state *)(void *)world;
-    world->changes->commit = fake_commit;
-    world->changes->commit_touches = fake_commit_touches;
     return world;
 }
 

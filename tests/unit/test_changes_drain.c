@@ -226,6 +226,53 @@ static void test_unsaved_at_the_deadline(void **state)
     assert_int_equal(world->left, 1);
 }
 
+static void test_during_a_commit(void **state)
+{
+    struct world *world = *state;
+
+    world->is_store_held = true;
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 300);
+    drain(world);
+    world_run(world, 5000);
+    assert_false(world->is_drained);
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(result_of(asked), CHANGE_SET);
+    assert_true(world->is_drained);
+    assert_int_equal(world->left, 0);
+}
+
+/* The deadline finds it in the store: it has half a second more, and after that nobody is told of a success. */
+static void test_commit_at_the_deadline(void **state)
+{
+    for (unsigned is_in_time = 0; is_in_time < 2; is_in_time++) {
+        struct world *world = world_new(5);
+        world_add_zone(world, "a.test.", 10);
+        world_start(world);
+        world->options.update_timeout_ms = 60000;
+        changes_reconfigure(world->changes, &world->options);
+        world->is_store_held = true;
+        const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+        world_run(world, 300);
+        drain(world);
+        world_run_by(world, 10400, 1);
+        assert_false(world->is_drained);
+        if (is_in_time) {
+            store_release(world);
+        }
+        world_run(world, 100);
+        assert_true(world->is_drained);
+        assert_int_equal(result_of(asked), is_in_time ? CHANGE_SET : CHANGE_STOPPING);
+        assert_int_equal(world->left, is_in_time ? 0 : 1);
+        store_release(world); /* the answer that comes too late harms nobody */
+        world_run(world, 2000);
+        assert_empty(world);
+        world_free(world);
+    }
+    (void)state;
+}
+
 static void test_drain_twice(void **state)
 {
     struct world *world = *state;
@@ -254,6 +301,8 @@ int main(void)
         cmocka_unit_test(test_during_a_readback),
         WORLD_TEST(test_unsaved),
         WORLD_TEST(test_unsaved_at_the_deadline),
+        WORLD_TEST(test_during_a_commit),
+        cmocka_unit_test(test_commit_at_the_deadline),
         WORLD_TEST(test_drain_twice),
     };
     return cmocka_run_group_tests_name("changes_drain", tests, NULL, NULL);

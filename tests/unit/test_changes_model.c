@@ -192,8 +192,13 @@ static void operate(void)
         edit_something();
     } else if (what < 77) {
         zone->is_held = pick(3) == 0;
-    } else if (what < 79) {
+    } else if (what < 78) {
         zone->latency_ms = pick(400);
+    } else if (what < 79) {
+        world->is_store_held = !world->is_store_held;
+        if (!world->is_store_held) {
+            store_release(world);
+        }
     } else if (what < 80) {
         changes_reconfigure(world->changes, &world->options);
     } else if (what < 81) {
@@ -208,6 +213,7 @@ static void heal(void)
     struct world *world = the_model->world;
 
     world->commit_error = 0;
+    store_release(world);
     for (unsigned i = 0; i < ZONES; i++) {
         world->zones[i]->is_held = false;
         memset(world->zones[i]->faults, 0, sizeof(world->zones[i]->faults));

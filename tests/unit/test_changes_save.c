@@ -94,27 +94,17 @@ static void test_newer_change_supersedes_an_unsaved_one(void **state)
     assert_empty(world);
 }
 
-static int fail_and_count(struct state *state, const struct state_change *changes, size_t count)
-{
-    struct world *world = (struct world *)(void *)state;
-
-    (void)changes;
-    (void)count;
-    world->commits++;
-    return -ENOSPC;
-}
-
 static void test_full_disk_is_left_in_peace(void **state)
 {
     struct world *world = *state;
 
-    world->changes->commit = fail_and_count;
+    world->commit_error = -ENOSPC;
     for (unsigned i = 0; i < 60; i++) {
         ask_address(world, 0, i, numbered(i));
         world_run(world, 1000);
     }
-    assert_in_range(world->commits, 5, 7); /* after 1, 2, 4, 8, 16 s, then each 30 s */
-    world->changes->commit = fake_commit;
+    assert_in_range(world->failed_commits, 5, 7); /* after 1, 2, 4, 8, 16 s, then each 30 s */
+    world->commit_error = 0;
     world_run(world, 30000);
     assert_empty(world);
 }
@@ -131,6 +121,7 @@ static void test_many_commits_are_few(void **state)
     assert_int_equal(world->answered, 0);
     world->commit_error = 0;
     changes_reconfigure(world->changes, &world->options); /* tries at once */
+    world_turn(world);
     assert_int_equal(world->answered, 2500);
     assert_int_equal(world->commits, 3);
     assert_empty(world);
@@ -163,15 +154,17 @@ static void test_touches_at_the_end(void **state)
 {
     struct world *world = world_new(5);
     const struct address source = address_of("192.0.2.1");
-    int64_t touched_s = 0;
     (void)state;
 
     world_add_zone(world, "a.test.", 1);
+    world->is_store_held = true;
     record_touch(record_of(world, 0, 0), &source, 1000);
     changes_drain(world->changes, now_ms(world) + 1000, note_drained, world);
-    touched_s = entry_of(world->zones[0], 0, RECORD_A)->touched_s;
-    assert_int_equal(touched_s, 1000);
-    record_touch(record_of(world, 0, 0), &source, 1001);
+    assert_true(world->touch_call.is_under_way);
+    record_touch(record_of(world, 0, 0), &source, 1001); /* one that came while they were being saved */
+    world_run(world, 1);
+    assert_false(world->is_drained);
+    store_release(world);
     world_run(world, 1);
     assert_true(world->is_drained);
     assert_int_equal(entry_of(world->zones[0], 0, RECORD_A)->touched_s, 1001);
@@ -185,13 +178,136 @@ static void test_without_a_state(void **state)
     (void)state;
 
     world_add_zone(world, "a.test.", 1);
-    world->changes->commit = NULL;
-    world->changes->commit_touches = NULL;
+    world->changes->saver.store = NULL;
     record_touch(record_of(world, 0, 0), &source, 1000);
     const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
     world_run(world, 11000);
     assert_int_equal(result_of(asked), CHANGE_SET);
     world_free(world);
+}
+
+/* The store takes its time: nothing is answered before it has. */
+
+static void test_success_waits_for_the_commit(void **state)
+{
+    struct world *world = *state;
+
+    world->is_store_held = true;
+    const struct asked *first = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 300);
+    assert_true(holds(world, 0, 0, "198.18.0.1"));
+    assert_true(world->commit_call.is_under_way);
+    assert_int_equal(world->commit_call.count, 1);
+    /* While it is under way: the same again waits with it, another record for the next one. */
+    const struct asked *same = ask(world, 0, 0, "198.18.0.1");
+    const struct asked *other = ask(world, 0, 1, "198.18.0.1");
+    world_run(world, 300);
+    assert_int_equal(world->answered, 0);
+    struct record_view view;
+    record_view(record_of(world, 0, 0), &view);
+    assert_int_equal(view.last_set.family, ADDRESS_NONE);
+
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(result_of(first), CHANGE_SET);
+    assert_int_equal(result_of(same), CHANGE_SET);
+    assert_int_equal(result_of(other), CHANGE_SET);
+    assert_int_equal(world->commits, 2);
+    assert_int_equal(world->zones[0]->counts[CALL_APPLY], 2);
+    assert_empty(world);
+}
+
+static void test_newer_change_during_a_commit(void **state)
+{
+    struct world *world = *state;
+    const struct entry *entry = entry_of(world->zones[0], 0, RECORD_A);
+    const struct address first_address = address_of("198.18.0.1");
+    const struct address second_address = address_of("198.18.0.2");
+
+    world->is_store_held = true;
+    const struct asked *first = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 300);
+    const struct asked *second = ask(world, 0, 0, "198.18.0.2");
+    world_run(world, 300);
+    assert_true(holds(world, 0, 0, "198.18.0.2"));
+    assert_int_equal(world->answered, 0);
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(result_of(first), CHANGE_SET);
+    assert_int_equal(result_of(second), CHANGE_SET);
+    assert_int_equal(entry->saves, 2);
+    assert_true(address_equal(&entry->saved, &second_address));
+    assert_true(address_equal(&entry->saved_old, &first_address));
+    assert_empty(world);
+}
+
+/* The commit fails once a newer address is accepted: one row does for both, and the history has no gap. */
+static void test_failed_commit_joins_a_newer_change(void **state)
+{
+    struct world *world = *state;
+    const struct entry *entry = entry_of(world->zones[0], 0, RECORD_A);
+    const struct address before = address_of("198.18.0.9");
+    const struct address last = address_of("198.18.0.2");
+
+    ask(world, 0, 0, "198.18.0.9");
+    world_run(world, 300);
+    world->is_store_held = true;
+    const struct asked *first = ask(world, 0, 0, "198.18.0.1");
+    const struct asked *beside = ask(world, 0, 1, "198.18.0.1");
+    world_run(world, 300);
+    const struct asked *second = ask(world, 0, 0, "198.18.0.2");
+    world_run(world, 300);
+    world->commit_error = -EIO;
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(world->answered, 1);
+    assert_int_equal(world->changes->saver.unsaved.count, 2);
+    assert_int_equal(world->changes->change_count, 2);
+    world->commit_error = 0;
+    world_run(world, 3000);
+    assert_int_equal(result_of(first), CHANGE_SET);
+    assert_int_equal(result_of(beside), CHANGE_SET);
+    assert_int_equal(result_of(second), CHANGE_SET);
+    assert_int_equal(entry->saves, 2);
+    assert_true(address_equal(&entry->saved, &last));
+    assert_true(address_equal(&entry->saved_old, &before));
+    assert_empty(world);
+}
+
+static void test_time_out_during_a_commit(void **state)
+{
+    struct world *world = *state;
+
+    world->is_store_held = true;
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 10001);
+    assert_int_equal(result_of(asked), CHANGE_TIMED_OUT);
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(entry_of(world->zones[0], 0, RECORD_A)->saves, 1);
+    assert_empty(world);
+}
+
+/* 60,000 touches go in turns with the commits. */
+static void test_touches_leave_room_for_commits(void **state)
+{
+    struct world *world = *state;
+    const struct address source = address_of("192.0.2.1");
+
+    for (unsigned i = 0; i < 3000; i++) {
+        record_touch(record_of(world, 0, i), &source, 1000);
+    }
+    world->is_store_held = true;
+    save_touches(world->changes);
+    assert_int_equal(world->touch_call.count, 1000);
+    const struct asked *asked = ask(world, 0, 0, "198.18.0.1");
+    world_run(world, 300);
+    assert_true(world->commit_call.is_under_way);
+    save_touches(world->changes); /* one that is under way is enough */
+    store_release(world);
+    world_turn(world);
+    assert_int_equal(result_of(asked), CHANGE_SET);
+    assert_int_equal(entry_of(world->zones[0], 2999, RECORD_A)->touched_s, 1000);
 }
 
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -205,6 +321,11 @@ int main(void)
         WORLD_TEST(test_full_disk_is_left_in_peace),
         WORLD_TEST(test_many_commits_are_few),
         WORLD_TEST(test_touches),
+        WORLD_TEST(test_success_waits_for_the_commit),
+        WORLD_TEST(test_newer_change_during_a_commit),
+        WORLD_TEST(test_failed_commit_joins_a_newer_change),
+        WORLD_TEST(test_time_out_during_a_commit),
+        WORLD_TEST(test_touches_leave_room_for_commits),
         cmocka_unit_test(test_touches_at_the_end),
         cmocka_unit_test(test_without_a_state),
     };

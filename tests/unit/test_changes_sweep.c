@@ -154,19 +154,33 @@ static void test_a_touch_that_is_not_saved_yet(void **state)
 static int64_t forget_times_s[8];
 static unsigned forget_calls;
 
-/* Three slices a day; the record of h1 is no longer configured. */
-static int fake_forget(struct state *state, int64_t before_s,
-                       bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *userdata,
-                       size_t *deleted)
+static struct {
+    struct loop_work work;
+    store_done done;
+    void *userdata;
+} forget_call;
+
+static void answer_forget(struct loop_work *work)
 {
-    (void)state;
-    assert_true(is_kept("h0.a.test.", RECORD_A, userdata));
-    assert_false(is_kept("h1.a.test.", RECORD_A, userdata));
-    assert_false(is_kept("never.a.test.", RECORD_A, userdata));
+    (void)work;
+    forget_call.done(forget_calls % 3 != 0, "", forget_call.userdata);
+}
+
+/* Three slices a day; the record of h1 is no longer configured. */
+static void fake_forget(struct store *store, int64_t before_s,
+                        bool (*is_kept)(const char *hostname, enum record_type type, void *userdata),
+                        void *is_kept_userdata, size_t *deleted, store_done done, void *userdata)
+{
+    assert_true(is_kept("h0.a.test.", RECORD_A, is_kept_userdata));
+    assert_false(is_kept("h1.a.test.", RECORD_A, is_kept_userdata));
+    assert_false(is_kept("never.a.test.", RECORD_A, is_kept_userdata));
     assert_true(forget_calls < ELEMENTS(forget_times_s));
     forget_times_s[forget_calls++] = before_s;
     *deleted += 1;
-    return forget_calls % 3 != 0;
+    forget_call.work.run = answer_forget;
+    forget_call.done = done;
+    forget_call.userdata = userdata;
+    loop_post(CONTAINER_OF(store, struct world, store)->loop, &forget_call.work);
 }
 
 static void test_rows_are_forgotten_each_day(void **state)
@@ -176,7 +190,7 @@ static void test_rows_are_forgotten_each_day(void **state)
 
     (void)state;
     (void)world_add_zone(world, "a.test.", 2);
-    world->changes->forget = fake_forget;
+    world->store.forget = fake_forget;
     reload(world, one);
     const int64_t start_s = clock_realtime_s(&world->clock);
     world_start(world);

@@ -66,7 +66,8 @@ static void assert_listing(const char *text, const char *expected)
     _cleanup_(zone_text_freep) struct zone_text *zone = read_text(text);
     _cleanup_buffer_ struct buffer listing = BUFFER_INIT;
 
-    zone_text_each(zone, print_found, &listing);
+    struct zone_cursor cursor = {0};
+    assert_false(zone_text_page(zone, &cursor, SIZE_MAX, print_found, &listing));
     assert_string_equal(buffer_text(&listing), expected);
 }
 
@@ -301,7 +302,11 @@ struct fixture {
     char *path;
     struct clock clock;
     struct loop *loop;
+    struct worker *worker;
+    struct worker *large_worker;
     struct provider_zone *zone;
+    unsigned written;
+    unsigned changed;
     struct buffer log;
 };
 
@@ -309,6 +314,38 @@ static void keep_log(enum log_level level, const char *line, void *userdata)
 {
     (void)level;
     buffer_append_text(userdata, line);
+}
+
+static void note_written(const char *name, const char *path, void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    assert_string_equal(name, ZONE);
+    assert_string_equal(path, fixture->path);
+    fixture->written++;
+}
+
+static void note_changed(void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    fixture->changed++;
+}
+
+/* Until nobody has anything to do, without moving the clock. Returns how many jobs the large worker had. */
+static unsigned turn(struct fixture *fixture)
+{
+    unsigned large = 0;
+
+    for (bool is_busy = true; is_busy;) {
+        loop_turn(fixture->loop, 0);
+        is_busy = worker_turn(fixture->worker);
+        while (worker_turn(fixture->large_worker)) {
+            large++;
+            is_busy = true;
+        }
+    }
+    return large;
 }
 
 static int setup(void **data)
@@ -321,7 +358,16 @@ static int setup(void **data)
     fixture->path = path_join(fixture->zones, "example.test.zone");
     clock_init_test(&fixture->clock, 1000, NOW_MS);
     fixture->loop = loop_new(&fixture->clock);
-    fixture->zone = zonefile_zone_new(fixture->loop, fixture->zones, ZONE, 60);
+    fixture->worker = worker_new(fixture->loop, "zones");
+    fixture->large_worker = worker_new(fixture->loop, "large zones");
+    const struct zonefile_options options = {
+        .folder = fixture->zones,
+        .worker = fixture->worker,
+        .large_worker = fixture->large_worker,
+        .written = note_written,
+        .userdata = fixture,
+    };
+    fixture->zone = zonefile_zone_new(fixture->loop, &options, ZONE, 60);
     assert_non_null(fixture->zone);
     log_set_sink(keep_log, &fixture->log);
     *data = fixture;
@@ -334,6 +380,8 @@ static int teardown(void **data)
 
     log_set_sink(NULL, NULL);
     zonefile_ops.free(fixture->zone);
+    worker_free(fixture->worker);
+    worker_free(fixture->large_worker);
     loop_free(fixture->loop);
     buffer_done(&fixture->log);
     temporary_folder_remove(fixture->folder);
@@ -351,6 +399,8 @@ struct answer {
     char change_id[32];
     size_t culprit;
     struct buffer found;
+    size_t count;
+    bool more;
 };
 
 static void keep_result(struct answer *answer, const struct provider_result *result)
@@ -411,6 +461,8 @@ static void wait_for(struct fixture *fixture, const struct answer *answer)
 {
     assert_int_equal(answer->calls, 0);
     loop_turn(fixture->loop, 0);
+    assert_int_equal(answer->calls, 0); /* not without the worker */
+    (void)turn(fixture);
     assert_int_equal(answer->calls, 1);
 }
 
@@ -711,14 +763,16 @@ static void freed_with_answers_on_the_way(void **data)
     zonefile_ops.apply(fixture->zone, &set, 1, on_applied, &answer);
     zonefile_ops.look_up(fixture->zone, ZONE, RECORD_A, on_looked_up, &answer);
     zonefile_ops.list_page(fixture->zone, true, on_each, on_listed, &answer);
+    assert_true(worker_turn(fixture->worker)); /* one has been done, the others wait */
     zonefile_ops.free(TAKE_PTR(fixture->zone));
     zonefile_ops.free(NULL);
-    loop_turn(fixture->loop, 0);
+    (void)turn(fixture);
     assert_int_equal(answer.calls, 0);
 }
 
 struct chain {
     struct fixture *fixture;
+    struct provider_change set; /* borrowed until the answer */
     uint8_t left;
 };
 
@@ -726,29 +780,177 @@ static void on_chained(const struct provider_result *result, void *userdata)
 {
     struct chain *chain = userdata;
     char address[16];
-    struct provider_change set;
 
     assert_int_equal(result->outcome, PROVIDER_DONE);
     if (--chain->left > 0) {
         (void)snprintf(address, sizeof(address), "192.0.2.%hhu", chain->left);
-        set = change("a.example.test.", address, 60);
-        zonefile_ops.apply(chain->fixture->zone, &set, 1, on_chained, chain);
+        chain->set = change("a.example.test.", address, 60);
+        zonefile_ops.apply(chain->fixture->zone, &chain->set, 1, on_chained, chain);
     }
 }
 
 /* dns/changes sends the next batch from inside the answer to the last one. */
 static void batches_follow_each_other(void **data)
 {
-    struct chain chain = {.fixture = *data, .left = 5};
-    struct provider_change set = change("a.example.test.", "192.0.2.200", 60);
+    struct chain chain = {.fixture = *data, .set = change("a.example.test.", "192.0.2.200", 60), .left = 5};
 
-    zonefile_ops.apply(chain.fixture->zone, &set, 1, on_chained, &chain);
-    for (int i = 0; i < 5; i++) {
-        loop_turn(chain.fixture->loop, 0);
-    }
+    zonefile_ops.apply(chain.fixture->zone, &chain.set, 1, on_chained, &chain);
+    (void)turn(chain.fixture);
     assert_int_equal(chain.left, 0);
     assert_in_zone(chain.fixture, "a.example.test. 60 IN A 192.0.2.1\n");
     assert_in_zone(chain.fixture, " 2026112105 ; serial\n");
+}
+
+/* ---- what the owner does meanwhile ---- */
+
+static void move_clock(struct fixture *fixture, int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i += 10) {
+        fixture->clock.test_monotonic_ms += 10;
+        (void)turn(fixture);
+    }
+}
+
+static void edits_are_noticed(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_free_ char *path = NULL;
+
+    assert_applied(fixture, "a.example.test.", "192.0.2.1");
+    assert_int_equal(zonefile_ops.watch(fixture->zone, note_changed, fixture), 0);
+    move_clock(fixture, 3000);
+    assert_int_equal(fixture->changed, 0); /* our own are no news */
+    assert_applied(fixture, "a.example.test.", "192.0.2.2");
+    move_clock(fixture, 3000);
+    assert_int_equal(fixture->changed, 0);
+    replace_in_zone(fixture, "a.example.test. 60 IN A 192.0.2.2\n", "");
+    move_clock(fixture, 1000);
+    assert_int_equal(fixture->changed, 1);
+    move_clock(fixture, 3000);
+    assert_int_equal(fixture->changed, 1); /* once */
+    assert_int_equal(unlink(fixture->path), 0);
+    move_clock(fixture, 1000);
+    assert_int_equal(fixture->changed, 2);
+}
+
+/* The owner's editor has read the file before our last changes, and writes it after them. */
+static void stale_copy_does_not_undo_changes(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_free_ char *stale = NULL;
+    _cleanup_buffer_ struct buffer edited = BUFFER_INIT;
+
+    assert_applied(fixture, "a.example.test.", "192.0.2.1");
+    assert_applied(fixture, "b.example.test.", "192.0.2.1");
+    stale = content_of(fixture->path);
+    assert_applied(fixture, "a.example.test.", "192.0.2.2");
+    assert_applied(fixture, "a.example.test.", "192.0.2.3");
+    assert_applied(fixture, "c.example.test.", "192.0.2.4");
+    buffer_printf(&edited, "%sowners A 192.0.2.99\n", stale);
+    write_zone(fixture, buffer_text(&edited));
+    assert_zone_listing(fixture, "owners.example.test. A foreign\n"
+                                 "a.example.test. A 192.0.2.3 60\n"
+                                 "b.example.test. A 192.0.2.1 60\n"
+                                 "c.example.test. A 192.0.2.4 60\n");
+    assert_in_zone(fixture, "a.example.test. 60 IN A 192.0.2.3\n");
+    assert_in_zone(fixture, "c.example.test. 60 IN A 192.0.2.4\n");
+    assert_in_zone(fixture, "owners A 192.0.2.99\n");
+    assert_non_null(strstr(buffer_text(&fixture->log), "zone_file_merged"));
+
+    /* What the owner means is something else: another address, or a record that goes although it was there before. */
+    replace_in_zone(fixture, "a.example.test. 60 IN A 192.0.2.3\n", "a.example.test. 60 IN A 192.0.2.77\n");
+    replace_in_zone(fixture, "b.example.test. 60 IN A 192.0.2.1\n", "");
+    replace_in_zone(fixture, "c.example.test. 60 IN A 192.0.2.4\n", ""); /* made from the latest version */
+    assert_zone_listing(fixture, "owners.example.test. A foreign\na.example.test. A 192.0.2.77 60\n");
+
+    /* After an hour nobody remembers; but the serial does not go back. */
+    fixture->clock.test_monotonic_ms += INT64_C(3600000);
+    write_zone(fixture, stale);
+    assert_zone_listing(fixture, "a.example.test. A 192.0.2.1 60\nb.example.test. A 192.0.2.1 60\n");
+    assert_applied(fixture, "a.example.test.", "192.0.2.2");
+    assert_in_zone(fixture, " 2026112107 ; serial\n");
+}
+
+static void editor_is_waited_for(void **data)
+{
+    struct fixture *fixture = *data;
+    _cleanup_answer_ struct answer answer = {0};
+    struct provider_change set = change("a.example.test.", "192.0.2.1", 60);
+
+    write_zone(fixture, SOA);
+    for (unsigned has_end = 1; has_end < 2; has_end--) {
+        _cleanup_close_ int editor = open(fixture->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+        answer.calls = 0;
+        set.address.bytes[3]++;
+        assert_true(editor >= 0);
+        zonefile_ops.apply(fixture->zone, &set, 1, on_applied, &answer);
+        move_clock(fixture, 1000);
+        assert_int_equal(answer.calls, 0);
+        assert_int_equal(write(editor, "x TXT x\n", 8), 8);
+        if (has_end) {
+            close(TAKE_FD(editor));
+        }
+        move_clock(fixture, 1000);
+        assert_int_equal(answer.calls, 1);
+        assert_int_equal(answer.outcome, has_end ? PROVIDER_DONE : PROVIDER_TRANSIENT);
+    }
+    assert_non_null(strstr(buffer_text(&answer.message), "another program has it open for writing"));
+    assert_in_zone(fixture, "a.example.test. 60 IN A 192.0.2.2\n");
+    assert_in_zone(fixture, "x TXT x\n");
+}
+
+static void count_found(const struct provider_found *found, void *userdata)
+{
+    struct answer *answer = userdata;
+
+    assert_int_equal(found->knowledge, found->hostname[0] == 'n' ? RECORD_FOREIGN : RECORD_PLAIN);
+    answer->count++;
+}
+
+static void on_page(const struct provider_result *result, bool more, void *userdata)
+{
+    struct answer *answer = userdata;
+
+    keep_result(answer, result);
+    answer->more = more;
+}
+
+/* Large files are another worker's, and are listed in pages; an edit between two pages hides nothing. */
+static void large_files(void **data)
+{
+    struct fixture *fixture = *data;
+    struct provider_change changes[1500];
+    char names[1500][32];
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    _cleanup_answer_ struct answer answer = {0};
+
+    buffer_append_text(&text, SOA);
+    for (unsigned i = 0; i < 2500; i++) {
+        buffer_printf(&text, "n%u A 192.0.2.1 ; %0500u\n", i, i);
+    }
+    write_zone(fixture, buffer_text(&text));
+    for (unsigned i = 0; i < ELEMENTS(changes); i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "h%u.example.test.", i);
+        changes[i] = change(names[i], "192.0.2.9", 60);
+    }
+    zonefile_ops.apply(fixture->zone, changes, ELEMENTS(changes), on_applied, &answer);
+    assert_int_equal(turn(fixture), 1);
+    assert_int_equal(answer.outcome, PROVIDER_DONE);
+    assert_int_equal(fixture->written, 1);
+
+    unsigned pages = 0;
+    do {
+        answer.calls = 0;
+        zonefile_ops.list_page(fixture->zone, pages == 0, count_found, on_page, &answer);
+        assert_int_equal(turn(fixture), 1);
+        assert_int_equal(answer.outcome, PROVIDER_DONE);
+        if (++pages == 2) {
+            replace_in_zone(fixture, "n0 A 192.0.2.1", "n0 A 192.0.2.2\nn00 A 192.0.2.2");
+        }
+    } while (answer.more);
+    assert_int_equal(answer.count, 4000);
+    assert_int_equal(pages, 4);
 }
 
 int main(void)
@@ -771,6 +973,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_room_and_room_again, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_with_answers_on_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(batches_follow_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(edits_are_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(stale_copy_does_not_undo_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(editor_is_waited_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_files, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
