@@ -237,6 +237,7 @@ static void zone_changed(void *userdata)
 
     if (!zone->changes->is_stopped && !zone->changes->is_draining) {
         readback_renew(zone);
+        zone_retry_now(zone); /* what was wrong with it may be right now */
     }
 }
 

@@ -1,6 +1,6 @@
 /*
  * What carries changes to a DNS server: a table of functions, one file per provider. All of them are called on
- * the I/O thread, never block on the network, and answer later through the callback that they were given, never
+ * the I/O thread, never block on a network or a disk, and answer later through the callback that they were given, never
  * from inside the call. Every function makes at most one call to the server, so that the caller can pace them.
  * One call of each kind at a time per zone. A provider never retries: it says what happened, dns/changes decides.
  */

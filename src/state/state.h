@@ -1,7 +1,8 @@
 /*
  * What each record was last set to, by whom and when, and the history of changes: SQLite in WAL mode in
- * state_dir/state.db. A commit is on disk when it returns. Used by the I/O thread only (state_open and
- * state_each_record by main before that thread starts); other processes may read the file meanwhile. A file from
+ * state_dir/state.db. A commit is on disk when it returns, so it may block: once the daemon runs, only the thread of
+ * the store's worker uses it (state/store.h); state_open and state_each_record are main's, before that. Other processes
+ * may read the file meanwhile. A file from
  * a newer version or a corrupt one is refused with what to do; it is never recreated silently.
  * The history keeps the newest 1,000,000 changes: each commit takes away a few of the oldest past that.
  */

@@ -12,7 +12,7 @@
 
 /* quick_check reads the whole file: about half a second for this much on a slow disk. */
 #define CHECK_ALWAYS_MAX_BYTES (64LL * 1024 * 1024)
-/* Commits run on the I/O thread, which must not wait for long; only a foreign writer can hold the file. */
+/* Who updates waits for it; only a foreign writer can hold the file. */
 #define BUSY_TIMEOUT_MS 250
 #define WAL_KEPT_MAX_BYTES "16777216"
 

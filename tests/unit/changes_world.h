@@ -105,6 +105,8 @@ struct provider_zone {
     int64_t call_times_ms[4096]; /* of all kinds */
     size_t call_count;
     void (*before_apply)(struct provider_zone *zone); /* when the call arrives */
+    void (*changed)(void *userdata);                  /* for the test: somebody else has changed the zone */
+    void *changed_userdata;
 };
 
 struct asked {
@@ -304,6 +306,13 @@ static inline void fake_list_page(struct provider_zone *zone, bool restart, prov
         }
         call->page[call->page_count++] = found_of(&zone->entries[call->page_end]);
     }
+}
+
+static inline int fake_watch(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata)
+{
+    zone->changed = changed;
+    zone->changed_userdata = userdata;
+    return 0;
 }
 
 static inline void fake_free(struct provider_zone *zone)
@@ -557,6 +566,7 @@ static inline struct provider_zone *world_add_zone(struct world *world, const ch
         .apply = fake_apply,
         .look_up = fake_look_up,
         .list_page = fake_list_page,
+        .watch = fake_watch,
         .free = fake_free,
     };
     zone->latency_ms = 150;

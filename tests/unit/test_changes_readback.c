@@ -664,11 +664,50 @@ static void test_zone_goes_during_a_listing(void **state)
     assert_empty(world);
 }
 
+/* The provider says that somebody else has changed the zone: it is read back at once, and once more when the change
+ * came in the middle of that. */
+static void test_changed_by_somebody_else(void **state)
+{
+    struct world *world = world_new(50);
+    struct provider_zone *zone = world_add_zone(world, "a.test.", 1000);
+    (void)state;
+
+    for (unsigned i = 0; i < 1000; i++) {
+        put(world, 0, i, "192.0.2.1");
+    }
+    world_start(world);
+    const unsigned prepares = zone->counts[CALL_PREPARE];
+    const unsigned pages = zone->counts[CALL_LIST];
+    put(world, 0, 7, "192.0.2.2");
+    zone->changed(zone->changed_userdata);
+    world_run(world, 200);
+    assert_true(zone->calls[CALL_LIST].is_under_way);
+    world_run(world, 150);
+    put(world, 0, 7, "192.0.2.3"); /* its page has been read */
+    zone->changed(zone->changed_userdata);
+    zone->changed(zone->changed_userdata);
+    world_run(world, 5000);
+    assert_int_equal(zone->counts[CALL_PREPARE], prepares + 2);
+    assert_int_equal(zone->counts[CALL_LIST], 3 * pages);
+    struct record_view view;
+    const struct address address = address_of("192.0.2.3");
+    record_view(record_of(world, 0, 7), &view);
+    assert_true(address_equal(&view.address, &address));
+
+    changes_drain(world->changes, now_ms(world) + 1000, note_drained, world);
+    zone->changed(zone->changed_userdata);
+    world_run(world, 2000);
+    assert_int_equal(zone->counts[CALL_PREPARE], prepares + 2);
+    zone->changed(zone->changed_userdata);
+    world_free(world);
+}
+
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changed_by_somebody_else),
         WORLD_TEST(test_listing),
         cmocka_unit_test(test_giant_zone_is_asked_for_single_records),
         WORLD_TEST(test_reconcile_comes_again),
