@@ -78,7 +78,9 @@ struct settings {
     char *route53_profile; /* "": AWS_PROFILE, else "default" */
     uint32_t route53_requests_per_second;
     /* zonefile */
-    char *zonefile_directory; /* absolute */
+    char *zonefile_directory;  /* absolute */
+    char **zonefile_on_change; /* a command and its arguments */
+    size_t zonefile_on_change_count;
 };
 
 /* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. */

@@ -85,6 +85,10 @@ static const struct setting rows[] = {
      RANGE(1, 1000, "a second"), .default_text = "5", .help = "the ceiling of the adaptive pace, per account"},
     {KEY("zonefile", "directory"), .type = &setting_path, AT(zonefile_directory), .default_text = "zones",
      .restart = true, .help = "the folder of the zone files, one per zone, relative to state_dir"},
+    {KEY("zonefile", "on_change"), .type = &setting_command, LIST_AT(zonefile_on_change, zonefile_on_change_count),
+     .default_text = "[]", .restart = true,
+     .help = "a command and its arguments, run without a shell, at most once a second, after zone files were written; "
+             "{zone} and {file} in an argument stand for a zone's name and file: it is run for each zone then"},
 };
 
 const struct setting *settings_row(size_t index)

@@ -60,6 +60,7 @@ extern const struct setting_type setting_listen;       /* struct endpoint * and 
 extern const struct setting_type setting_admin_listen; /* struct endpoint *, "" is NULL */
 extern const struct setting_type setting_prefixes;     /* struct prefix * and a count */
 extern const struct setting_type setting_proxy_header; /* enum proxy_header */
+extern const struct setting_type setting_command;      /* char ** and a count, may be empty */
 extern const struct setting_type setting_secrets;      /* struct secret ** and a count */
 /* settings_zones.c */
 extern const struct setting_type setting_zones; /* struct zone_settings * and a count */

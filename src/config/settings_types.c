@@ -434,6 +434,70 @@ static void clear_prefixes(const struct setting *row, void *base)
 
 const struct setting_type setting_prefixes = {read_prefixes, write_prefixes, clear_prefixes};
 
+static bool has_known_placeholders(const char *word)
+{
+    for (const char *at = strchr(word, '{'); at != NULL; at = strchr(at + 1, '{')) {
+        if (strncmp(at, "{zone}", 6) != 0 && strncmp(at, "{file}", 6) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int read_word(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
+{
+    const char *text;
+
+    int r = value_read_text(problems, row->name, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (!has_known_placeholders(text)) {
+        value_add_error(problems, row->name, node, "has a placeholder that is neither {zone} nor {file}, remove it");
+        return -EINVAL;
+    }
+    char *copy = strdup(text);
+    if (copy == NULL) {
+        return -ENOMEM;
+    }
+    *(char **)item = copy;
+    return 0;
+}
+
+static int read_command(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
+{
+    int r =
+        read_list(problems, row, node, base, "[/usr/sbin/nsd-control, reload, \"{zone}\"]", sizeof(char *), read_word);
+    if (r == 0 && node->count > 0 && (*FIELD(char **, row, base))[0][0] != '/') {
+        value_add_error(problems, row->name, node->items[0], "is no absolute path of a program, write one");
+        return -EINVAL;
+    }
+    return r;
+}
+
+static void write_command(const struct setting *row, const void *base, struct buffer *buffer)
+{
+    char *const *words = *CONST_FIELD(char **, row, base);
+    buffer_append_char(buffer, '[');
+    for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
+        buffer_append_text(buffer, i == 0 ? "" : ", ");
+        setting_write_quoted(buffer, words[i]);
+    }
+    buffer_append_char(buffer, ']');
+}
+
+static void clear_command(const struct setting *row, void *base)
+{
+    char **words = TAKE_PTR(*FIELD(char **, row, base));
+    for (size_t i = 0; i < COUNT(row, base); i++) {
+        free(words[i]);
+    }
+    COUNT(row, base) = 0;
+    free(words);
+}
+
+const struct setting_type setting_command = {read_command, write_command, clear_command};
+
 static int read_secret(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
 {
     const char *text;

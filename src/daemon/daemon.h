@@ -16,6 +16,7 @@
 #include "config/current.h"
 #include "dns/account.h"
 #include "dns/changes.h"
+#include "dns/on_change.h"
 #include "update/replay.h"
 #include "update/update.h"
 #include "web/admin.h"
@@ -46,6 +47,8 @@ struct daemon {
     struct worker *store_worker; /* threads for what may block */
     struct worker *zones_worker;
     struct worker *large_zones_worker;
+    struct worker *on_change_worker;
+    struct on_change *on_change; /* NULL: no command is set */
     struct store *store;
     struct records *records;
     struct loop *loop;
@@ -77,6 +80,7 @@ struct daemon {
     struct loop_work start_work;
     struct loop_work reload_work;
     struct loop_work drain_work;
+    int64_t drain_end_ms;
     atomic_bool reload_posted;
     struct reload reload;
 };

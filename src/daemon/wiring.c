@@ -130,8 +130,28 @@ static int wire_route53(struct daemon *daemon)
     return daemon->route53 && daemon->route53_account ? 0 : -ENOMEM;
 }
 
+static int wire_on_change(struct daemon *daemon)
+{
+    const struct settings *settings = daemon->started;
+
+    if (settings->zonefile_on_change_count == 0) {
+        return 0;
+    }
+    daemon->on_change_worker = worker_new(daemon->loop, "on change");
+    if (daemon->on_change_worker) {
+        daemon->on_change = on_change_new(daemon->loop, daemon->on_change_worker, settings->zonefile_on_change,
+                                          settings->zonefile_on_change_count);
+    }
+    return daemon->on_change ? 0 : -ENOMEM;
+}
+
 static int wire_zonefile(struct daemon *daemon)
 {
+    int status = wire_on_change(daemon);
+
+    if (status < 0) {
+        return status;
+    }
     daemon->zones_worker = worker_new(daemon->loop, "zones");
     daemon->large_zones_worker = worker_new(daemon->loop, "large zones");
     daemon->zonefile_account = account_new(daemon->loop, 0);
@@ -144,6 +164,8 @@ static struct provider_zone *new_zonefile(struct daemon *daemon, const struct zo
         .folder = daemon->started->zonefile_directory,
         .worker = daemon->zones_worker,
         .large_worker = daemon->large_zones_worker,
+        .written = daemon->on_change ? on_change_written : NULL,
+        .userdata = daemon->on_change,
     };
 
     return zonefile_zone_new(daemon->loop, &options, zone->name.text, zone->default_ttl_s);
@@ -242,6 +264,9 @@ static size_t report_trouble(void *userdata, struct buffer *buffer)
     const struct daemon *daemon = userdata;
     size_t count = changes_report_trouble(daemon->changes, TROUBLE_MS, buffer);
 
+    if (daemon->on_change) {
+        count += on_change_report_trouble(daemon->on_change, buffer);
+    }
     if (tls_expires_s(daemon->tls) != 0) {
         int64_t left_s = tls_expires_s(daemon->tls) - clock_realtime_s(clock_system());
         if (left_s < CERTIFICATE_WARNING_S) {
@@ -381,10 +406,11 @@ static int open_signals(void)
 
 static int start_workers(struct daemon *daemon)
 {
-    int status = worker_start(daemon->store_worker, 0);
+    struct worker *workers[] = {daemon->store_worker, daemon->zones_worker, daemon->on_change_worker};
+    int status = 0;
 
-    if (status == 0 && daemon->zones_worker) {
-        status = worker_start(daemon->zones_worker, 0);
+    for (size_t i = 0; status == 0 && i < ELEMENTS(workers); i++) {
+        status = workers[i] ? worker_start(workers[i], 0) : 0;
     }
     if (status == 0 && daemon->large_zones_worker) {
         status = worker_start(daemon->large_zones_worker, LARGE_ZONES_NICENESS);
@@ -395,9 +421,13 @@ static int start_workers(struct daemon *daemon)
 /* A disk that hangs must not make the end hang: what was acknowledged is on disk already. */
 static void stop_workers(struct daemon *daemon)
 {
-    if (worker_stop(daemon->store_worker, WORKER_STOP_MS) < 0 ||
-        worker_stop(daemon->zones_worker, WORKER_STOP_MS) < 0 ||
-        worker_stop(daemon->large_zones_worker, WORKER_STOP_MS) < 0) {
+    struct worker *workers[] = {daemon->store_worker, daemon->zones_worker, daemon->large_zones_worker,
+                                daemon->on_change_worker};
+
+    for (size_t i = 0; i < ELEMENTS(workers); i++) {
+        if (worker_stop(workers[i], WORKER_STOP_MS) == 0) {
+            continue;
+        }
         log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
         _exit(EX_IOERR);
     }
@@ -458,6 +488,8 @@ void daemon_done(struct daemon *daemon)
     worker_free(daemon->store_worker);
     worker_free(daemon->zones_worker);
     worker_free(daemon->large_zones_worker);
+    on_change_free(daemon->on_change);
+    worker_free(daemon->on_change_worker);
     loop_free(daemon->loop);
     records_free(daemon->records);
     state_close(daemon->state);

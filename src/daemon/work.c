@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #define DRAIN_MS 10000
+#define ON_CHANGE_DRAIN_MS 1500 /* what the command after a change has at least, at the end */
 
 static void run_start(struct loop_work *work)
 {
@@ -39,16 +40,30 @@ static void run_reload(struct loop_work *work)
     changes_reconfigure(daemon->changes, &options);
 }
 
-static void tell_drained(void *userdata, size_t left)
+static void tell_drained(void *userdata)
 {
     const struct daemon *daemon = userdata;
     const uint64_t one = 1;
 
+    if (write(daemon->drained, &one, sizeof(one)) < 0) {
+        log_error("drain", "cannot wake the main thread: %s", strerror(errno));
+    }
+}
+
+/* The name server is told of the last changes too. */
+static void changes_drained(void *userdata, size_t left)
+{
+    struct daemon *daemon = userdata;
+    const int64_t soonest_ms = loop_now_ms(daemon->loop) + ON_CHANGE_DRAIN_MS;
+
     if (left > 0) {
         log_warning("drain", "%zu changes could not be finished; their clients were told to try again", left);
     }
-    if (write(daemon->drained, &one, sizeof(one)) < 0) {
-        log_error("drain", "cannot wake the main thread: %s", strerror(errno));
+    if (daemon->on_change) {
+        on_change_drain(daemon->on_change, soonest_ms > daemon->drain_end_ms ? soonest_ms : daemon->drain_end_ms,
+                        tell_drained, daemon);
+    } else {
+        tell_drained(daemon);
     }
 }
 
@@ -56,7 +71,8 @@ static void run_drain(struct loop_work *work)
 {
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, drain_work);
 
-    changes_drain(daemon->changes, loop_now_ms(daemon->loop) + DRAIN_MS, tell_drained, daemon);
+    daemon->drain_end_ms = loop_now_ms(daemon->loop) + DRAIN_MS;
+    changes_drain(daemon->changes, daemon->drain_end_ms, changes_drained, daemon);
 }
 
 static void run_beat(struct loop_work *work)

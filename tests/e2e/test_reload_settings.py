@@ -152,6 +152,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Case], bool] | None]] = {
     "route53.profile": ({"route53": {"profile": "other"}}, RESTART),
     "route53.requests_per_second": ({"route53": {"requests_per_second": 7}}, calls_at_seven_a_second),
     "zonefile.directory": ({"zonefile": {"directory": "elsewhere"}}, RESTART),
+    "zonefile.on_change": ({"zonefile": {"on_change": ["/bin/true", "{zone}"]}}, RESTART),
 }
 
 

@@ -1,0 +1,126 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "io/command.h"
+#include "temporary.h"
+
+/* What the script says on standard output and error, and what command_run makes of it. */
+static void expect_run(const char *script, int64_t timeout_ms, int stop_fd, int r, const char *words)
+{
+    char shell[] = "/bin/sh", option[] = "-c";
+    char *text = strdup(script);
+    char *argv[] = {shell, option, text, NULL};
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    const int got = command_run(argv, timeout_ms, stop_fd, &message);
+
+    free(text);
+    if (got != r || strcmp(buffer_text(&message), words) != 0) {
+        fail_msg("%d \"%s\" instead of %d \"%s\"", got, buffer_text(&message), r, words);
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left behind */
+    assert_int_equal(errno, ECHILD);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    expect_run("exit 0", 60000, -1, 0, "");
+    expect_run("echo out; echo err >&2", 60000, -1, 0, "");
+    expect_run("exit 3", 60000, -1, -EIO, "ended with status 3");
+    expect_run("echo first; echo '  error: the last' >&2; echo; exit 1", 60000, -1, -EIO,
+               "ended with status 1:   error: the last");
+    expect_run("kill -9 $$", 60000, -1, -EIO, "was ended by signal 9 (Killed)");
+    /* A lot of output neither blocks it nor counts, but for its end. */
+    expect_run("i=0; while [ $i -lt 3000 ]; do echo 'a line of output that nobody needs, and some more'; i=$((i+1)); "
+               "done; printf 'the end'; exit 9",
+               60000, -1, -EIO, "ended with status 9: the end");
+}
+
+static void test_cannot_be_run(void **state)
+{
+    char path[] = "/nonexistent/program";
+    char *argv[] = {path, NULL};
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    (void)state;
+
+    assert_int_equal(command_run(argv, 1000, -1, &message), -ENOENT);
+    assert_string_equal(buffer_text(&message), "cannot be run: No such file or directory");
+}
+
+/* It gets none of our descriptors, nor our environment, nor what we do with signals. */
+static void test_surroundings(void **state)
+{
+    int fd = open("/dev/null", O_RDONLY); // NOLINT(android-cloexec-open): to be inherited, if it were not for us
+    (void)state;
+
+    assert_true(fd >= 3);
+    assert_int_equal(setenv("AWS_SECRET_ACCESS_KEY", "secret", 1), 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    expect_run("test -z \"$AWS_SECRET_ACCESS_KEY\"", 60000, -1, 0, "");
+    expect_run("test ! -e /proc/$$/fd/3 && test ! -e /proc/$$/fd/4 && test ! -e /proc/$$/fd/5", 60000, -1, 0, "");
+    expect_run("test \"$(readlink /proc/$$/fd/0)\" = /dev/null", 60000, -1, 0, "");
+    expect_run("while read -r key value; do case $key in SigIgn:|SigBlk:) echo ${value#?????????}; esac; done "
+               "</proc/$$/status; exit 1",
+               60000, -1, -EIO, "ended with status 1: 0000000");
+    (void)signal(SIGPIPE, SIG_DFL);
+    close(fd);
+}
+
+static void test_takes_too_long(void **state)
+{
+    (void)state;
+    expect_run("echo waiting; exec sleep 600", 50, -1, -EIO, "took too long and was ended: waiting");
+    expect_run("trap '' TERM; echo stubborn; while :; do sleep 600; done", 300, -1, -EIO,
+               "took too long, did not end when asked to, and was killed: stubborn");
+}
+
+/* Who leaves a child behind that holds the pipe has ended all the same. */
+static void test_leaves_a_child(void **state)
+{
+    char *folder = temporary_folder_make();
+    _cleanup_free_ char *path = path_join(folder, "pid");
+    _cleanup_buffer_ struct buffer script = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer pid = BUFFER_INIT;
+    (void)state;
+
+    buffer_printf(&script, "sleep 600 & echo $! > '%s'; exit 0", path);
+    expect_run(buffer_text(&script), 60000, -1, 0, "");
+    assert_int_equal(file_read(path, 100, &pid, NULL), 0);
+    assert_int_equal(kill((pid_t)strtol(buffer_text(&pid), NULL, 10), SIGKILL), 0);
+    temporary_folder_remove(folder);
+}
+
+static void test_stopped(void **state)
+{
+    const uint64_t one = 1;
+    int stop_fd = eventfd(0, EFD_CLOEXEC);
+    (void)state;
+
+    assert_int_equal(write(stop_fd, &one, sizeof(one)), sizeof(one));
+    expect_run("exit 0", 60000, stop_fd, 0, ""); /* it has a second */
+    expect_run("exec sleep 600", 60000, stop_fd, -EIO, "took too long and was ended");
+    close(stop_fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ends),           cmocka_unit_test(test_cannot_be_run),
+        cmocka_unit_test(test_surroundings),   cmocka_unit_test(test_takes_too_long),
+        cmocka_unit_test(test_leaves_a_child), cmocka_unit_test(test_stopped),
+    };
+    return cmocka_run_group_tests_name("command", tests, NULL, NULL);
+}
