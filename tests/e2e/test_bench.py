@@ -36,6 +36,13 @@ def test_storm(tmp_path: Path) -> None:
     assert figures["baseline"]["calls"] == 6
 
 
+def test_disk(tmp_path: Path) -> None:
+    table, figures = run_benchmark(tmp_path, "disk", "--seconds", "1", "--megabytes", "2", "--touches", "200")
+    assert table.startswith("disk: ")
+    assert len(figures["quiet_ms"]) > 0 and len(figures["busy_ms"]) > 0
+    assert figures["changes_of_the_large_file"] > 0
+
+
 @pytest.mark.timeout_s(150)
 def test_lone(tmp_path: Path) -> None:
     table, figures = run_benchmark(tmp_path, "lone", "--updates", "2", "--storm-records", "900")
