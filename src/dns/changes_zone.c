@@ -241,10 +241,19 @@ static void zone_changed(void *userdata)
     }
 }
 
+static bool knows(const char *hostname, enum record_type type, void *userdata)
+{
+    const struct zone *zone = userdata;
+
+    return records_find(zone->changes->records, hostname, type) != NULL;
+}
+
 void zone_watch(struct zone *zone)
 {
+    const struct provider_watcher watcher = {.changed = zone_changed, .knows = knows, .userdata = zone};
+
     if (zone->ops->watch) {
-        (void)zone->ops->watch(zone->provider, zone_changed, zone); /* without memory the read-back in time has to do */
+        (void)zone->ops->watch(zone->provider, &watcher); /* without memory the read-back in time has to do */
     }
 }
 

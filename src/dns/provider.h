@@ -65,6 +65,14 @@ typedef void (*provider_listed)(const struct provider_result *result, bool more,
 typedef void (*provider_prepared)(const struct provider_result *result, bool more, uint64_t record_count,
                                   void *userdata);
 
+/* Until `free`. */
+struct provider_watcher {
+    void (*changed)(void *userdata); /* on the loop, soon after each time that somebody else has changed the zone */
+    /* Any thread: is it a record of ours? A listing may leave out the others. */
+    bool (*knows)(const char *hostname, enum record_type type, void *userdata);
+    void *userdata;
+};
+
 struct provider_ops {
     const char *name;
     size_t changes_max;          /* per batch */
@@ -82,9 +90,8 @@ struct provider_ops {
     /* The next page of the zone in the server's order; `restart` begins anew. */
     void (*list_page)(struct provider_zone *zone, bool restart, provider_each each, provider_listed done,
                       void *userdata);
-    /* NULL: nobody tells when somebody else changes the zone. Else `changed` is called on the loop, soon after each time,
-     * until `free`. -ENOMEM. */
-    int (*watch)(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata);
+    /* NULL: nobody tells when somebody else changes the zone. Copies the watcher. -ENOMEM. */
+    int (*watch)(struct provider_zone *zone, const struct provider_watcher *watcher);
     /* What is under way is dropped without its callback. NULL is fine. */
     void (*free)(struct provider_zone *zone);
 };

@@ -8,7 +8,11 @@
 
 /* Each batch writes the whole file, so the larger the better; the state's commit of one must not take long either. */
 #define CHANGES_MAX 5000
-#define PAGE_NAMES 1000 /* the loop's part of a page takes less than a millisecond */
+/* A page ends with as many records, or after so many names: the loop's part of it takes well below a millisecond, the
+ * worker's about 20. */
+#define PAGE_RECORDS 500
+#define PAGE_NAMES 20000
+#define PAGE_STEP 100
 #define LOOK_PERIOD_MS 1000
 /* Somebody edits the file at this moment: how soon it is tried again, and how often before that is told. */
 #define BUSY_RETRY_MS 50
@@ -48,8 +52,7 @@ struct provider_zone {
     struct loop_timer busy_timer;
     unsigned busy_turns;
     struct loop_timer look_timer;
-    void (*changed)(void *userdata);
-    void *changed_userdata;
+    struct provider_watcher watcher;
 
     struct zone_now now;
     int r;
@@ -80,8 +83,12 @@ struct provider_zone {
 static void keep_found(const struct provider_found *found, void *userdata)
 {
     struct provider_zone *zone = userdata;
-    struct page_entry *entry = &zone->page[zone->page_count++];
+    const struct provider_watcher *watcher = &zone->watcher;
 
+    if (watcher->knows && !watcher->knows(found->hostname, found->type, watcher->userdata)) {
+        return;
+    }
+    struct page_entry *entry = &zone->page[zone->page_count++];
     (void)snprintf(entry->hostname.text, sizeof(entry->hostname.text), "%s", found->hostname);
     entry->found = *found;
     entry->found.hostname = entry->hostname.text;
@@ -92,14 +99,17 @@ static int list(struct provider_zone *zone)
     struct zone_cursor cursor = zone->is_restart ? (struct zone_cursor){0} : zone->cursor;
 
     if (!zone->page) {
-        zone->page = calloc((size_t)PAGE_NAMES * RECORD_TYPE_COUNT, sizeof(*zone->page));
+        zone->page = calloc(PAGE_RECORDS + (size_t)PAGE_STEP * RECORD_TYPE_COUNT, sizeof(*zone->page));
     }
     if (!zone->page) {
         buffer_append_text(&zone->message, "out of memory");
         return -ENOMEM;
     }
     zone->page_count = 0;
-    zone->has_more = zone_file_page(zone->file, &cursor, PAGE_NAMES, keep_found, zone);
+    zone->has_more = true;
+    for (unsigned i = 0; i < PAGE_NAMES / PAGE_STEP && zone->has_more && zone->page_count < PAGE_RECORDS; i++) {
+        zone->has_more = zone_file_page(zone->file, &cursor, PAGE_STEP, keep_found, zone);
+    }
     zone->cursor = cursor;
     return 0;
 }
@@ -244,8 +254,8 @@ static void answer(struct provider_zone *zone, enum call_kind kind, const struct
     case CALL_LOOK_UP: answer_look_up(zone, call, message); break;
     case CALL_LIST: answer_list(zone, call, message); break;
     default:
-        if (zone->has_changed && zone->changed) {
-            zone->changed(zone->changed_userdata);
+        if (zone->has_changed) {
+            zone->watcher.changed(zone->watcher.userdata);
         }
         break;
     }
@@ -335,10 +345,9 @@ static void run_look_timer(struct loop_timer *timer)
     }
 }
 
-static int zonefile_watch(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata)
+static int zonefile_watch(struct provider_zone *zone, const struct provider_watcher *watcher)
 {
-    zone->changed = changed;
-    zone->changed_userdata = userdata;
+    zone->watcher = *watcher;
     return loop_timer_set(zone->loop, &zone->look_timer, loop_now_ms(zone->loop) + LOOK_PERIOD_MS);
 }
 

@@ -105,8 +105,7 @@ struct provider_zone {
     int64_t call_times_ms[4096]; /* of all kinds */
     size_t call_count;
     void (*before_apply)(struct provider_zone *zone); /* when the call arrives */
-    void (*changed)(void *userdata);                  /* for the test: somebody else has changed the zone */
-    void *changed_userdata;
+    struct provider_watcher watcher;
 };
 
 struct asked {
@@ -308,10 +307,9 @@ static inline void fake_list_page(struct provider_zone *zone, bool restart, prov
     }
 }
 
-static inline int fake_watch(struct provider_zone *zone, void (*changed)(void *userdata), void *userdata)
+static inline int fake_watch(struct provider_zone *zone, const struct provider_watcher *watcher)
 {
-    zone->changed = changed;
-    zone->changed_userdata = userdata;
+    zone->watcher = *watcher;
     return 0;
 }
 

@@ -679,13 +679,15 @@ static void test_changed_by_somebody_else(void **state)
     const unsigned prepares = zone->counts[CALL_PREPARE];
     const unsigned pages = zone->counts[CALL_LIST];
     put(world, 0, 7, "192.0.2.2");
-    zone->changed(zone->changed_userdata);
+    assert_true(zone->watcher.knows("h7.a.test.", RECORD_A, zone->watcher.userdata));
+    assert_false(zone->watcher.knows("other.a.test.", RECORD_A, zone->watcher.userdata));
+    zone->watcher.changed(zone->watcher.userdata);
     world_run(world, 200);
     assert_true(zone->calls[CALL_LIST].is_under_way);
     world_run(world, 150);
     put(world, 0, 7, "192.0.2.3"); /* its page has been read */
-    zone->changed(zone->changed_userdata);
-    zone->changed(zone->changed_userdata);
+    zone->watcher.changed(zone->watcher.userdata);
+    zone->watcher.changed(zone->watcher.userdata);
     world_run(world, 5000);
     assert_int_equal(zone->counts[CALL_PREPARE], prepares + 2);
     assert_int_equal(zone->counts[CALL_LIST], 3 * pages);
@@ -695,10 +697,10 @@ static void test_changed_by_somebody_else(void **state)
     assert_true(address_equal(&view.address, &address));
 
     changes_drain(world->changes, now_ms(world) + 1000, note_drained, world);
-    zone->changed(zone->changed_userdata);
+    zone->watcher.changed(zone->watcher.userdata);
     world_run(world, 2000);
     assert_int_equal(zone->counts[CALL_PREPARE], prepares + 2);
-    zone->changed(zone->changed_userdata);
+    zone->watcher.changed(zone->watcher.userdata);
     world_free(world);
 }
 
