@@ -429,6 +429,7 @@ static void stop_workers(struct daemon *daemon)
             continue;
         }
         log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
+        log_stop(DAEMON_LOG_MS);
         _exit(EX_IOERR);
     }
 }
