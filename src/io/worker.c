@@ -25,6 +25,7 @@ struct worker {
     struct worker_job *running;
     bool is_reporting; /* `report` is posted */
     bool is_stopping;
+    bool has_ended; /* there is nothing left but to join the thread */
 
     pthread_t thread;
     bool has_thread;
@@ -109,6 +110,8 @@ static void *run_in_thread(void *userdata)
             pthread_cond_wait(&worker->changed, &worker->lock);
         }
     }
+    worker->has_ended = true;
+    pthread_cond_broadcast(&worker->changed);
     pthread_mutex_unlock(&worker->lock);
     return NULL;
 }
@@ -182,7 +185,11 @@ struct worker *worker_new(struct loop *loop, const char *name)
     list_init(&worker->waiting);
     list_init(&worker->finished);
     pthread_mutex_init(&worker->lock, NULL);
-    pthread_cond_init(&worker->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
     return worker;
 }
 
@@ -217,9 +224,22 @@ int worker_start(struct worker *worker, int niceness)
     return 0;
 }
 
+static struct timespec time_in_ms(int64_t ms)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    time.tv_sec += ms / 1000;
+    time.tv_nsec += ms % 1000 * 1000000;
+    time.tv_sec += time.tv_nsec / 1000000000;
+    time.tv_nsec %= 1000000000;
+    return time;
+}
+
 int worker_stop(struct worker *worker, int64_t timeout_ms)
 {
-    struct timespec deadline;
+    const struct timespec deadline = time_in_ms(timeout_ms);
+    int r = 0;
 
     if (!worker || !worker->has_thread) {
         return 0;
@@ -227,14 +247,14 @@ int worker_stop(struct worker *worker, int64_t timeout_ms)
     pthread_mutex_lock(&worker->lock);
     worker->is_stopping = true;
     pthread_cond_broadcast(&worker->changed);
+    while (r == 0 && !worker->has_ended) {
+        r = pthread_cond_timedwait(&worker->changed, &worker->lock, &deadline);
+    }
+    const bool has_ended = worker->has_ended;
     pthread_mutex_unlock(&worker->lock);
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += timeout_ms % 1000 * 1000000;
-    deadline.tv_sec += deadline.tv_nsec / 1000000000;
-    deadline.tv_nsec %= 1000000000;
-    const int r = pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &deadline);
-    worker->has_thread = r != 0;
-    return -r;
+    if (!has_ended) {
+        return -r;
+    }
+    worker->has_thread = false;
+    return -pthread_join(worker->thread, NULL);
 }
