@@ -130,26 +130,39 @@ static int split_path(const char *path, char **ret_folder, char **ret_name)
     return 0;
 }
 
+/* NULL: it is no symbolic link. */
+static int resolve_link(const char *path, char **ret_target)
+{
+    struct stat info;
+    if (lstat(path, &info) < 0 || !S_ISLNK(info.st_mode)) {
+        return 0;
+    }
+    *ret_target = realpath(path, NULL);
+    return *ret_target != NULL ? 0 : -errno;
+}
+
+static int open_folder(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 int file_find_place(const char *path, struct file_place *ret_place)
 {
     _cleanup_free_ char *target = NULL;
     _cleanup_free_ char *folder = NULL;
     _cleanup_free_ char *name = NULL;
-    struct stat info;
-    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode)) {
-        target = realpath(path, NULL);
-        if (target == NULL) {
-            return -errno;
-        }
-        path = target;
-    }
-    int r = split_path(path, &folder, &name);
+    int r = resolve_link(path, &target);
     if (r < 0) {
         return r;
     }
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    r = split_path(target != NULL ? target : path, &folder, &name);
+    if (r < 0) {
+        return r;
+    }
+    int fd = open_folder(folder);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     *ret_place = (struct file_place){.folder_fd = fd, .name = TAKE_PTR(name)};
     return 0;

@@ -77,10 +77,13 @@ static int read_steadily(const struct file_place *place, int fd, size_t limit_by
         return -EFBIG;
     }
     r = file_read_all(fd, limit_bytes, (size_t)version->st_size, buffer);
-    if (r == 0 && fstat(fd, &after) < 0) {
+    if (r < 0) {
+        return r;
+    }
+    if (fstat(fd, &after) < 0) {
         return -errno;
     }
-    return r < 0 || file_is_version(version, &after) ? r : -EBUSY;
+    return file_is_version(version, &after) ? 0 : -EBUSY;
 }
 
 int file_read_version(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_version)

@@ -96,8 +96,11 @@ static void keep_found(const struct provider_found *found, void *userdata)
 
 static int list(struct provider_zone *zone)
 {
-    struct zone_cursor cursor = zone->is_restart ? (struct zone_cursor){0} : zone->cursor;
+    struct zone_cursor cursor = {0};
 
+    if (!zone->is_restart) {
+        cursor = zone->cursor;
+    }
     if (!zone->page) {
         zone->page = calloc(PAGE_RECORDS + (size_t)PAGE_STEP * RECORD_TYPE_COUNT, sizeof(*zone->page));
     }
