@@ -97,6 +97,10 @@ def describe(taken: list[float]) -> str:
     return ", ".join(f"{value * 1000:.2f} ms" for value in figures)
 
 
+def added(quiet: list[float], busy: list[float], percent: float) -> str:
+    return f"{(percentile(busy, percent) - percentile(quiet, percent)) * 1000:.2f} ms"
+
+
 def start(folder: Path, touched: list[str]) -> Daemon:
     settings = {
         "server": {"tls": False, "certificate": None, "private_key": None, "trusted_proxies": ["127.0.0.0/8"]},
@@ -135,7 +139,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[st
     rows = [
         ("undisturbed: median, p90, p99, max", describe(quiet)),
         ("while both go on", describe(busy)),
-        ("added to the median", f"{(percentile(busy, 50) - percentile(quiet, 50)) * 1000:.2f} ms"),
+        ("added to the median, to the p99", ", ".join(added(quiet, busy, percent) for percent in (50, 99))),
     ]
     figures = {
         "quiet_ms": [round(value * 1000, 3) for value in quiet],
