@@ -244,8 +244,12 @@ static void zone_changed(void *userdata)
 static bool knows(const char *hostname, enum record_type type, void *userdata)
 {
     const struct zone *zone = userdata;
+    struct record *record = records_find(zone->changes->records, hostname, type);
 
-    return records_find(zone->changes->records, hostname, type) != NULL;
+    if (record) {
+        record_release(record);
+    }
+    return record != NULL;
 }
 
 void zone_watch(struct zone *zone)

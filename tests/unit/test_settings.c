@@ -107,7 +107,8 @@ static const char everything[] =
     "route53: {endpoint: \"http://127.0.0.1:4566\", region: eu-west-1, profile: \"d\\u00e4mon\", requests_per_second: "
     "1}\n"
     "zonefile:\n"
-    "  directory: z\n";
+    "  directory: z\n"
+    "  on_change: [/bin/x, \"a b\", \"{zone}\", \"\"]\n";
 
 static void every_key(void **state)
 {
@@ -151,6 +152,11 @@ static void every_key(void **state)
     assert_string_equal(settings->route53_profile, "d\xc3\xa4mon");
     assert_int_equal(settings->route53_requests_per_second, 1);
     assert_string_equal(settings->zonefile_directory, "/etc/ddns53/state/z");
+    assert_int_equal(settings->zonefile_on_change_count, 4);
+    assert_string_equal(settings->zonefile_on_change[0], "/bin/x");
+    assert_string_equal(settings->zonefile_on_change[1], "a b");
+    assert_string_equal(settings->zonefile_on_change[2], "{zone}");
+    assert_string_equal(settings->zonefile_on_change[3], "");
 }
 
 static void a_dump_loads_again_and_dumps_the_same(void **state)
