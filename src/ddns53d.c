@@ -51,24 +51,27 @@ static void log_start_problems(const struct problems *problems, void *userdata)
 /* Takes settings and hosts: nothing here may keep the first table once a reload has put another in its place. */
 static int run(const struct arguments *arguments, struct settings *settings, struct hosts *hosts)
 {
-    struct daemon daemon = {.config = arguments->config, .signals = -1, .drained = -1, .reload.ended = -1};
+    struct daemon *daemon = daemon_new(arguments->config);
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    int status = log_start();
+    int status = daemon ? log_start() : -ENOMEM;
 
     if (status == 0) {
-        status = daemon_init(&daemon, settings, hosts, &message);
+        status = daemon_init(daemon, settings, hosts, &message);
     }
     settings_unref(settings);
     hosts_unref(hosts);
-    if (status < 0) {
-        log_error("start_failed", "%s", message.length > 0 ? buffer_text(&message) : strerror(-status));
-        daemon_done(&daemon);
+    if (status == 0) {
+        int exit_status = daemon_serve(daemon);
         log_stop(DAEMON_LOG_MS);
-        return status == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
+        return exit_status;
     }
-    int exit_status = daemon_serve(&daemon);
+    /* Before the log's last line, which is to be the reason. Nothing was accepted, so that the servers can be freed. */
+    if (daemon) {
+        (void)daemon_free(daemon);
+    }
+    log_error("start_failed", "%s", message.length > 0 ? buffer_text(&message) : strerror(-status));
     log_stop(DAEMON_LOG_MS);
-    return exit_status;
+    return status == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
 }
 
 static const char usage[] =

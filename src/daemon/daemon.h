@@ -98,15 +98,24 @@ int daemon_load_files(const char *config, const struct settings *running, struct
 int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems, void *userdata),
                  int (*finish)(void));
 
-/* Zero the struct first, with `signals`, `drained` and `reload.ended` -1. Takes references of its own. On failure
- * `message` says why; daemon_done takes apart what was made. -EINVAL: the configuration is at fault. */
+/* Borrows `config`. NULL: no memory. On the heap, since a server that cannot be stopped goes on using it. */
+struct daemon *daemon_new(const char *config);
+/* From the bottom up: everything is bound before anything is accepted, and then the work begins. Takes references of its own. On failure `message` says
+ * why; daemon_free takes apart what was made. -EINVAL: the configuration is at fault. */
 int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message);
-void daemon_done(struct daemon *daemon);
+/* From the door inward: the servers, then what they use. -EBUSY: a server could not be stopped; it and everything below it
+ * lives on, and all that is left is to end the process by _exit. */
+int daemon_free(struct daemon *daemon);
 
 /* What the queue takes from the settings. */
 struct changes_options daemon_changes_options(const struct settings *settings);
 
-/* Serves until SIGTERM or SIGINT, finishes what is queued, and takes the daemon apart. Returns the exit status. */
+/* Serves until SIGTERM or SIGINT, finishes what is queued, and frees the daemon. Returns the exit status. */
 int daemon_serve(struct daemon *daemon);
+
+/* The next signal, 0: none within the time, or `event` (an eventfd) is readable, which `ret_event` says. */
+int daemon_wait_signal(const struct daemon *daemon, int timeout_ms, int event, bool *ret_event);
+/* The end after a signal; frees the daemon. Returns the exit status. */
+int daemon_stop(struct daemon *daemon);
 
 #endif

@@ -1,4 +1,4 @@
-/* While it runs: signals, reloads, the tick, and the end. */
+/* While it runs: signals, reloads and the tick. */
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,11 +14,7 @@
 #include "daemon/work.h"
 
 #define TICK_MS 1000
-/* The drain's own limit and some more, past which the I/O thread counts as stuck. */
-#define DRAIN_MAX_MS 12000
 #define WATCHDOG_SILENCE_MS 30000
-/* For a reload that is under way at the end: a million hosts take a few seconds. */
-#define RELOAD_MAX_MS 10000
 
 static void tick(struct daemon *daemon, int64_t now_ms)
 {
@@ -36,8 +32,7 @@ static void tick(struct daemon *daemon, int64_t now_ms)
     }
 }
 
-/* The next signal, 0: none within the time, or `event` (an eventfd) is readable, which `ret_event` says. */
-static int wait_signal(const struct daemon *daemon, int timeout_ms, int event, bool *ret_event)
+int daemon_wait_signal(const struct daemon *daemon, int timeout_ms, int event, bool *ret_event)
 {
     struct pollfd polled[2] = {{daemon->signals, POLLIN, 0}, {event, POLLIN, 0}};
     struct signalfd_siginfo info;
@@ -67,7 +62,7 @@ static void serve(struct daemon *daemon)
             next_ms = now_ms + tick_ms;
         }
         bool has_reloaded;
-        int signal_number = wait_signal(daemon, (int)(next_ms - now_ms), daemon->reload.ended, &has_reloaded);
+        int signal_number = daemon_wait_signal(daemon, (int)(next_ms - now_ms), daemon->reload.ended, &has_reloaded);
         if (has_reloaded) {
             reload_end(daemon);
         }
@@ -79,48 +74,10 @@ static void serve(struct daemon *daemon)
     }
 }
 
-/* Finishes what is queued; false: a second signal ended it. */
-static bool drain(struct daemon *daemon)
-{
-    int64_t deadline_ms = clock_monotonic_ms(clock_system()) + DRAIN_MAX_MS;
-    bool drained = false;
-
-    service_manager_stopping();
-    log_event(LOG_LEVEL_NOTICE, "stopping", NULL);
-    server_stop_accepting(daemon->api);
-    work_post_drain(daemon);
-    while (!drained) {
-        int64_t left_ms = deadline_ms - clock_monotonic_ms(clock_system());
-        int signal_number = wait_signal(daemon, left_ms < 0 ? 0 : (int)left_ms, daemon->drained, &drained);
-        if (signal_number == SIGTERM || signal_number == SIGINT) {
-            log_warning("stopped", "a second signal came while changes were being finished");
-            return false;
-        }
-        if (left_ms < 0 && !drained) {
-            log_error("drain", "the I/O thread does not answer; stopping without it");
-            return false;
-        }
-    }
-    return true;
-}
-
 int daemon_serve(struct daemon *daemon)
 {
     reload_announce(daemon);
     log_event(LOG_LEVEL_NOTICE, "ready", "version", PACKAGE_VERSION, NULL);
     serve(daemon);
-    const bool has_drained = drain(daemon);
-    const bool has_reloaded = !has_drained || reload_stop(daemon, RELOAD_MAX_MS);
-    if (!has_reloaded) {
-        log_error("reload", "the files cannot be read to their end; stopping without it, the queue is empty");
-    }
-    if (!has_drained || !has_reloaded) {
-        log_limit_flush(daemon->log_limit);
-        log_stop(DAEMON_LOG_MS);
-        /* nothing may wait any more; what is queued was never acknowledged */
-        _exit(has_reloaded ? EXIT_SUCCESS : EX_UNAVAILABLE);
-    }
-    daemon_done(daemon);
-    log_event(LOG_LEVEL_NOTICE, "stopped", NULL);
-    return EXIT_SUCCESS;
+    return daemon_stop(daemon);
 }

@@ -334,6 +334,7 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     return settings->tls ? tls_load(daemon->tls, settings, clock_realtime_s(clock_system()), message) : 0;
 }
 
+/* They are bound, and accept later. */
 static int start_servers(struct daemon *daemon, struct buffer *message)
 {
     const struct settings *settings = daemon->started;
@@ -434,7 +435,54 @@ static void stop_workers(struct daemon *daemon)
     }
 }
 
-/* From the bottom up. On failure `message` says why; daemon_done takes apart what was made. */
+struct daemon *daemon_new(const char *config)
+{
+    struct daemon *daemon = calloc(1, sizeof(*daemon));
+
+    if (daemon) {
+        daemon->config = config;
+        daemon->signals = -1;
+        daemon->drained = -1;
+        daemon->reload.ended = -1;
+    }
+    return daemon;
+}
+
+static int wire_all(struct daemon *daemon, struct hosts *hosts, struct buffer *message)
+{
+    int status = wire_records(daemon, hosts, message);
+
+    if (status == 0) {
+        status = wire_changes(daemon);
+    }
+    if (status == 0) {
+        status = wire_web(daemon, message);
+    }
+    if (status == 0) {
+        status = start_servers(daemon, message);
+    }
+    return status;
+}
+
+static int begin(struct daemon *daemon)
+{
+    int status = start_workers(daemon);
+
+    if (status == 0) {
+        status = loop_start_thread(daemon->loop);
+    }
+    if (status < 0) {
+        return status;
+    }
+    daemon->threads = true;
+    work_post_start(daemon);
+    server_accept(daemon->api);
+    if (daemon->admin_server) {
+        server_accept(daemon->admin_server);
+    }
+    return 0;
+}
+
 int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *hosts, struct buffer *message)
 {
     daemon->started = settings_ref(settings);
@@ -447,33 +495,33 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
         return -ENOMEM;
     }
     raise_file_limit(settings);
-    int status = wire_records(daemon, hosts, message);
+    int status = wire_all(daemon, hosts, message);
     if (status == 0) {
-        status = wire_changes(daemon);
-    }
-    if (status == 0) {
-        status = wire_web(daemon, message);
-    }
-    if (status == 0) {
-        status = start_workers(daemon);
-    }
-    if (status == 0) {
-        status = loop_start_thread(daemon->loop);
-        daemon->threads = status == 0;
-    }
-    if (status == 0) {
-        work_post_start(daemon);
-        status = start_servers(daemon, message);
+        status = begin(daemon);
     }
     /* Who lives on has copied what it needs: a reload is what lets go of secrets. */
     settings_unref(TAKE_PTR(daemon->started));
     return status;
 }
 
-void daemon_done(struct daemon *daemon)
+static int free_servers(struct daemon *daemon)
 {
-    server_free(daemon->admin_server, 0);
-    server_free(daemon->api, LINGER_MS);
+    int r = server_free(daemon->api, LINGER_MS);
+
+    if (r == 0) {
+        daemon->api = NULL;
+        r = server_free(daemon->admin_server, LINGER_MS);
+    }
+    return r;
+}
+
+int daemon_free(struct daemon *daemon)
+{
+    int r = free_servers(daemon);
+
+    if (r < 0) {
+        return r;
+    }
     if (daemon->threads) {
         loop_stop(daemon->loop);
         loop_join_thread(daemon->loop);
@@ -511,4 +559,6 @@ void daemon_done(struct daemon *daemon)
     if (daemon->signals >= 0) {
         close(daemon->signals);
     }
+    free(daemon);
+    return 0;
 }

@@ -124,6 +124,11 @@ static bool is_admitted(struct changes *changes, struct record *record)
 static void arrive(struct loop_work *work);
 static void time_out(struct loop_timer *timer);
 
+size_t changes_busy_records(const struct changes *changes)
+{
+    return atomic_load(&changes->busy_records);
+}
+
 void changes_submit(struct changes *changes, struct submission *submission)
 {
     submission->changes = changes;

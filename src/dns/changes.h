@@ -90,6 +90,9 @@ int changes_add_zone(struct changes *changes, const char *name, const struct pro
 /* Starts the read-back of all zones, and forgetting what the state has of hosts that left. */
 void changes_start(struct changes *changes);
 
+/* Records with a change that is queued, under way or not saved yet. Any thread. */
+size_t changes_busy_records(const struct changes *changes);
+
 /* Any thread. The caller holds every item's record until `done`. */
 void changes_submit(struct changes *changes, struct submission *submission);
 

@@ -59,7 +59,10 @@ struct connection {
     struct address address;
     int fd;
     void *owner;
+    _Atomic(struct server_worker *) worker;
+    struct handshake *handshake;
     void *userdata;
+    atomic_bool is_idle;
     int64_t waiting_ms; /* since when; guarded by the lock, as the three below */
     bool is_busy;
     bool is_kept; /* has had a request */
@@ -329,6 +332,42 @@ void *connection_owner(const struct connection *connection)
     return connection->owner;
 }
 
+void connection_set_idle(struct connection *connection, bool idle)
+{
+    atomic_store(&connection->is_idle, idle);
+}
+
+void connections_end_idle(struct connections *connections)
+{
+    pthread_mutex_lock(&connections->lock);
+    for (struct connection *connection = connections->first; connection; connection = connection->next) {
+        if (atomic_load(&connection->is_idle)) {
+            (void)shutdown(connection->fd, SHUT_RD);
+        }
+    }
+    pthread_mutex_unlock(&connections->lock);
+}
+
+void connection_set_worker(struct connection *connection, struct server_worker *worker)
+{
+    atomic_store(&connection->worker, worker);
+}
+
+struct server_worker *connection_worker(const struct connection *connection)
+{
+    return atomic_load(&connection->worker);
+}
+
+void connection_set_handshake(struct connection *connection, struct handshake *handshake)
+{
+    connection->handshake = handshake;
+}
+
+struct handshake *connection_handshake(const struct connection *connection)
+{
+    return connection->handshake;
+}
+
 void connection_set_userdata(struct connection *connection, void *userdata)
 {
     connection->userdata = userdata;
@@ -337,6 +376,16 @@ void connection_set_userdata(struct connection *connection, void *userdata)
 void *connection_userdata(const struct connection *connection)
 {
     return connection->userdata;
+}
+
+void connections_each(struct connections *connections, void (*look)(struct connection *connection, void *userdata),
+                      void *userdata)
+{
+    pthread_mutex_lock(&connections->lock);
+    for (struct connection *connection = connections->first; connection; connection = connection->next) {
+        look(connection, userdata);
+    }
+    pthread_mutex_unlock(&connections->lock);
 }
 
 size_t connections_reap(struct connections *connections, int64_t now_ms, uint32_t request_ms)

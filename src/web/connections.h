@@ -69,9 +69,28 @@ int connection_fd(const struct connection *connection);
 void connection_set_owner(struct connection *connection, void *owner);
 void *connection_owner(const struct connection *connection);
 
+/* It has been answered and waits for its next request. Any thread. */
+void connection_set_idle(struct connection *connection, bool idle);
+/* Ends the input of those that are idle: what has come is still read, and then their owner sees the end and closes. */
+void connections_end_idle(struct connections *connections);
+
+/* The worker that serves it; set before anything else is done with it. */
+struct server_worker;
+void connection_set_worker(struct connection *connection, struct server_worker *worker);
+struct server_worker *connection_worker(const struct connection *connection);
+
+/* Its TLS handshake, NULL: none; only for the worker. */
+struct handshake;
+void connection_set_handshake(struct connection *connection, struct handshake *handshake);
+struct handshake *connection_handshake(const struct connection *connection);
+
 /* What its owner keeps with it; only for the thread that serves the connection. */
 void connection_set_userdata(struct connection *connection, void *userdata);
 void *connection_userdata(const struct connection *connection);
+
+/* Calls it for each, with the lock held: it must not call back. */
+void connections_each(struct connections *connections, void (*look)(struct connection *connection, void *userdata),
+                      void *userdata);
 
 /* Shuts down the sockets that wait for a whole request for longer than request_ms, so that their owner sees the end of input and closes them.
  * Returns how many. */

@@ -1,7 +1,6 @@
 #include "web/server.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,8 +13,10 @@
 #include "web/connections.h"
 #include "web/listen.h"
 #include "web/server_exchange.h"
+#include "web/server_handshake.h"
 #include "web/server_library.h"
-#include "web/server_plain_http.h"
+#include "web/server_stuck.h"
+#include "web/server_worker.h"
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
  * over our limits still comes to us to be refused in our words. When this is full, libmicrohttpd answers 414 or 431
@@ -25,19 +26,16 @@
 #define THREADS_MAX 256
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
 
-struct workers {
-    struct MHD_Daemon *mhd;
-    int fd; /* of its own: libmicrohttpd closes it, though not always, when it cannot start */
-};
-
 struct server {
     struct exchanges exchanges;
     struct connections *connections;
     const struct service *service;
+    const char *what;
+    uint32_t limit;
     struct listener *listeners;
-    size_t listener_count;   /* open ones */
-    struct workers *workers; /* one per listener */
-    size_t workers_count;    /* running ones */
+    size_t listener_count; /* open ones */
+    struct server_workers *workers;
+    struct tls *tls; /* NULL: plain */
 };
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -77,17 +75,13 @@ static bool is_trusted(const struct server *server, const struct address *peer)
     return false;
 }
 
-static enum MHD_Result accept_policy(void *userdata, const struct sockaddr *sockaddr, socklen_t length)
+static bool accept_policy(void *userdata, const struct sockaddr *sockaddr)
 {
     struct server *server = userdata;
     struct address peer;
 
-    (void)length;
-    if (atomic_load(&server->exchanges.closing)) {
-        return MHD_NO;
-    }
     peer_of(sockaddr, &peer);
-    return connections_admit(server->connections, &peer, is_trusted(server, &peer)) ? MHD_YES : MHD_NO;
+    return connections_admit(server->connections, &peer, is_trusted(server, &peer));
 }
 
 /* Closing a socket with unread input resets the connection, and the client may lose the answer. */
@@ -104,22 +98,25 @@ static void drop_input(int fd)
     }
 }
 
-static void notify_connection(void *userdata, struct MHD_Connection *mhd, void **context,
-                              enum MHD_ConnectionNotificationCode code)
+/* Lets its TLS handshake wait for the client. -ENOMEM. */
+static int watch_handshake(struct server_worker *worker, struct MHD_Connection *mhd, struct connection *connection)
 {
-    struct server *server = userdata;
-    struct address peer;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (*context != NULL) {
-            exchange_abandon(*context);
-            drop_input(connection_fd(*context));
-            connections_close(server->connections, *context);
-            *context = NULL;
-        }
-        return;
+    if (!info || !info->tls_session) {
+        return 0; /* plain */
     }
+    struct handshake *handshake = handshake_new(worker, mhd, info->tls_session, connection);
+    connection_set_handshake(connection, handshake);
+    return handshake ? 0 : -ENOMEM;
+}
+
+static void open_connection(struct server_worker *worker, struct MHD_Connection *mhd, void **context)
+{
+    struct server *server = server_worker_userdata(worker);
+    struct address peer;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
     peer_of(info != NULL ? info->client_addr : NULL, &peer);
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info == NULL) {
@@ -127,12 +124,32 @@ static void notify_connection(void *userdata, struct MHD_Connection *mhd, void *
     }
     *context = connections_open(server->connections, &peer, is_trusted(server, &peer), info->connect_fd,
                                 clock_monotonic_ms(server->service->clock));
-    if (*context == NULL) {
-        (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
-        return;
+    if (*context != NULL) {
+        connection_set_owner(*context, &server->exchanges);
+        connection_set_worker(*context, worker);
     }
-    connection_set_owner(*context, &server->exchanges);
-    plain_http_watch(mhd, *context);
+    if (*context == NULL || watch_handshake(worker, mhd, *context) < 0) {
+        (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
+    }
+}
+
+static void close_connection(struct server *server, struct connection *connection)
+{
+    exchange_abandon(connection);
+    handshake_free(connection_handshake(connection));
+    drop_input(connection_fd(connection));
+    connections_close(server->connections, connection);
+}
+
+static void notify_connection(void *userdata, struct MHD_Connection *mhd, void **context,
+                              enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        open_connection(userdata, mhd, context);
+    } else if (*context != NULL) {
+        close_connection(server_worker_userdata(userdata), *context);
+        *context = NULL;
+    }
 }
 
 /* ---- start ---- */
@@ -147,39 +164,32 @@ static unsigned thread_count(unsigned threads)
     return cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
 }
 
-static struct MHD_Daemon *start_daemon(struct server *server, const struct server_options *options, int fd)
+static struct MHD_Daemon *start_daemon(void *userdata, struct server_worker *worker)
 {
-    unsigned threads = thread_count(options->threads);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem items[5];
+    struct server *server = userdata;
+    unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem items[3];
     size_t count = 0;
 
-    if (threads > 1) { /* libmicrohttpd takes a pool of one for an error */
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL};
-    }
-    if (options->tls != NULL) {
+    if (server->tls != NULL) {
         flags |= MHD_USE_TLS;
-        items[count++] =
-            (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_callback(options->tls)};
+        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_callback(server->tls)};
         items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities};
     }
     items[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    /* The limit is divided among the workers, who do not get equal shares of connections: it only has to be out of the
-     * way of ours. */
-    unsigned open = options->connections + CONNECTIONS_SPARE;
-    unsigned limit = open > UINT32_MAX / 2 / threads ? UINT32_MAX / 2 : open * threads;
+    /* Its own limit only has to be out of the way of ours, which stands over all workers. */
+    unsigned limit = server->limit > UINT32_MAX / 4 ? UINT32_MAX / 4 : server->limit;
     /* Where strictness covers no more than what server_check refuses and answers properly, it is left off. */
     int strict = library_parses_in_place() ? 0 : 1;
-    return MHD_start_daemon(flags, 0, accept_policy, server, exchange_go_on, &server->exchanges, /**/
-                            MHD_OPTION_EXTERNAL_LOGGER, log_library, server,                     /**/
-                            MHD_OPTION_LISTEN_SOCKET, fd,                                        /**/
-                            MHD_OPTION_CONNECTION_LIMIT, limit + threads,                        /**/
-                            MHD_OPTION_STRICT_FOR_CLIENT, strict,                                /**/
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,         /**/
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EXCHANGE_IDLE_MAX_S,        /**/
-                            MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->exchanges,     /**/
-                            MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->exchanges,       /**/
-                            MHD_OPTION_NOTIFY_CONNECTION, notify_connection, server,             /**/
+    return MHD_start_daemon(flags, 0, NULL, NULL, exchange_go_on, &server->exchanges,        /**/
+                            MHD_OPTION_EXTERNAL_LOGGER, log_library, server,                 /**/
+                            MHD_OPTION_CONNECTION_LIMIT, 2 * limit + CONNECTIONS_SPARE,      /**/
+                            MHD_OPTION_STRICT_FOR_CLIENT, strict,                            /**/
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,     /**/
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)EXCHANGE_IDLE_MAX_S,    /**/
+                            MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, &server->exchanges, /**/
+                            MHD_OPTION_NOTIFY_COMPLETED, exchange_end, &server->exchanges,   /**/
+                            MHD_OPTION_NOTIFY_CONNECTION, notify_connection, worker,         /**/
                             MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
@@ -205,21 +215,31 @@ static int open_listeners(struct server *server, const struct server_options *op
     return r;
 }
 
-static int start_daemons(struct server *server, const struct server_options *options, struct buffer *message)
+static void look_for_stuck(void *userdata, struct server_worker *worker)
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        const struct listener *listener = &server->listeners[i];
-        struct workers *workers = &server->workers[i];
-        workers->fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
-        workers->mhd = workers->fd >= 0 ? start_daemon(server, options, workers->fd) : NULL;
-        if (workers->mhd == NULL) {
-            buffer_printf(message, "cannot serve at %s: the HTTP library did not start; see its reason with --verbose",
-                          listener->text);
-            return -EIO;
-        }
-        server->workers_count++;
-        log_event(LOG_LEVEL_NOTICE, "listening", "what", options->what, "address", listener->text, "tls",
-                  options->tls != NULL ? "yes" : "no", NULL);
+    struct server *server = userdata;
+
+    stuck_look(&server->exchanges, worker);
+}
+
+static int start_workers(struct server *server, const struct server_options *options, struct buffer *message)
+{
+    server->workers = server_workers_new(&(struct server_workers_options){
+        .count = thread_count(options->threads),
+        .listeners = server->listeners,
+        .listener_count = server->listener_count,
+        .start = start_daemon,
+        .admit = accept_policy,
+        .idle = look_for_stuck,
+        .userdata = server,
+    });
+    if (!server->workers) {
+        buffer_printf(
+            message,
+            "cannot serve at %s: there is no thread, memory or file descriptor to be had, or the HTTP library "
+            "did not start; see its reason with --verbose",
+            server->listeners[0].text);
+        return -EIO;
     }
     return 0;
 }
@@ -233,6 +253,9 @@ static struct server *server_new(const struct service *service, const struct ser
         return NULL;
     }
     server->service = service;
+    server->what = options->what;
+    server->limit = options->connections;
+    server->tls = options->tls;
     server->connections = connections_new(&(struct connections_options){
         .server = options->what,
         .limit = options->connections,
@@ -244,15 +267,14 @@ static struct server *server_new(const struct service *service, const struct ser
         .closed = service->connections_closed,
     });
     server->listeners = calloc(count, sizeof(*server->listeners));
-    server->workers = calloc(count, sizeof(*server->workers));
     server->exchanges = (struct exchanges){.service = service,
                                            .find = options->find,
                                            .check_api_keys = options->check_api_keys,
                                            .request_ms = options->request_ms,
                                            .connections = server->connections};
     exchanges_init(&server->exchanges);
-    if (server->connections == NULL || server->listeners == NULL || server->workers == NULL) {
-        server_free(server, 0);
+    if (server->connections == NULL || server->listeners == NULL) {
+        (void)server_free(server, 0);
         return NULL;
     }
     return server;
@@ -271,73 +293,71 @@ int server_start(const struct service *service, const struct server_options *opt
     }
     int r = open_listeners(server, options, message);
     if (r == 0) {
-        r = start_daemons(server, options, message);
+        r = start_workers(server, options, message);
     }
     if (r < 0) {
-        server_free(server, 0);
+        (void)server_free(server, 0); /* nobody has connected */
         return r;
     }
     *ret_server = server;
     return 0;
 }
 
-/* ---- stop ---- */
-
-/* Puts a socket that never gets a connection in the place of the one that libmicrohttpd listens at. Without a file
- * descriptor to spare all stays as it is, and accept_policy alone turns connections away. */
-static void retire_socket(const struct workers *workers)
+void server_accept(struct server *server)
 {
-    int deaf = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (deaf >= 0) {
-        (void)dup3(deaf, workers->fd, O_CLOEXEC);
-        close(deaf);
+    for (size_t i = 0; i < server->listener_count; i++) {
+        log_event(LOG_LEVEL_NOTICE, "listening", "what", server->what, "address", server->listeners[i].text, "tls",
+                  server->tls ? "yes" : "no", NULL);
     }
+    server_workers_accept(server->workers);
 }
 
-/* Not by MHD_quiesce_daemon: in libmicrohttpd 0.9.75 it races with a worker that is awake, and whichever takes the
- * socket out of the epoll set second aborts the process. Closing the last descriptor takes it out without either. One
- * of systemd's stays open elsewhere and goes on waking us: who connects meanwhile is turned away. */
+/* ---- stop ---- */
+
 void server_stop_accepting(struct server *server)
 {
-    if (atomic_exchange(&server->exchanges.closing, true)) {
-        return;
+    atomic_store(&server->exchanges.closing, true);
+    if (server->workers) {
+        server_workers_stop_accepting(server->workers);
     }
     for (size_t i = 0; i < server->listener_count; i++) {
-        if (i < server->workers_count && !server->listeners[i].inherited) {
-            retire_socket(&server->workers[i]);
-        }
         listener_stop(&server->listeners[i]);
     }
 }
 
-void server_free(struct server *server, uint32_t linger_ms)
+bool server_has_kept(struct server *server)
+{
+    return connections_count(server->connections) > exchanges_unsent(&server->exchanges);
+}
+
+void server_refuse(struct server *server)
+{
+    exchanges_refuse(&server->exchanges);
+    connections_end_idle(server->connections);
+}
+
+int server_free(struct server *server, uint32_t linger_ms)
 {
     if (server == NULL) {
-        return;
+        return 0;
     }
     server_stop_accepting(server);
+    if (server->connections) {
+        server_refuse(server);
+    }
     exchanges_wait(&server->exchanges, linger_ms);
     if (server_requests_pending(server) > 0) {
-        /* libmicrohttpd aborts over suspended connections, and a handler may still answer: better a leak. */
-        log_error("stopping", "%zu requests were never answered; this is a bug, please report it",
-                  server_requests_pending(server));
-        return;
+        return -EBUSY; /* libmicrohttpd aborts over suspended connections */
     }
-    for (size_t i = 0; i < server->workers_count; i++) {
-        if (server->listeners[i].inherited) {
-            retire_socket(&server->workers[i]); /* libmicrohttpd would shut down what is systemd's */
-        }
-        MHD_stop_daemon(server->workers[i].mhd); /* closes its socket */
-    }
+    server_workers_free(server->workers);
     for (size_t i = 0; i < server->listener_count; i++) {
         listener_done(&server->listeners[i]);
     }
     connections_free(server->connections);
     exchanges_done(&server->exchanges);
     free(server->listeners);
-    free(server->workers);
     free(server);
+    return 0;
 }
 
 void server_reap(struct server *server, int64_t now_ms)

@@ -31,15 +31,25 @@ struct server_options {
     bool check_api_keys;                                        /* server.api_keys counts here */
 };
 
-/* Starts to listen; logs `event=listening what=... address=... tls=...` for each. Negative errno with a sentence in
- * `message`; nothing is left open then. */
+/* Binds and listens, and makes everything ready, but takes no connection yet. Negative errno with a sentence in `message`;
+ * nothing is left open then. */
 int server_start(const struct service *service, const struct server_options *options, struct buffer *message,
                  struct server **ret_server);
+/* Takes connections from now on; logs `event=listening what=... address=... tls=...` for each listener. Cannot fail, so
+ * that several servers begin together or not at all. */
+void server_accept(struct server *server);
 
-/* Closes the listeners; connections go on. */
+/* The end goes from the door inward, in this order; server_free makes up for what was left out.
+ * Closes the listeners. Who has connected before is served: each answer says that it is the connection's last. */
 void server_stop_accepting(struct server *server);
-/* Every request must have been answered. Waits for answers to go out, at most linger_ms, then closes all. NULL is fine. */
-void server_free(struct server *server, uint32_t linger_ms);
+/* Are there connections that may still send a request? */
+bool server_has_kept(struct server *server);
+/* Closes the connections that wait between two requests; whatever still comes on others is answered 503 by the server
+ * itself. No handler is called any more, but for those that have been. */
+void server_refuse(struct server *server);
+/* Waits for answers to go out, at most linger_ms, then closes all. -EBUSY: a handler has not answered yet, perhaps it never
+ * will; the server lives on, and nothing that it uses may be freed. NULL is fine. */
+int server_free(struct server *server, uint32_t linger_ms);
 
 /* Main's tick, about once a second: closes connections whose request has been under way for longer than request_ms. */
 void server_reap(struct server *server, int64_t now_ms);

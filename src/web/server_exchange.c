@@ -14,10 +14,16 @@
 #include "web/decision.h"
 #include "web/server_check.h"
 #include "web/server_library.h"
+#include "web/server_worker.h"
 
 /* A chunked body shows its length only as it comes, and libmicrohttpd cannot answer in the middle of it: past the
  * limit it is read and dropped, and past this the connection is closed without an answer. */
 #define DROPPED_MAX_BYTES 65536
+/* Of a daemon that ends: another one is up by then, or somebody is at work on it. */
+#define STOPPING_RETRY_S 5
+
+static const struct refusal refusal_stopping = {MHD_HTTP_SERVICE_UNAVAILABLE, true, "stopping",
+                                                "the server is stopping; try again in a few seconds\n"};
 
 void exchanges_init(struct exchanges *exchanges)
 {
@@ -34,6 +40,21 @@ void exchanges_done(struct exchanges *exchanges)
 {
     pthread_cond_destroy(&exchanges->all_sent);
     pthread_mutex_destroy(&exchanges->lock);
+}
+
+void exchanges_refuse(struct exchanges *exchanges)
+{
+    pthread_mutex_lock(&exchanges->lock);
+    exchanges->refusing = true;
+    pthread_mutex_unlock(&exchanges->lock);
+}
+
+size_t exchanges_unsent(struct exchanges *exchanges)
+{
+    pthread_mutex_lock(&exchanges->lock);
+    size_t unsent = exchanges->unsent;
+    pthread_mutex_unlock(&exchanges->lock);
+    return unsent;
 }
 
 void exchanges_wait(struct exchanges *exchanges, uint32_t linger_ms)
@@ -133,9 +154,11 @@ static void take_answer(struct request *request, struct answer *answer)
     exchange->is_answered = true;
     exchange->response = response;
     exchange->status = answer->status;
-    atomic_fetch_sub(&exchange->exchanges->pending, 1);
     if (exchange->is_suspended) {
-        MHD_resume_connection(exchange->mhd);
+        server_worker_resume(connection_worker(exchange->connection), exchange->mhd);
+    }
+    if (exchange->is_pending) {
+        atomic_fetch_sub(&exchange->exchanges->pending, 1); /* last: from then on the server may be taken apart */
     }
     pthread_mutex_unlock(&exchange->lock);
 }
@@ -150,6 +173,9 @@ static void refuse(struct exchange *exchange, const struct refusal *refusal)
     exchange->refusal = refusal;
     if (refusal->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         answer.headers[0] = (struct answer_header){MHD_HTTP_HEADER_ALLOW, "GET, POST"};
+    }
+    if (refusal == &refusal_stopping) {
+        answer.retry_after_s = STOPPING_RETRY_S;
     }
     buffer_append_text(&answer.body, refusal->sentence);
     request_answer(&exchange->request, &answer);
@@ -294,21 +320,27 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
         hide_query(target);
     }
     connection_set_userdata(connection, exchange);
+    connection_set_idle(connection, false);
     return exchange;
 }
 
-/* From here on it takes as long as the handler takes. */
-static void begin_answering(struct exchange *exchange)
+/* From here on it takes as long as the handler takes. False: the server is stopping, and no handler may be called. The
+ * request is counted under the same lock as it is asked, so that whoever stops the server waits for it, or it is refused. */
+static bool begin_answering(struct exchange *exchange)
 {
     struct exchanges *exchanges = exchange->exchanges;
 
     exchange->phase = EXCHANGE_HANDED;
     exchange->request.started_ms = now_ms(exchanges);
     connections_request_complete(exchanges->connections, exchange->connection);
-    atomic_fetch_add(&exchanges->pending, 1);
     pthread_mutex_lock(&exchanges->lock);
     exchanges->unsent++;
+    exchange->is_pending = !exchanges->refusing;
+    if (exchange->is_pending) {
+        atomic_fetch_add(&exchanges->pending, 1);
+    }
     pthread_mutex_unlock(&exchanges->lock);
+    return exchange->is_pending;
 }
 
 /* Gives the answer to libmicrohttpd, or suspends the connection until there is one. Both under the lock, so that an
@@ -345,7 +377,7 @@ static enum MHD_Result take_headers(struct exchange *exchange, const char *metho
     if (!exchange->refusal->at_once && check_header(&exchange->request, MHD_HTTP_HEADER_EXPECT) == NULL) {
         return MHD_YES;
     }
-    begin_answering(exchange);
+    (void)begin_answering(exchange);
     refuse(exchange, exchange->refusal);
     return send_answer(exchange);
 }
@@ -376,7 +408,9 @@ static enum MHD_Result hand_over(struct exchange *exchange)
 {
     const struct route *route = NULL;
 
-    begin_answering(exchange);
+    if (!begin_answering(exchange) && !exchange->refusal) {
+        exchange->refusal = &refusal_stopping;
+    }
     exchange->request.body = buffer_text(&exchange->body);
     exchange->request.body_length = exchange->body.length;
     exchange->request.body_dropped = exchange->body_bytes > exchange->body.length;
@@ -404,6 +438,7 @@ enum MHD_Result exchange_go_on(void *userdata, struct MHD_Connection *mhd, const
     if (exchange == NULL) {
         return MHD_NO;
     }
+    server_worker_note_progress(connection_worker(exchange->connection));
     switch (exchange->phase) {
     case EXCHANGE_LINE: return take_headers(exchange, method, version);
     case EXCHANGE_BODY: return *data_length > 0 ? take_body(exchange, data, data_length) : hand_over(exchange);
@@ -430,6 +465,7 @@ void exchange_end(void *userdata, struct MHD_Connection *mhd, void **context, en
     }
     connections_request_over(exchanges->connections, exchange->connection, now_ms(exchanges));
     connection_set_userdata(exchange->connection, NULL);
+    connection_set_idle(exchange->connection, true);
     bool was_handed = exchange->phase == EXCHANGE_HANDED;
     exchange_free(exchange);
     if (was_handed) {

@@ -37,6 +37,7 @@ struct exchanges {
     pthread_mutex_t lock;
     pthread_cond_t all_sent;
     size_t unsent; /* requests whose answer has not gone out; guarded by the lock */
+    bool refusing; /* no handler is called any more; guarded by the lock */
 };
 
 struct exchange {
@@ -52,8 +53,11 @@ struct exchange {
     bool is_head;            /* GET without the body of the answer */
     bool is_last;            /* the connection is closed after the answer */
     struct buffer body;
-    size_t body_bytes; /* received, also what was dropped */
+    size_t body_bytes;       /* received, also what was dropped */
+    uint64_t stuck_at_bytes; /* server_stuck's */
+    unsigned stuck_looks;
     enum { EXCHANGE_LINE, EXCHANGE_BODY, EXCHANGE_HANDED } phase;
+    bool is_pending;               /* counted in `pending` */
     const struct refusal *refusal; /* told when the request has been read */
 
     pthread_mutex_t lock; /* over all below: the answer against the suspension */
@@ -65,8 +69,12 @@ struct exchange {
 
 void exchanges_init(struct exchanges *exchanges);
 void exchanges_done(struct exchanges *exchanges);
+/* From now on requests are answered 503 here. Whatever a handler was called with has been counted before. */
+void exchanges_refuse(struct exchanges *exchanges);
 /* Waits until every answer has gone out, at most linger_ms. */
 void exchanges_wait(struct exchanges *exchanges, uint32_t linger_ms);
+/* Requests whose answer has not gone out. */
+size_t exchanges_unsent(struct exchanges *exchanges);
 
 /* libmicrohttpd's callbacks: `userdata` is a struct exchanges, `context` holds the exchange. */
 void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *mhd);

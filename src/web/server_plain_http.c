@@ -1,16 +1,11 @@
 #include "web/server_plain_http.h"
 
-#include <gnutls/gnutls.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "web/server_exchange.h"
-
-#define RECORD_HEADER_BYTES 5 /* GnuTLS reads the header of each record by itself */
 
 bool plain_http_begins(const char *bytes, size_t length)
 {
@@ -41,25 +36,9 @@ static void log_plain_http(const struct connection *connection)
               "this client speaks HTTP without TLS to a port of TLS; its URL must begin with https://", NULL);
 }
 
-/* As GnuTLS's own, but that it looks. */
-static ssize_t pull(gnutls_transport_ptr_t transport, void *data, size_t size)
+void plain_http_look(const struct connection *connection, const char *bytes, size_t length)
 {
-    const struct connection *connection = transport;
-    ssize_t received = recv(connection_fd(connection), data, size, 0);
-
-    if (size == RECORD_HEADER_BYTES && received > 0 && plain_http_begins(data, (size_t)received)) {
+    if (plain_http_begins(bytes, length)) {
         log_plain_http(connection);
-    }
-    return received;
-}
-
-void plain_http_watch(struct MHD_Connection *mhd, struct connection *connection)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-
-    if (info && info->tls_session) {
-        gnutls_transport_set_ptr2(info->tls_session, connection,
-                                  (gnutls_transport_ptr_t)(intptr_t)connection_fd(connection));
-        gnutls_transport_set_pull_function(info->tls_session, pull);
     }
 }

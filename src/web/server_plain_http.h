@@ -5,7 +5,6 @@
 #ifndef DDNS53_WEB_SERVER_PLAIN_HTTP_H
 #define DDNS53_WEB_SERVER_PLAIN_HTTP_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,7 +12,7 @@
 
 /* Is that the start of a request, and of no TLS record? Pure. */
 bool plain_http_begins(const char *bytes, size_t length);
-/* Looks at what a connection sends, which must have its owner; nothing where it is plain itself. */
-void plain_http_watch(struct MHD_Connection *mhd, struct connection *connection);
+/* Looks at the first bytes of a connection that has its owner. */
+void plain_http_look(const struct connection *connection, const char *bytes, size_t length);
 
 #endif

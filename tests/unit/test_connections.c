@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/secret.h"
@@ -252,6 +253,36 @@ static void test_threads(void **state)
     assert_int_equal(connections_count(connections), 0);
 }
 
+/* What an idle one has been sent is still read, and then it ends; others are left alone. */
+static void test_end_idle(void **state)
+{
+    _cleanup_(connections_freep) struct connections *connections = connections_of(100, 0);
+    const struct address nobody = {.family = ADDRESS_NONE};
+    struct connection *open[2];
+    int pairs[2][2];
+    char bytes[8];
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(open); i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]), 0);
+        open[i] = connections_open(connections, &nobody, false, pairs[i][0], INT64_MAX);
+        connection_set_idle(open[i], true);
+        assert_int_equal(send(pairs[i][1], "late", 4, 0), 4);
+    }
+    connection_set_idle(open[1], false);
+    connections_end_idle(connections);
+    assert_int_equal(recv(pairs[0][0], bytes, sizeof(bytes), MSG_DONTWAIT), 4);
+    assert_int_equal(recv(pairs[0][0], bytes, sizeof(bytes), MSG_DONTWAIT), 0);
+    assert_int_equal(send(pairs[0][0], "answer", 6, MSG_NOSIGNAL), 6);
+    assert_int_equal(recv(pairs[1][0], bytes, sizeof(bytes), MSG_DONTWAIT), 4);
+    assert_int_equal(recv(pairs[1][0], bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+    for (size_t i = 0; i < ELEMENTS(open); i++) {
+        connections_close(connections, open[i]);
+        close(pairs[i][0]);
+        close(pairs[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_one_line_a_minute),
         cmocka_unit_test(test_reap),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_end_idle),
     };
 
     return crypto_init() < 0 ? 1 : cmocka_run_group_tests_name("connections", tests, NULL, NULL);

@@ -176,7 +176,7 @@ static void test_stop(void **state)
     client_exchange(idle, "GET / HTTP/1.1\r\n" HEADERS "\r\n", "200", "\r\nConnection: close\r\n");
     client_expect_end(idle);
     answer_later("the last one");
-    server_free(fixture.server, PATIENCE_MS);
+    assert_int_equal(server_free(fixture.server, PATIENCE_MS), 0);
     fixture.server = NULL;
     char *answer = client_receive(waiting);
     assert_non_null(strstr(answer, "the last one"));
@@ -187,10 +187,131 @@ static void test_stop(void **state)
     fixture_done(&fixture);
 }
 
+/* What comes after the stop began is answered by the server itself; those between two requests see a clean end. */
+static void test_refuse(void **state)
+{
+    const struct fixture *fixture = *state;
+    int waiting = client_connect(fixture);
+    int idle = client_connect(fixture);
+    int late = client_connect(fixture);
+
+    client_exchange(idle, "GET / HTTP/1.1\r\n" HEADERS "\r\n", "200", "GET|/|");
+    client_send(waiting, "GET /later HTTP/1.1\r\n" HEADERS "\r\n");
+    wait_for(&later_count, 1);
+    wait_for_connections(fixture, 3);
+    assert_true(server_has_kept(fixture->server));
+    server_stop_accepting(fixture->server);
+    server_refuse(fixture->server);
+    client_expect_end(idle);
+    client_exchange(late, "GET /later HTTP/1.1\r\n" HEADERS "\r\n", "503", "\r\nRetry-After: 5\r\n");
+    client_expect_end(late);
+    assert_int_equal(later_count, 1); /* no handler has seen it */
+    assert_int_equal(metric_value(fixture->service.requests, "server", "stopping", NULL), 1);
+    wait_for_connections(fixture, 1);
+    assert_false(server_has_kept(fixture->server));
+    answer_later("as if nothing were");
+    char *answer = client_receive(waiting);
+    assert_non_null(strstr(answer, "as if nothing were"));
+    assert_non_null(strstr(answer, "\r\nConnection: close\r\n"));
+    free(answer);
+    client_expect_end(waiting);
+    close(waiting);
+    close(idle);
+    close(late);
+}
+
+/* A server whose handler does not answer stays whole: libmicrohttpd would abort over it. */
+static void test_free_while_a_handler_works(void **state)
+{
+    struct fixture *fixture = *state;
+    int waiting = client_connect(fixture);
+
+    client_send(waiting, "GET /later HTTP/1.1\r\n" HEADERS "\r\n");
+    wait_for(&later_count, 1);
+    assert_int_equal(server_free(fixture->server, 10), -EBUSY);
+    assert_int_equal(server_requests_pending(fixture->server), 1);
+    answer_later("at last");
+    assert_int_equal(server_free(fixture->server, PATIENCE_MS), 0);
+    fixture->server = NULL;
+    char *answer = client_receive(waiting);
+    assert_non_null(strstr(answer, "at last"));
+    free(answer);
+    close(waiting);
+}
+
+static void test_free_before_accepting(void **state)
+{
+    struct fixture fixture;
+    struct buffer message = BUFFER_INIT;
+
+    (void)state;
+    fixture_init(&fixture, "");
+    const struct server_options options = fixture_options(&fixture, find);
+    assert_int_equal(server_start(&fixture.service, &options, &message, &fixture.server), 0);
+    int waiting = client_connect(&fixture);
+    client_send(waiting, "GET / HTTP/1.1\r\n" HEADERS "\r\n");
+    struct pollfd polled = {waiting, POLLIN, 0};
+    assert_int_equal(poll(&polled, 1, 100), 0); /* nobody takes it */
+    assert_int_equal(metric_value(fixture.service.requests, "test", "echo", NULL), 0);
+    fixture_done(&fixture);
+    close(waiting);
+    buffer_done(&message);
+}
+
+#define STOPS 20
+#define CLIENTS 4
+
+/* Asks on one kept connection after the other until nobody listens any more. */
+static void *ask_until_the_end(void *userdata)
+{
+    const uint16_t *port = userdata;
+    const char request[] = "GET /elsewhere HTTP/1.1\r\n" HEADERS "\r\n";
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons(*port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bool listens = true;
+
+    while (listens) {
+        char answer[1024];
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        listens = connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0;
+        while (listens && send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) > 0 &&
+               recv(fd, answer, sizeof(answer), 0) > 0) {}
+        close(fd);
+    }
+    return NULL;
+}
+
+/* Requests come until the last moment, and their connections are suspended: libmicrohttpd must not find one of them. */
+static void test_stop_while_requests_come(void **state)
+{
+    (void)state;
+    for (int i = 0; i < STOPS; i++) {
+        struct fixture fixture;
+        pthread_t threads[CLIENTS];
+        fixture_init(&fixture, "");
+        const struct server_options options = fixture_options(&fixture, find);
+        fixture_start(&fixture, &options);
+        uint16_t port = server_port(fixture.server, 0);
+        for (size_t j = 0; j < CLIENTS; j++) {
+            assert_int_equal(pthread_create(&threads[j], NULL, ask_until_the_end, &port), 0);
+        }
+        while (metric_value(fixture.service.requests, "test", "later", NULL) < 20) {
+            sched_yield();
+        }
+        assert_int_equal(server_free(fixture.server, PATIENCE_MS), 0);
+        fixture.server = NULL;
+        for (size_t j = 0; j < CLIENTS; j++) {
+            assert_int_equal(pthread_join(threads[j], NULL), 0);
+        }
+        fixture_done(&fixture);
+    }
+}
+
 static void test_free_without_server(void **state)
 {
     (void)state;
-    server_free(NULL, 1000);
+    assert_int_equal(server_free(NULL, 1000), 0);
 }
 
 /* ---- listeners ---- */
@@ -330,6 +451,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_limit_is_in_force_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_clients_are_reaped, set_up, tear_down),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test_setup_teardown(test_refuse, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_free_while_a_handler_works, set_up, tear_down),
+        cmocka_unit_test(test_free_before_accepting),
+        cmocka_unit_test(test_stop_while_requests_come),
         cmocka_unit_test(test_free_without_server),
         cmocka_unit_test(test_listening_is_logged),
         cmocka_unit_test(test_unix_socket),

@@ -211,6 +211,25 @@ static void test_slow_handshakes_are_reaped(void **state)
     secure_close(&idle);
 }
 
+/* One that waits in its handshake is suspended, and libmicrohttpd would abort over it. */
+static void test_stop_in_the_middle_of_handshakes(void **state)
+{
+    struct secure *secure = *state;
+    int fds[20];
+
+    for (size_t i = 0; i < ELEMENTS(fds); i++) {
+        fds[i] = client_connect(&secure->fixture);
+        client_send_bytes(fds[i], "\x16\x03\x01\x02\x00\x01", i % 7);
+    }
+    wait_for_connections(&secure->fixture, ELEMENTS(fds));
+    assert_int_equal(server_free(secure->fixture.server, PATIENCE_MS), 0);
+    secure->fixture.server = NULL;
+    for (size_t i = 0; i < ELEMENTS(fds); i++) {
+        client_expect_end(fds[i]);
+        close(fds[i]);
+    }
+}
+
 /* Who speaks plain HTTP here gets nothing, and reaches nobody. */
 static void test_plain_http(void **state)
 {
@@ -287,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_requests, set_up_secure, tear_down_secure),
         cmocka_unit_test_setup_teardown(test_answer_later, set_up_secure, tear_down_secure),
         cmocka_unit_test_setup_teardown(test_slow_handshakes_are_reaped, set_up_secure, tear_down_secure),
+        cmocka_unit_test_setup_teardown(test_stop_in_the_middle_of_handshakes, set_up_secure, tear_down_secure),
         cmocka_unit_test_setup_teardown(test_plain_http, set_up_secure, tear_down_secure),
         cmocka_unit_test_setup_teardown(test_certificate_is_replaced_while_serving, set_up_secure, tear_down_secure),
         cmocka_unit_test_setup_teardown(test_many_clients_and_reloads, set_up_secure, tear_down_secure),

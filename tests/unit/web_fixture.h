@@ -106,12 +106,13 @@ static inline void fixture_start(struct fixture *fixture, const struct server_op
     if (r < 0) {
         fail_msg("server_start: %s: %s", strerror(-r), buffer_text(&message));
     }
+    server_accept(fixture->server);
     buffer_done(&message);
 }
 
 static inline void fixture_done(struct fixture *fixture)
 {
-    server_free(fixture->server, PATIENCE_MS);
+    assert_int_equal(server_free(fixture->server, PATIENCE_MS), 0);
     metrics_free(fixture->metrics);
     current_free(fixture->current);
     hosts_unref(fixture->hosts);

@@ -31,6 +31,7 @@ class LoggedProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path):
         self.command = [str(word) for word in command]
         self._environment, self._folder = dict(environment), folder
+        self.pass_fds: Sequence[int] = ()  # descriptors that it inherits, by the same numbers
         self._process: subprocess.Popen | None = None
         self._reader: threading.Thread | None = None
         self._cond = threading.Condition()
@@ -54,6 +55,7 @@ class LoggedProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            pass_fds=self.pass_fds,
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -171,6 +173,17 @@ class LoggedProcess:
         """The end of the log, for a failure's message."""
         lines = self._lines[-count:]
         return "\nlog:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What all threads of the process have used that still live."""
+    total_ns = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total_ns += int(path.read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread that has ended meanwhile
+    return total_ns / 1e9
 
 
 def free_port() -> int:
