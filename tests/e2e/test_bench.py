@@ -57,3 +57,27 @@ def test_flood(tmp_path: Path) -> None:
     assert table.startswith("flood: 20 addresses x 20 silent connections")
     assert figures["stranger"]["asked"] >= figures["stranger"]["served"] > 0
     assert figures["flood"]["opened"] > 200
+
+
+def test_https(tmp_path: Path) -> None:
+    few = ("--requests", "16", "--connections", "8", "--rounds", "1", "--silent", "4", "--silent-seconds", "0.2")
+    table, figures = run_benchmark(tmp_path, "https", *few)
+    assert table.startswith("https: full handshake")
+    assert set(figures["cpu_us"]) == {"0", "20", "100"}
+    assert all(row["ddns53d"] > 0 and row["nginx"] > 0 for row in figures["cpu_us"].values())
+    assert len(figures["silent_cores"]) == 4
+
+
+def test_https_without_nginx(tmp_path: Path) -> None:
+    """It names the package, and shows no traceback."""
+    program = "import runpy, shutil, sys; shutil.which = lambda *_, **__: None; runpy.run_path(sys.argv.pop(1))['main']()"
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(REPOSITORY / "tests/bench/run"), "https"],
+        env={**os.environ, "DDNS53D": str(binary_path())},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == 1
+    assert "nginx-light" in result.stderr and "Traceback" not in result.stderr
