@@ -11,12 +11,12 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     util-linux mount procps binutils ca-certificates curl openssl jq sqlite3 bind9-utils bind9-dnsutils awscli
     dash perl net-tools iputils-ping
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
-    iproute2 wget busybox nginx-light inadyn ddclient libio-socket-ssl-perl'
+    iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl'
 
-# Real name servers, each of which would begin to serve on a machine where systemd runs: tests/run installs them in a
-# container, and with --ci. Without them some tests are skipped, and counted.
+# Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
+# runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
 # shellcheck disable=SC2034
-NAME_SERVER_PACKAGES='nsd knot bind9'
+SERVER_PACKAGES='nsd knot bind9 nginx-light'
 
 # Prints those of the named packages that are not installed.
 missing_packages() {

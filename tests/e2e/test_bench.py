@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,10 @@ def test_flood(tmp_path: Path) -> None:
     assert figures["flood"]["opened"] > 200
 
 
+@pytest.mark.skipif(
+    not shutil.which("nginx", path="/usr/sbin:/usr/bin"),
+    reason="nginx is not installed; tests/run --ci and tests/run in a container install it",
+)
 def test_https(tmp_path: Path) -> None:
     few = ("--requests", "16", "--connections", "8", "--rounds", "1", "--silent", "4", "--silent-seconds", "0.2")
     table, figures = run_benchmark(tmp_path, "https", *few)
