@@ -185,7 +185,6 @@ static const char *outcome_text(enum aws_outcome outcome)
         [AWS_TRANSIENT] = "transient",
         [AWS_CREDENTIALS] = "credentials",
         [AWS_REFUSED] = "refused",
-        [AWS_CANCELLED] = "cancelled",
     };
     return texts[outcome];
 }

@@ -21,7 +21,6 @@ enum aws_outcome {
     AWS_TRANSIENT,   /* 5xx, no connection, reset, time-out, truncated or garbage XML: try again */
     AWS_CREDENTIALS, /* none to be had, or refused even after a refresh */
     AWS_REFUSED,     /* any other 4xx: the request is at fault; see code and message */
-    AWS_CANCELLED,
 };
 
 struct aws_result {

@@ -9,7 +9,7 @@
 void buffer_done(struct buffer *buffer)
 {
     free(buffer->data);
-    *buffer = (struct buffer){.limit_bytes = buffer->limit_bytes};
+    *buffer = (struct buffer)BUFFER_INIT;
 }
 
 void buffer_wipe(struct buffer *buffer)
@@ -32,11 +32,6 @@ void buffer_clear(struct buffer *buffer)
 void buffer_reserve(struct buffer *buffer, size_t length)
 {
     if (buffer->error != 0) {
-        return;
-    }
-    if (buffer->limit_bytes != 0 &&
-        (buffer->length > buffer->limit_bytes || length > buffer->limit_bytes - buffer->length)) {
-        buffer->error = -EFBIG;
         return;
     }
     if (length > SIZE_MAX / 2 - buffer->length) {

@@ -1,7 +1,7 @@
 /*
  * A growing byte string, always terminated by a NUL that does not count. The struct is on the caller's
  * stack or in its struct; buffer_done frees what it holds. Appending never fails half-way: when memory
- * runs out or `limit_bytes` would be passed, the buffer is marked failed, keeps what it had, and ignores
+ * runs out the buffer is marked failed, keeps what it had, and ignores
  * further appends; look once at the end with buffer_status. Not thread-safe.
  */
 #ifndef DDNS53_BASE_BUFFER_H
@@ -12,16 +12,15 @@
 #include "base/cleanup.h"
 
 struct buffer {
-    char *data;         /* NULL while empty; use buffer_text for a string */
-    size_t length;      /* bytes, without the NUL */
-    size_t capacity;    /* bytes allocated */
-    size_t limit_bytes; /* 0: no limit */
-    int error;          /* 0, or why it failed: see buffer_status */
+    char *data;      /* NULL while empty; use buffer_text for a string */
+    size_t length;   /* bytes, without the NUL */
+    size_t capacity; /* bytes allocated */
+    int error;       /* 0, or why it failed: see buffer_status */
 };
 
-#define BUFFER_INIT      \
-    {                    \
-        NULL, 0, 0, 0, 0 \
+#define BUFFER_INIT   \
+    {                 \
+        NULL, 0, 0, 0 \
     }
 
 void buffer_done(struct buffer *buffer);
@@ -40,7 +39,7 @@ void buffer_printf(struct buffer *buffer, const char *format, ...) _printf_(2, 3
 /* The content as a string, "" while empty. Borrowed, good until the next change. */
 const char *buffer_text(const struct buffer *buffer);
 
-/* 0, -ENOMEM or -EFBIG (the limit). */
+/* 0 or -ENOMEM. */
 int buffer_status(const struct buffer *buffer);
 
 /* Returns the content as an owned string and empties the buffer; NULL when it failed. */

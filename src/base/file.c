@@ -76,7 +76,7 @@ int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struc
     /* Read aside: the caller's buffer may have a limit of its own, and keeps what it had when reading fails. */
     struct buffer content = BUFFER_INIT;
     int r = file_read_all(fd, limit_bytes, (size_t)info.st_size, &content);
-    if (r == 0 && buffer->length == 0 && buffer->limit_bytes == 0 && buffer_status(buffer) == 0) {
+    if (r == 0 && buffer->length == 0 && buffer_status(buffer) == 0) {
         buffer_done(buffer);
         *buffer = content;
         content = (struct buffer)BUFFER_INIT;

@@ -96,12 +96,3 @@ bool name_is_within(const char *name, const char *zone)
     }
     return name_length == zone_length || name[name_length - zone_length - 1] == '.';
 }
-
-size_t name_label_count(const char *name)
-{
-    size_t count = 0;
-    for (const char *c = name; *c != '\0'; c++) {
-        count += *c == '.' ? 1 : 0;
-    }
-    return count;
-}

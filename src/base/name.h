@@ -22,6 +22,4 @@ int name_parse(const char *text, size_t length, struct name *ret_name, const cha
 /* Is `name` equal to or below `zone`? Both normalised. */
 bool name_is_within(const char *name, const char *zone);
 
-size_t name_label_count(const char *name);
-
 #endif

@@ -10,25 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/record.h"
 #include "config/settings.h"
-
-enum record_type { RECORD_A = 0, RECORD_AAAA = 1 };
-#define RECORD_TYPE_COUNT 2
 
 #define HOST_SECRET_MAX_BYTES 256
 /* What one update sets at most, and how many followers that leaves a router: those with lock_record do not count. */
 #define UPDATE_RECORDS_MAX 4096
-#define HOST_FOLLOWERS_MAX (UPDATE_RECORDS_MAX - RECORD_TYPE_COUNT)
-
-static inline enum record_type record_type_of(const struct address *address)
-{
-    return address->family == ADDRESS_IPV6 ? RECORD_AAAA : RECORD_A;
-}
-
-static inline const char *record_type_text(enum record_type type)
-{
-    return type == RECORD_AAAA ? "AAAA" : "A";
-}
+#define HOST_FOLLOWERS_MAX (UPDATE_RECORDS_MAX - 2)
 
 /* What proves a host: the secret itself, or only its SHA-256 (then `secret` is NULL). */
 struct host_secret {

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/daemon.h"
-#include "dns/zonefile_file.h"
+#include "provider/zonefile_file.h"
 
 /* ---- folders and files ---- */
 

@@ -10,18 +10,18 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "admin/admin.h"
+#include "api/ratelimit.h"
+#include "api/service.h"
 #include "aws/aws_call.h"
 #include "aws/credentials.h"
 #include "base/log_limit.h"
 #include "config/current.h"
-#include "dns/account.h"
-#include "dns/changes.h"
-#include "dns/on_change.h"
+#include "provider/on_change.h"
+#include "store/sqlite.h"
 #include "update/replay.h"
 #include "update/update.h"
-#include "web/admin.h"
 #include "web/connections.h"
-#include "web/ratelimit.h"
 #include "web/server.h"
 #include "web/tls.h"
 
@@ -43,7 +43,6 @@ struct daemon {
     struct settings *started; /* what the parts are made from; NULL once they are */
     struct current *current;
     struct metrics *metrics;
-    struct state *state;
     struct worker *store_worker; /* threads for what may block */
     struct worker *zones_worker;
     struct worker *large_zones_worker;
@@ -55,9 +54,9 @@ struct daemon {
     struct http_client *client;
     struct credentials *credentials;
     struct aws_service *route53;
-    struct account *route53_account;
-    struct account *zonefile_account;
-    struct changes *changes;
+    struct pacer *route53_pacer;
+    struct pacer *zonefile_pacer;
+    struct queue *queue;
     struct tls *tls;
     struct ratelimit *reads;
     struct ratelimit *failures;
@@ -65,8 +64,10 @@ struct daemon {
     struct replay *replay;
     struct log_limit *log_limit;
     struct updater updater;
+    struct api api_handlers;
     struct service service;
     struct admin admin;
+    struct service admin_service;
     struct server *api;
     struct server *admin_server;
     int signals;  /* signalfd */
@@ -108,7 +109,7 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
 int daemon_free(struct daemon *daemon);
 
 /* What the queue takes from the settings. */
-struct changes_options daemon_changes_options(const struct settings *settings);
+struct queue_options daemon_queue_options(const struct settings *settings);
 
 /* Serves until SIGTERM or SIGINT, finishes what is queued, and frees the daemon. Returns the exit status. */
 int daemon_serve(struct daemon *daemon);

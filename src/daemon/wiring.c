@@ -9,14 +9,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "api/routes.h"
 #include "base/log.h"
 #include "base/process_metrics.h"
 #include "base/service_manager.h"
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 #include "daemon/work.h"
-#include "dns/route53.h"
-#include "dns/zonefile.h"
+#include "provider/route53.h"
+#include "provider/zonefile.h"
 
 #define TROUBLE_MS (5 * 60 * 1000)
 #define CERTIFICATE_WARNING_S (7 * 86400)
@@ -126,8 +127,8 @@ static int wire_route53(struct daemon *daemon)
                                           .timeout_ms = 30000,
                                           .response_max_bytes = (size_t)4 << 20,
                                       });
-    daemon->route53_account = account_new(daemon->loop, settings->route53_requests_per_second);
-    return daemon->route53 && daemon->route53_account ? 0 : -ENOMEM;
+    daemon->route53_pacer = pacer_new(daemon->loop, settings->route53_requests_per_second);
+    return daemon->route53 && daemon->route53_pacer ? 0 : -ENOMEM;
 }
 
 static int wire_on_change(struct daemon *daemon)
@@ -154,8 +155,8 @@ static int wire_zonefile(struct daemon *daemon)
     }
     daemon->zones_worker = worker_new(daemon->loop, "zones");
     daemon->large_zones_worker = worker_new(daemon->loop, "large zones");
-    daemon->zonefile_account = account_new(daemon->loop, 0);
-    return daemon->zones_worker && daemon->large_zones_worker && daemon->zonefile_account ? 0 : -ENOMEM;
+    daemon->zonefile_pacer = pacer_new(daemon->loop, 0);
+    return daemon->zones_worker && daemon->large_zones_worker && daemon->zonefile_pacer ? 0 : -ENOMEM;
 }
 
 static struct provider_zone *new_zonefile(struct daemon *daemon, const struct zone_settings *zone)
@@ -175,7 +176,7 @@ static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
 {
     const struct provider_ops *ops = NULL;
     struct provider_zone *provider_zone = NULL;
-    struct account *account = NULL;
+    struct pacer *pacer = NULL;
 
     switch (zone->provider) {
     case PROVIDER_ROUTE53:
@@ -183,71 +184,79 @@ static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
             return -ENOMEM;
         }
         ops = &route53_ops;
-        account = daemon->route53_account;
+        pacer = daemon->route53_pacer;
         provider_zone =
             route53_zone_new(daemon->loop, daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
         break;
     case PROVIDER_ZONEFILE:
-        if (!daemon->zonefile_account && wire_zonefile(daemon) < 0) {
+        if (!daemon->zonefile_pacer && wire_zonefile(daemon) < 0) {
             return -ENOMEM;
         }
         ops = &zonefile_ops;
-        account = daemon->zonefile_account;
+        pacer = daemon->zonefile_pacer;
         provider_zone = new_zonefile(daemon, zone);
         break;
     }
-    if (!account || !provider_zone) {
+    if (!pacer || !provider_zone) {
         ops->free(provider_zone);
         return -ENOMEM;
     }
-    int status = changes_add_zone(daemon->changes, zone->name.text, ops, provider_zone, account);
+    int status = queue_add_zone(daemon->queue, zone->name.text, ops, provider_zone, pacer);
     if (status < 0) {
         ops->free(provider_zone);
     }
     return status;
 }
 
-static int remember(const struct state_record *record, void *userdata)
+static int remember(const struct store_record *record, void *userdata)
 {
     records_remember(userdata, record);
     return 0;
 }
 
-static int wire_records(struct daemon *daemon, const struct hosts *hosts, struct buffer *message)
+static int wire_store(struct daemon *daemon, struct buffer *message)
 {
-    int status = state_open(daemon->started->state_dir, message, &daemon->state);
+    struct state *state = NULL;
+    int status = state_open(daemon->started->state_dir, message, &state);
 
     if (status < 0) {
         return status;
     }
+    daemon->store_worker = worker_new(daemon->loop, "store");
+    daemon->store = daemon->store_worker ? sqlite_store_new(state, daemon->store_worker) : NULL;
+    if (!daemon->store) {
+        state_close(state);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int wire_records(struct daemon *daemon, const struct hosts *hosts, struct buffer *message)
+{
+    int status = 0;
+
+    daemon->loop = loop_new(clock_system());
     daemon->records = records_new();
-    status = daemon->records ? records_configure(daemon->records, hosts) : -ENOMEM;
+    status = daemon->loop && daemon->records ? records_configure(daemon->records, hosts) : -ENOMEM;
+    if (status == 0) {
+        status = wire_store(daemon, message);
+    }
     if (status < 0) {
         return status;
     }
-    status = state_each_record(daemon->state, remember, daemon->records);
-    if (status < 0) {
-        buffer_append_text(message, state_error(daemon->state));
-    }
-    return status;
+    return daemon->store->ops->each_record(daemon->store, remember, daemon->records, message);
 }
 
 static int wire_changes(struct daemon *daemon)
 {
-    const struct changes_options options = daemon_changes_options(daemon->started);
+    const struct queue_options options = daemon_queue_options(daemon->started);
 
-    daemon->loop = loop_new(clock_system());
-    daemon->client = daemon->loop ? http_client_new(daemon->loop) : NULL;
+    daemon->client = http_client_new(daemon->loop);
     if (!daemon->client) {
         return -ENOMEM;
     }
-    daemon->store_worker = worker_new(daemon->loop, "store");
-    daemon->store = daemon->store_worker ? state_store_new(daemon->state, daemon->store_worker) : NULL;
-    if (!daemon->store) {
-        return -ENOMEM;
-    }
-    daemon->changes = changes_new(daemon->loop, daemon->records, daemon->store, daemon->metrics, &options);
-    if (!daemon->changes) {
+    daemon->queue = queue_new(daemon->loop, daemon->records, daemon->store, daemon->metrics, &options);
+    if (!daemon->queue) {
         return -ENOMEM;
     }
     for (size_t i = 0; i < daemon->started->zone_count; i++) {
@@ -262,7 +271,7 @@ static int wire_changes(struct daemon *daemon)
 static size_t report_trouble(void *userdata, struct buffer *buffer)
 {
     const struct daemon *daemon = userdata;
-    size_t count = changes_report_trouble(daemon->changes, TROUBLE_MS, buffer);
+    size_t count = queue_report_trouble(daemon->queue, TROUBLE_MS, buffer);
 
     if (daemon->on_change) {
         count += on_change_report_trouble(daemon->on_change, buffer);
@@ -312,14 +321,12 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
         metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
         return -ENOMEM;
     }
-    daemon->updater = (struct updater){daemon->records, daemon->changes, clock_system(),
-                                       metrics_family(daemon->metrics, &updates_row)};
+    daemon->updater =
+        (struct updater){daemon->records, daemon->queue, clock_system(), metrics_family(daemon->metrics, &updates_row)};
+    daemon->api_handlers = (struct api){&daemon->updater, daemon->replay, daemon->reads, daemon->failures};
     daemon->service = (struct service){
         .current = daemon->current,
-        .updater = &daemon->updater,
-        .reads = daemon->reads,
-        .failures = daemon->failures,
-        .replay = daemon->replay,
+        .handlers = &daemon->api_handlers,
         .log_limit = daemon->log_limit,
         .logins = daemon->logins,
         .clock = clock_system(),
@@ -330,7 +337,8 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
         .connections_closed = metrics_family(daemon->metrics, &connections_closed_row),
     };
     daemon->admin = (struct admin){daemon->metrics, report_trouble, daemon};
-    admin_init(&daemon->admin);
+    daemon->admin_service = daemon->service;
+    daemon->admin_service.handlers = &daemon->admin;
     return settings->tls ? tls_load(daemon->tls, settings, clock_realtime_s(clock_system()), message) : 0;
 }
 
@@ -372,7 +380,7 @@ static int start_servers(struct daemon *daemon, struct buffer *message)
     if (options.listen_count == 0 && options.socket_count == 0) {
         return 0;
     }
-    return server_start(&daemon->service, &options, message, &daemon->admin_server);
+    return server_start(&daemon->admin_service, &options, message, &daemon->admin_server);
 }
 
 static void raise_file_limit(const struct settings *settings)
@@ -527,13 +535,15 @@ int daemon_free(struct daemon *daemon)
         loop_join_thread(daemon->loop);
     }
     stop_workers(daemon);
-    changes_free(daemon->changes);
-    account_free(daemon->route53_account);
-    account_free(daemon->zonefile_account);
+    queue_free(daemon->queue);
+    pacer_free(daemon->route53_pacer);
+    pacer_free(daemon->zonefile_pacer);
     aws_service_free(daemon->route53);
     credentials_free(daemon->credentials);
     http_client_free(daemon->client);
-    state_store_free(daemon->store);
+    if (daemon->store) {
+        daemon->store->ops->free(daemon->store);
+    }
     worker_free(daemon->store_worker);
     worker_free(daemon->zones_worker);
     worker_free(daemon->large_zones_worker);
@@ -541,7 +551,6 @@ int daemon_free(struct daemon *daemon)
     worker_free(daemon->on_change_worker);
     loop_free(daemon->loop);
     records_free(daemon->records);
-    state_close(daemon->state);
     tls_free(daemon->tls);
     ratelimit_free(daemon->reads);
     ratelimit_free(daemon->failures);

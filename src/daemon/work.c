@@ -13,12 +13,12 @@ static void run_start(struct loop_work *work)
 {
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, start_work);
 
-    changes_start(daemon->changes);
+    queue_start(daemon->queue);
 }
 
-struct changes_options daemon_changes_options(const struct settings *settings)
+struct queue_options daemon_queue_options(const struct settings *settings)
 {
-    return (struct changes_options){
+    return (struct queue_options){
         .update_timeout_ms = settings->update_timeout_s * 1000,
         .reconcile_ms = settings->reconcile_s * 1000,
         .queued_max = settings->queued_changes,
@@ -31,13 +31,13 @@ static void run_reload(struct loop_work *work)
 
     atomic_store(&daemon->reload_posted, false); /* before the look: a later swap posts again */
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(daemon->current);
-    const struct changes_options options = daemon_changes_options(settings);
+    const struct queue_options options = daemon_queue_options(settings);
 
     if (daemon->credentials) {
         credentials_refresh(daemon->credentials, NULL);
-        account_set_ceiling(daemon->route53_account, settings->route53_requests_per_second);
+        pacer_set_ceiling(daemon->route53_pacer, settings->route53_requests_per_second);
     }
-    changes_reconfigure(daemon->changes, &options);
+    queue_reconfigure(daemon->queue, &options);
 }
 
 static void tell_drained(void *userdata)
@@ -72,7 +72,7 @@ static void run_drain(struct loop_work *work)
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, drain_work);
 
     daemon->drain_end_ms = loop_now_ms(daemon->loop) + DRAIN_MS;
-    changes_drain(daemon->changes, daemon->drain_end_ms, changes_drained, daemon);
+    queue_drain(daemon->queue, daemon->drain_end_ms, changes_drained, daemon);
 }
 
 static void run_beat(struct loop_work *work)

@@ -51,12 +51,13 @@ struct http_call {
 
 static void finish_calls(struct http_client *client);
 
-static void poller_wait(void *userdata, int timeout_ms)
+static void poller_wait(void *userdata, int timeout_ms, int watched_fd)
 {
     struct http_client *client = userdata;
+    struct curl_waitfd watched = {.fd = watched_fd, .events = CURL_WAIT_POLLIN};
     int running = 0;
 
-    if (curl_multi_poll(client->multi, NULL, 0, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL) != CURLM_OK) {
+    if (curl_multi_poll(client->multi, &watched, 1, timeout_ms < 0 ? INT_MAX : timeout_ms, NULL) != CURLM_OK) {
         (void)poll(NULL, 0, POLL_FAILED_MS);
     }
     (void)curl_multi_perform(client->multi, &running);
@@ -410,17 +411,16 @@ static int set_body(struct http_call *call, const struct http_request *request)
 
 static int set_request(struct http_call *call, const struct http_request *request)
 {
-    const bool is_head = strcmp(request->method, "HEAD") == 0;
     const bool is_get = strcmp(request->method, "GET") == 0;
     int r;
 
-    if (request->body || (!is_head && !is_get)) {
+    if (request->body || !is_get) {
         r = set_body(call, request);
         if (r < 0) {
             return r;
         }
     } else {
-        set_long(call, is_head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1);
+        set_long(call, CURLOPT_HTTPGET, 1);
     }
     r = add_headers(call, request->headers);
     if (r < 0) {

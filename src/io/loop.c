@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #define ROUNDS_MAX 64
 
 #define HEAP_SIZE_MIN 64
+#define WATCHES_MAX 64 /* callbacks of descriptors in one turn */
 
 struct heap_entry {
     struct loop_timer *timer;
@@ -24,6 +26,8 @@ struct heap_entry {
 struct loop {
     const struct clock *clock;
     int eventfd;
+    int epoll; /* the watched descriptors */
+    size_t watch_count;
 
     struct heap_entry *heap; /* from 1, so that index 0 can mean inactive */
     size_t heap_count;
@@ -40,13 +44,13 @@ struct loop {
     bool has_thread;
 };
 
-static void eventfd_wait(void *userdata, int timeout_ms)
+static void eventfd_wait(void *userdata, int timeout_ms, int watched_fd)
 {
     const struct loop *loop = userdata;
-    struct pollfd pollfd = {.fd = loop->eventfd, .events = POLLIN};
+    struct pollfd polled[] = {{loop->eventfd, POLLIN, 0}, {watched_fd, POLLIN, 0}};
     uint64_t count = 0;
 
-    if (poll(&pollfd, 1, timeout_ms) > 0) {
+    if (poll(polled, 2, timeout_ms) > 0 && polled[0].revents) {
         (void)!read(loop->eventfd, &count, sizeof(count));
     }
 }
@@ -73,7 +77,10 @@ struct loop *loop_new(const struct clock *clock)
     }
     loop->clock = clock;
     loop->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->eventfd < 0) {
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->eventfd < 0 || loop->epoll < 0) {
+        closep(&loop->eventfd);
+        closep(&loop->epoll);
         free(loop);
         return NULL;
     }
@@ -90,6 +97,7 @@ void loop_free(struct loop *loop)
     }
     pthread_mutex_destroy(&loop->lock);
     close(loop->eventfd);
+    close(loop->epoll);
     free(loop->heap);
     free(loop);
 }
@@ -234,6 +242,41 @@ static bool run_timers(struct loop *loop)
     return found;
 }
 
+/* ---- watched descriptors ---- */
+
+int loop_watch_set(struct loop *loop, struct loop_watch *watch, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_MOD, fd, &event) < 0 &&
+        (errno != ENOENT || epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) < 0)) {
+        return -errno;
+    }
+    loop->watch_count += watch->fd == 0;
+    watch->fd = fd;
+    return 0;
+}
+
+void loop_watch_cancel(struct loop *loop, struct loop_watch *watch)
+{
+    if (watch->fd > 0) {
+        (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+        watch->fd = 0;
+        loop->watch_count--;
+    }
+}
+
+/* One at a time, since each may cancel any other. The kernel goes through those that are ready in turns. */
+static void run_watches(struct loop *loop)
+{
+    struct epoll_event event;
+
+    for (unsigned i = 0; i < WATCHES_MAX && loop->watch_count > 0 && epoll_wait(loop->epoll, &event, 1, 0) == 1; i++) {
+        struct loop_watch *watch = event.data.ptr;
+        watch->run(watch, event.events);
+    }
+}
+
 /* ---- turning ---- */
 
 void loop_set_poller(struct loop *loop, const struct loop_poller *poller)
@@ -282,7 +325,8 @@ void loop_turn(struct loop *loop, int max_wait_ms)
     pthread_mutex_unlock(&loop->lock);
 
     /* What is posted from here on wakes the poller, also when it has not begun to wait. */
-    poller.wait(poller.userdata, wait_ms(loop, is_idle, max_wait_ms));
+    poller.wait(poller.userdata, wait_ms(loop, is_idle, max_wait_ms), loop->epoll);
+    run_watches(loop);
 }
 
 static bool is_stopping(struct loop *loop)

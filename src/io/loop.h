@@ -1,6 +1,6 @@
 /*
- * The I/O thread's loop: timers in a heap, work posted from other threads, and one poller that waits for
- * sockets (the HTTP client; without one the loop waits on an eventfd of its own). Everything but loop_post and
+ * The I/O thread's loop: timers in a heap, work posted from other threads, watched descriptors, and one poller that
+ * waits (the HTTP client for its sockets; without one the loop waits on an eventfd of its own). Everything but loop_post and
  * loop_stop belongs to the thread that runs the loop. Time comes from the clock that was handed in: a test
  * moves its clock and calls loop_turn, and never sleeps.
  */
@@ -42,10 +42,20 @@ struct loop_timer {
 int loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at_ms);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 
-/* What waits for sockets: `wait` returns after at most timeout_ms (-1: for ever) or when `wake` was called, and
- * runs what is ready. `wake` is called from any thread. */
+/* A descriptor that somebody waits for; embedded in its owner and inactive when zeroed. */
+struct loop_watch {
+    void (*run)(struct loop_watch *watch, uint32_t events); /* of epoll(7) */
+    int fd;                                                 /* set while it is active */
+};
+/* Watches `fd` for `events`, level-triggered, or changes what it is watched for. Negative errno of epoll_ctl(2). */
+int loop_watch_set(struct loop *loop, struct loop_watch *watch, int fd, uint32_t events);
+/* Before the descriptor is closed. `run` is not called any more, not even in this turn. */
+void loop_watch_cancel(struct loop *loop, struct loop_watch *watch);
+
+/* What waits for sockets: `wait` returns after at most timeout_ms (-1: for ever), when `wake` was called, or when
+ * `watched_fd` can be read, and runs what is ready of its own. `wake` is called from any thread. */
 struct loop_poller {
-    void (*wait)(void *userdata, int timeout_ms);
+    void (*wait)(void *userdata, int timeout_ms, int watched_fd);
     void (*wake)(void *userdata);
     void *userdata;
 };

@@ -12,44 +12,34 @@
 
 #include "base/metrics.h"
 #include "config/hosts.h"
-#include "dns/changes.h"
+#include "queue/queue.h"
 #include "update/decide.h"
-
-enum outcome {
-    OUTCOME_SET,
-    OUTCOME_UNCHANGED,
-    OUTCOME_NO_RECORD,
-    OUTCOME_UNUSABLE,
-    OUTCOME_LOCKED,
-    OUTCOME_PRIVATE,
-    OUTCOME_NOT_SOURCE,
-    OUTCOME_CONFLICT,
-    OUTCOME_REFUSED, /* by the provider; see message */
-    OUTCOME_NO_ZONE,
-    OUTCOME_TIMED_OUT, /* it stays queued */
-    OUTCOME_QUEUE_FULL,
-    OUTCOME_STOPPING,
-};
-/* The word of the log and the metrics: "good", "nochg", "locked", ... Static. */
-const char *outcome_word(enum outcome outcome);
 
 /* What every update needs; made once, lives as long as the workers. */
 struct updater {
     struct records *records;
-    struct changes *changes;
+    struct queue *queue;
     const struct clock *clock;
     struct metric *updates; /* ddns53_updates_total{dialect,result}; NULL in tests */
 };
 
 struct update_item {
+    struct waiter waiter; /* what is asked of the record, and what came of it */
     const struct host *host;
-    enum record_type type;
-    struct address address;
-    enum outcome outcome;
-    enum record_foreign foreign; /* OUTCOME_CONFLICT */
-    const char *message;         /* OUTCOME_REFUSED: the provider's words, borrowed from the update */
-    bool follower;               /* set along with its router; not answered for */
+    enum record_type type; /* known even where there is no such record */
+    bool follower;         /* set along with its router; not answered for */
 };
+
+static inline enum outcome item_outcome(const struct update_item *item)
+{
+    return item->waiter.outcome;
+}
+
+/* What the record is to hold; empty: it is to be withdrawn. */
+static inline const struct rdata *item_value(const struct update_item *item)
+{
+    return &item->waiter.request.value;
+}
 
 struct update;
 
@@ -61,6 +51,8 @@ DEFINE_CLEANUP(struct update *, update_free)
 
 /* `host` is of the update's table. -ENOMEM, -E2BIG (more than UPDATE_RECORDS_MAX). */
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower);
+/* The record is to be withdrawn. */
+int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
 size_t update_count(const struct update *update);
 const struct update_item *update_item(const struct update *update, size_t index);
 

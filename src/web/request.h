@@ -17,19 +17,13 @@
 #include "config/current.h"
 
 struct answer;
-struct updater;
-struct replay;
-struct ratelimit;
 struct log_limit;
 struct logins;
 
-/* What the handlers work with; made once by main, lives longer than the server. */
+/* What a server and its handlers work with; made once by the wiring, lives longer than the server. */
 struct service {
     struct current *current;
-    const struct updater *updater;
-    struct replay *replay;       /* nonces of signed requests */
-    struct ratelimit *reads;     /* limits.reads_per_minute */
-    struct ratelimit *failures;  /* limits.auth_failures_per_minute */
+    const void *handlers;        /* what the routes work with; they know its type */
     struct log_limit *log_limit; /* of lines that strangers cause; NULL in tests */
     struct logins *logins;       /* addresses that logged in lately; NULL in tests */
     const struct clock *clock;
@@ -42,7 +36,7 @@ struct service {
 
 enum request_method { REQUEST_GET, REQUEST_POST }; /* HEAD is a GET whose answer loses its body */
 
-/* What the log says of a refusal, see web/decision.h. Texts are borrowed until the answer is given. */
+/* What the log says of a refusal, see web/refused.h. Texts are borrowed until the answer is given. */
 struct decision_note {
     char host[NAME_SIZE]; /* as asked, "": none */
     const char *reason;   /* one word; NULL: the answer's result says it */
@@ -97,8 +91,7 @@ static inline void request_answer(struct request *request, struct answer *answer
     request->answer(request, answer);
 }
 
-/* One row per dialect and path. The first row whose path fits and whose `matches` (NULL: always) says so gets the
- * request. Doubled slashes and a final one do not count. */
+/* The first row whose path fits and whose `matches` (NULL: always) says so gets the request. */
 struct route {
     const char *path;
     const char *dialect;
@@ -106,10 +99,5 @@ struct route {
     void (*handle)(struct request *request);
     bool (*only_reads)(const struct request *request); /* may it be asked by HEAD? NULL: never */
 };
-
-/* The table, ended by a NULL path; web/routes.c. */
-extern const struct route routes[];
-/* NULL: 404. */
-const struct route *route_find(const struct request *request);
 
 #endif

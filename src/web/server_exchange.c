@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "web/decision.h"
+#include "web/refused.h"
 #include "web/server_check.h"
 #include "web/server_library.h"
 #include "web/server_worker.h"
@@ -139,7 +139,7 @@ static void take_answer(struct request *request, struct answer *answer)
 
     count(exchange, answer);
     if (answer->status >= 400 && !request->decision.is_written) {
-        decision_refused(request, answer->dialect, answer->status, answer->result);
+        refused_log(request, answer->dialect, answer->status, answer->result);
     }
     struct MHD_Response *response = make_response(answer, closing || atomic_load(&exchange->exchanges->closing));
     pthread_mutex_lock(&exchange->lock);
@@ -252,7 +252,7 @@ void exchange_note_refusal(struct MHD_Connection *mhd, const struct refusal *ref
         .service = exchanges->service,
         .source = is_source_known ? exchange->request.source : *connection_peer(connection),
     };
-    decision_refused(&request, "server", refusal->status, refusal->result);
+    refused_log(&request, "server", refusal->status, refusal->result);
     metric_add(exchanges->service->requests, 1, "server", refusal->result, NULL);
 }
 

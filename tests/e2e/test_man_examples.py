@@ -128,15 +128,15 @@ def test_every_dialect_has_an_example(page):
 def test_the_page_knows_every_parameter_and_word(page):
     """What dialects read and answer stands in the page, spelled as in their sources."""
     for source, names in (
-        ("api_query.c", r'\[[A-Z_]+\] = "(\w+)"'),
-        ("api_json.c", r'\[[A-Z_]+\] = "(\w+)"'),
-        ("api_secret.c", r'\[[A-Z_]+\] = "(\w+)"'),
-        ("api_dyndns.c", r'\[[A-Z_0-9]+\] = "(\w+)"'),
+        ("query.c", r'\[[A-Z_]+\] = "(\w+)"'),
+        ("json.c", r'\[[A-Z_]+\] = "(\w+)"'),
+        ("plain_secret.c", r'\[[A-Z_]+\] = "(\w+)"'),
+        ("dyndns.c", r'\[[A-Z_0-9]+\] = "(\w+)"'),
         ("dyndns_answer.c", r'struct dyndns_word \w+ = \{"([\w!]+)"'),
         ("unspoken.c", r'\{"([\w-]+)", MEANS_'),
         ("routes.c", r'\{"(/[\w/]*)"'),
     ):
-        found = re.findall(names, (REPOSITORY / "src" / "web" / source).read_text())
+        found = re.findall(names, (REPOSITORY / "src" / "api" / source).read_text())
         assert found, f"{source}: the expression finds nothing any more"
         for name in found:
             assert re.search(rf"(?<![\w/]){re.escape(name)}(?![\w/])", page, re.IGNORECASE), f"{source}: {name}"

@@ -25,7 +25,7 @@ static void check_labels(const char *text)
                (labels == 0 && length == 1 && label[0] == '*'));
         label += length + 1;
     }
-    insist(labels == name_label_count(text));
+    insist(labels >= 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

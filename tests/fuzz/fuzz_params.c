@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/params.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "web/params.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dns/route53_xml.h"
+#include "provider/route53_xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +25,9 @@ static void check_found(const struct provider_found *found, void *userdata)
     insist(found->knowledge == RECORD_PLAIN || found->knowledge == RECORD_FOREIGN);
     insist((found->knowledge == RECORD_FOREIGN) == (found->foreign != FOREIGN_NONE));
     if (found->knowledge == RECORD_PLAIN) {
-        insist(found->address.family != ADDRESS_NONE && record_type_of(&found->address) == found->type);
+        insist(!rdata_is_empty(&found->value));
+        insist(found->type == RECORD_TXT ? found->value.texts != NULL
+                                         : record_type_of(&found->value.address) == found->type);
     }
 }
 
@@ -59,11 +61,15 @@ static void read_zones(const struct xml_element *root)
 
 static void find_culprit(const uint8_t *data, size_t size)
 {
-    static const struct provider_change changes[] = {
-        {"a.example.com.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 1}}, 60},
-        {"a.example.com.", RECORD_AAAA, {ADDRESS_IPV6, {0x20, 0x01, 0x0d, 0xb8}}, 60},
-        {"*.example.com.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 2}}, 60},
+    static struct record records[] = {
+        {"a.example.com.", RECORD_A},
+        {"a.example.com.", RECORD_AAAA},
+        {"*.example.com.", RECORD_A},
     };
+    static const struct change_request requests[] = {{.record = &records[0]},
+                                                     {.record = &records[1]},
+                                                     {.record = &records[2]}};
+    const struct change_request *const changes[] = {&requests[0], &requests[1], &requests[2]};
     _cleanup_free_ char *message = strndup((const char *)data, size);
     size_t culprit = message ? route53_find_culprit(message, changes, ELEMENTS(changes)) : PROVIDER_NO_CULPRIT;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dns/zonefile_text.h"
+#include "provider/zonefile_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,22 +39,35 @@ static void check_found(const struct provider_found *found, void *userdata)
            (found->knowledge == RECORD_FOREIGN));
 }
 
-static void check_set(const struct zone_text *zone, const struct provider_change *change)
+static void check_set(const struct zone_text *zone, const struct change_request *change)
 {
     struct provider_found found;
 
-    zone_text_find(zone, change->hostname, change->type, &found);
+    zone_text_find(zone, change->record->hostname, change->record->type, &found);
+    if (rdata_is_empty(&change->value)) {
+        insist(found.knowledge == RECORD_FOREIGN || found.knowledge == RECORD_ABSENT);
+        return;
+    }
     insist(found.knowledge == RECORD_FOREIGN || (found.knowledge == RECORD_PLAIN && found.ttl_s == change->ttl_s &&
-                                                 address_equal(&found.address, &change->address)));
+                                                 rdata_equal(&found.value, &change->value)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct provider_change changes[] = {
-        {"a.example.test.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 1}}, 60},
-        {"*.example.test.", RECORD_AAAA, {ADDRESS_IPV6, {0x20, 0x01, 0x0d, 0xb8}}, 2147483647},
-        {"example.test.", RECORD_A, {ADDRESS_IPV4, {192, 0, 2, 2}}, 0},
+    static struct record records[] = {
+        {"a.example.test.", RECORD_A},     {"*.example.test.", RECORD_AAAA}, {"example.test.", RECORD_A},
+        {"txt.example.test.", RECORD_TXT}, {"b.example.test.", RECORD_A},    {"c.example.test.", RECORD_TXT},
     };
+    static struct change_request requests[] = {
+        {.record = &records[0], .value.address = {ADDRESS_IPV4, {192, 0, 2, 1}}, .ttl_s = 60},
+        {.record = &records[1], .value.address = {ADDRESS_IPV6, {0x20, 0x01, 0x0d, 0xb8}}, .ttl_s = 2147483647},
+        {.record = &records[2], .value.address = {ADDRESS_IPV4, {192, 0, 2, 2}}, .ttl_s = 0},
+        {.record = &records[3], .ttl_s = 60}, /* its value comes below */
+        {.record = &records[4]},              /* withdrawn */
+        {.record = &records[5]},
+    };
+    static const struct change_request *const changes[] = {&requests[0], &requests[1], &requests[2],
+                                                           &requests[3], &requests[4], &requests[5]};
     _cleanup_(zone_text_freep) struct zone_text *zone = read_text(data, size);
     _cleanup_(zone_text_freep) struct zone_text *again = NULL;
     _cleanup_buffer_ struct buffer written = BUFFER_INIT;
@@ -65,6 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!zone) {
         return 0;
+    }
+    if (rdata_is_empty(&requests[3].value)) {
+        insist(rdata_add_bytes(&requests[3].value, "\"; \n(", 5) == 0);
+        insist(rdata_add_bytes(&requests[3].value, "", 0) == 0);
     }
     struct zone_cursor cursor = {0};
     while (zone_text_page(zone, &cursor, 1, check_found, zone)) {}
@@ -78,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     insist(again != NULL);
     insist(zone_text_serial(again, &message, &serial) == 0 && serial == SERIAL);
     for (size_t i = 0; i < ELEMENTS(changes); i++) {
-        check_set(again, &changes[i]);
+        check_set(again, changes[i]);
     }
     zone_text_write(again, SERIAL, &written_again);
     insist(written.length == written_again.length && memcmp(written.data, written_again.data, written.length) == 0);

@@ -1,8 +1,8 @@
 /*
  * An environment of the test's own, for code that is handed a getenv.
  */
-#ifndef DDNS53_TESTS_ENVIRONMENT_H
-#define DDNS53_TESTS_ENVIRONMENT_H
+#ifndef DDNS53_TESTS_UNIT_ENVIRONMENT_H
+#define DDNS53_TESTS_UNIT_ENVIRONMENT_H
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * own handler writes byte by byte, so that broken ones can be sent too. The handler runs in the server's thread with
  * the server's lock held; a test that shares data with it takes the lock as well.
  */
-#ifndef DDNS53_TESTS_HTTP_SERVER_H
-#define DDNS53_TESTS_HTTP_SERVER_H
+#ifndef DDNS53_TESTS_UNIT_HTTP_SERVER_H
+#define DDNS53_TESTS_UNIT_HTTP_SERVER_H
 
 #include <arpa/inet.h>
 #include <errno.h>

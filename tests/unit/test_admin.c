@@ -1,4 +1,4 @@
-/* Unit tests of web/admin: the two pages, through the server. */
+/* Unit tests of admin/admin: the two pages, through the server. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "web/admin.h"
+#include "admin/admin.h"
 #include "web_fixture.h"
 
 static atomic_uint trouble_count;
@@ -33,7 +33,7 @@ static void test_pages(void **state)
     (void)state;
     fixture_init(&fixture, "");
     const struct admin admin = {fixture.metrics, trouble, userdata};
-    admin_init(&admin);
+    fixture.service.handlers = &admin;
     const struct server_options options = fixture_options(&fixture, admin_route_find);
     fixture_start(&fixture, &options);
     metric_set(metrics_family(fixture.metrics, &row), 42, NULL, NULL, NULL);

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "api/dialect.h"
 #include "base/cleanup.h"
-#include "web/dialect.h"
 
 /* The headers of every request here. */
 static struct {

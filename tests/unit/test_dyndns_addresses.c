@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
+#include "api/dyndns_addresses.h"
 #include "base/cleanup.h"
 #include "config/hosts.h"
-#include "web/dyndns_addresses.h"
 
 static void test_lists(void **state)
 {

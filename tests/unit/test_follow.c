@@ -71,7 +71,8 @@ static void assert_item(const struct update *update, size_t index, const char *h
     const struct update_item *item = update_item(update, index);
     char text[ADDRESS_TEXT_SIZE];
 
-    address_print(&item->address, text);
+    assert_null(item_value(item)->texts);
+    address_print(&item_value(item)->address, text);
     assert_string_equal(item->host->hostname, hostname);
     assert_string_equal(text, address_text);
     assert_int_equal(item->type, RECORD_AAAA);

@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,9 +147,10 @@ static void test_timer_sets_itself_and_cancels_others(void **state)
 
 static unsigned polls;
 
-static void count_wait(void *userdata, int timeout_ms)
+static void count_wait(void *userdata, int timeout_ms, int watched_fd)
 {
     (void)userdata;
+    (void)watched_fd;
     check_expected(timeout_ms);
     polls++;
 }
@@ -409,6 +413,60 @@ static void test_free_accepts_null_and_drops_posted_work(void **state)
     assert_string_equal(fixture->order, "");
 }
 
+struct lettered_watch {
+    struct loop_watch watch;
+    struct fixture *fixture;
+    char letter;
+    struct lettered_watch *cancels;
+};
+
+static void run_lettered_watch(struct loop_watch *watch, uint32_t events)
+{
+    struct lettered_watch *lettered = CONTAINER_OF(watch, struct lettered_watch, watch);
+    char byte;
+
+    assert_true(events & EPOLLIN);
+    assert_int_equal(read(watch->fd, &byte, 1), 1);
+    note(lettered->fixture, lettered->letter);
+    if (lettered->cancels) {
+        loop_watch_cancel(lettered->fixture->loop, &lettered->cancels->watch);
+    }
+}
+
+static void test_watched_descriptors(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lettered_watch watches[2];
+    int pairs[2][2];
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]), 0);
+        watches[i] = (struct lettered_watch){{.run = run_lettered_watch}, fixture, (char)('a' + i), NULL};
+        assert_int_equal(loop_watch_set(fixture->loop, &watches[i].watch, pairs[i][0], EPOLLIN), 0);
+    }
+    loop_turn(fixture->loop, 0);
+    assert_string_equal(fixture->order, "");
+    assert_int_equal(write(pairs[0][1], "xy", 2), 2);
+    loop_turn(fixture->loop, -1); /* waits until it can be read; level-triggered, so both bytes come */
+    assert_string_equal(fixture->order, "aa");
+
+    /* Who is cancelled in a turn is not called any more in it. */
+    watches[0].cancels = &watches[1];
+    watches[1].cancels = &watches[0];
+    assert_int_equal(write(pairs[0][1], "x", 1), 1);
+    assert_int_equal(write(pairs[1][1], "x", 1), 1);
+    loop_turn(fixture->loop, -1);
+    assert_int_equal(strlen(fixture->order), 3);
+
+    for (int i = 0; i < 2; i++) {
+        loop_watch_cancel(fixture->loop, &watches[i].watch);
+        loop_watch_cancel(fixture->loop, &watches[i].watch); /* once more is fine */
+        close(pairs[i][0]);
+        close(pairs[i][1]);
+    }
+    assert_int_equal(loop_watch_set(fixture->loop, &watches[0].watch, pairs[0][0], EPOLLIN), -EBADF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +474,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timer_moves_and_is_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_sets_itself_and_cancels_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_set_to_now_does_not_starve_the_poller, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watched_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait_is_bounded_by_next_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posted_work_runs_in_order_and_to_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random_timers_against_a_sorted_list, setup, teardown),

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "dns/on_change.h"
+#include "provider/on_change.h"
 #include "temporary.h"
 
 struct fixture {

@@ -1,4 +1,4 @@
-/* Unit tests of web/params. */
+/* Unit tests of api/params. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "web/params.h"
+#include "api/params.h"
 
 static const char *const names[] = {"mode", "hostname", "hash"};
 

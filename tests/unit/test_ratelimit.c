@@ -1,4 +1,4 @@
-/* Unit tests of web/ratelimit: buckets that leak, with time as an argument. */
+/* Unit tests of api/ratelimit: buckets that leak, with time as an argument. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
+#include "api/ratelimit.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
-#include "web/ratelimit.h"
 
 static struct address address(const char *text)
 {

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/secret.h"
-#include "dns/records.h"
+#include "queue/records.h"
 #include "some_hosts.h"
 
 static struct address address_of(const char *text)
@@ -18,6 +18,22 @@ static struct address address_of(const char *text)
     struct address address;
     assert_int_equal(address_parse(text, strlen(text), &address), 0);
     return address;
+}
+
+static void know(struct record *record, enum record_knowledge knowledge, enum record_foreign foreign,
+                 const struct address *address, uint32_t ttl_s, int64_t now_ms)
+{
+    const struct rdata value = address ? rdata_of_address(address) : (struct rdata){0};
+    const struct knowledge known = {knowledge, foreign, address ? &value : NULL, ttl_s};
+
+    record_know(record, &known, now_ms);
+}
+
+static void set_last(struct record *record, const struct address *address, uint32_t ttl_s)
+{
+    const struct rdata value = rdata_of_address(address);
+
+    record_set_last(record, &value, ttl_s);
 }
 
 static void configure(struct records *records, const char *const *pairs)
@@ -49,8 +65,8 @@ static void test_find(void **state)
     char longest[400];
 
     assert_non_null(record);
-    assert_string_equal(record_hostname(record), "one.a.test.");
-    assert_int_equal(record_type(record), RECORD_AAAA);
+    assert_string_equal(record->hostname, "one.a.test.");
+    assert_int_equal(record->type, RECORD_AAAA);
     assert_int_equal(record_zone(record), 0);
     assert_true(record_is_configured(record));
     assert_ptr_not_equal(record, records_find(records, "one.a.test.", RECORD_A));
@@ -70,7 +86,7 @@ static void test_view_at_first(void **state)
     record_view(records_find(*state, "two.a.test.", RECORD_A), &view);
     assert_int_equal(view.knowledge, RECORD_UNKNOWN);
     assert_false(view.busy);
-    assert_int_equal(view.last_set.family, ADDRESS_NONE);
+    assert_int_equal(view.last_set.address.family, ADDRESS_NONE);
 }
 
 static void test_knowledge(void **state)
@@ -80,20 +96,43 @@ static void test_knowledge(void **state)
     const struct address last = address_of("192.0.2.2");
     struct record_view view;
 
-    record_know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1234);
-    record_set_last(record, &last, 300);
+    know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1234);
+    set_last(record, &last, 300);
     record_view(record, &view);
     assert_int_equal(view.knowledge, RECORD_PLAIN);
-    assert_true(address_equal(&view.address, &address));
+    assert_true(address_equal(&view.value.address, &address));
     assert_int_equal(view.ttl_s, 60);
     assert_int_equal(view.looked_at_ms, 1234);
-    assert_true(address_equal(&view.last_set, &last));
+    assert_true(address_equal(&view.last_set.address, &last));
     assert_int_equal(view.last_set_ttl_s, 300);
-    record_know(record, RECORD_FOREIGN, FOREIGN_ALIAS, NULL, 0, 5678);
+    know(record, RECORD_FOREIGN, FOREIGN_ALIAS, NULL, 0, 5678);
     record_view(record, &view);
     assert_int_equal(view.knowledge, RECORD_FOREIGN);
     assert_int_equal(view.foreign, FOREIGN_ALIAS);
-    assert_int_equal(view.address.family, ADDRESS_NONE);
+    assert_int_equal(view.value.address.family, ADDRESS_NONE);
+}
+
+/* References are counted: what a view holds stays while the record learns something else. */
+static void test_texts(void **state)
+{
+    struct record *record = records_find(*state, "two.a.test.", RECORD_A);
+    struct rdata value = {0};
+    struct record_view before, after;
+
+    assert_int_equal(rdata_parse("\"one\"\n\"two\"", 11, &value), 0);
+    const struct knowledge known = {RECORD_PLAIN, FOREIGN_NONE, &value, 60};
+    record_know(record, &known, 1);
+    record_set_last(record, &value, 60);
+    record_view(record, &before);
+    record_forget(record);
+    record_view(record, &after);
+    assert_int_equal(after.knowledge, RECORD_UNKNOWN);
+    assert_true(rdata_is_empty(&after.value));
+    assert_true(rdata_equal(&after.last_set, &value));
+    rdata_drop(&value);
+    assert_int_equal(rdata_count(&before.value), 2);
+    record_view_done(&before);
+    record_view_done(&after);
 }
 
 static void test_busy(void **state)
@@ -126,23 +165,23 @@ static void test_slot_and_mark(void **state)
 static void test_remember(void **state)
 {
     struct records *records = *state;
-    struct state_record remembered = {.hostname = "two.a.test.", .type = RECORD_A, .ttl_s = 60};
+    struct store_record remembered = {.record = {"two.a.test.", RECORD_A}, .ttl_s = 60};
     struct record_view view;
 
-    remembered.address = address_of("192.0.2.7");
+    remembered.value.address = address_of("192.0.2.7");
     records_remember(records, &remembered);
-    remembered.hostname = "gone.a.test.";
+    remembered.record.hostname = "gone.a.test.";
     records_remember(records, &remembered);
     record_view(records_find(records, "two.a.test.", RECORD_A), &view);
-    assert_true(address_equal(&view.last_set, &remembered.address));
+    assert_true(address_equal(&view.last_set.address, &remembered.value.address));
     assert_int_equal(view.knowledge, RECORD_UNKNOWN); /* what DNS holds is another question */
     assert_null(records_find(records, "gone.a.test.", RECORD_A));
 }
 
 static void note(struct record *record, void *userdata)
 {
-    strcat(userdata, record_hostname(record));
-    strcat(userdata, record_type(record) == RECORD_A ? "A " : "AAAA ");
+    strcat(userdata, record->hostname);
+    strcat(userdata, record->type == RECORD_A ? "A " : "AAAA ");
 }
 
 static void test_each(void **state)
@@ -167,8 +206,8 @@ static void test_reload(void **state)
     struct record_view view;
     char names[256] = "";
 
-    record_know(one, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
-    record_know(two, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    know(one, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    know(two, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
     const uint32_t before = records_generation(records);
     configure(records, without);
     assert_int_equal(records_generation(records), before + 1);
@@ -197,7 +236,7 @@ static void test_record_moves_to_another_zone(void **state)
     const struct address address = address_of("2001:db8::1");
     struct record_view view;
 
-    record_know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+    know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
     assert_ptr_equal(records_add(records, "one.a.test.", RECORD_AAAA, 3), record);
     assert_ptr_equal(records_add(records, "two.a.test.", RECORD_A, 3), records_find(records, "two.a.test.", RECORD_A));
     assert_int_equal(record_zone(record), 3);
@@ -216,19 +255,19 @@ static void test_touches(void **state)
     struct record *two = records_find(records, "two.a.test.", RECORD_A);
     const struct address first = address_of("192.0.2.1");
     const struct address second = address_of("192.0.2.2");
-    struct state_touch touches[3];
+    struct store_touch touches[3];
 
     assert_int_equal(records_take_touches(records, touches, 3), 0);
     record_touch(two, &first, 100);
     record_touch(one, &first, 101);
     record_touch(two, &second, 102);
     assert_int_equal(records_take_touches(records, touches, 1), 1);
-    assert_string_equal(touches[0].hostname, "two.a.test.");
-    assert_int_equal(touches[0].type, RECORD_A);
+    assert_string_equal(touches[0].record->hostname, "two.a.test.");
+    assert_int_equal(touches[0].record->type, RECORD_A);
     assert_int_equal(touches[0].time_s, 102);
     assert_true(address_equal(&touches[0].source, &second));
     assert_int_equal(records_take_touches(records, touches, 3), 1);
-    assert_string_equal(touches[0].hostname, "one.a.test.");
+    assert_string_equal(touches[0].record->hostname, "one.a.test.");
     assert_int_equal(records_take_touches(records, touches, 3), 0);
 
     record_touch(one, &second, 200);
@@ -284,7 +323,7 @@ static void test_who_is_needed_stays(void **state)
     struct record *busy = records_find(records, "one.a.test.", RECORD_AAAA);
     struct record *touched = records_find(records, "b.test.", RECORD_AAAA);
     const struct address source = address_of("192.0.2.1");
-    struct state_touch touch;
+    struct store_touch touch;
 
     record_hold(held);
     record_release(held);
@@ -301,8 +340,8 @@ static void test_who_is_needed_stays(void **state)
     assert_int_equal(sweep_all(records), 1);
     assert_int_equal(records_take_touches(records, &touch, 1), 1);
     assert_int_equal(sweep_all(records), 0);
-    assert_string_equal(touch.hostname, "b.test.");
-    records_touches_done(records, &touch, 1);
+    assert_string_equal(touch.record->hostname, "b.test.");
+    records_touches_done(&touch, 1);
     assert_int_equal(sweep_all(records), 1);
     assert_int_equal(records_count(records), 1);
 }
@@ -332,7 +371,7 @@ static void *work(void *userdata)
         struct record_view view;
         record_view(record, &view);
         /* what is known is never torn */
-        if (view.knowledge == RECORD_PLAIN && view.address.bytes[3] != (uint8_t)view.ttl_s) {
+        if (view.knowledge == RECORD_PLAIN && view.value.address.bytes[3] != (uint8_t)view.ttl_s) {
             abort();
         }
         record_touch(record, &source, i);
@@ -363,7 +402,7 @@ static void test_threads(void **state)
     struct race race = {.records = records_new()};
     pthread_t threads[THREADS];
     pthread_t reloader;
-    struct state_touch touches[64];
+    struct store_touch touches[64];
     size_t taken = 0;
     (void)state;
 
@@ -378,8 +417,8 @@ static void test_threads(void **state)
     assert_int_equal(pthread_create(&reloader, NULL, reload, &race), 0);
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct address address = {.family = ADDRESS_IPV4, .bytes = {192, 0, 2, (uint8_t)i}};
-        record_know(race.list[i % MANY], RECORD_PLAIN, FOREIGN_NONE, &address, (uint8_t)i, i);
-        record_set_last(race.list[i % MANY], &address, i);
+        know(race.list[i % MANY], RECORD_PLAIN, FOREIGN_NONE, &address, (uint8_t)i, i);
+        set_last(race.list[i % MANY], &address, i);
         taken += records_take_touches(race.records, touches, ELEMENTS(touches));
         if (i % 100 == 0) {
             (void)records_each(race.records, 0, NULL, NULL);
@@ -416,7 +455,7 @@ static void *find_and_ask(void *userdata)
         record_touch(record, &source, i);
         (void)record_begin(record);
         record_release(record); /* as when the client has gone and the change goes on */
-        if (strcmp(record_hostname(record), name) != 0) {
+        if (strcmp(record->hostname, name) != 0) {
             abort();
         }
         (void)record_end(record, 1);
@@ -445,7 +484,7 @@ static void test_sweep_threads(void **state)
     struct race race = {.records = records_new()};
     pthread_t threads[THREADS];
     pthread_t reloader;
-    struct state_touch touches[64];
+    struct store_touch touches[64];
     size_t removed = 0;
 
     (void)state;
@@ -459,9 +498,9 @@ static void test_sweep_threads(void **state)
         removed += sweep.removed;
         const size_t taken = records_take_touches(race.records, touches, ELEMENTS(touches));
         for (size_t i = 0; i < taken; i++) {
-            assert_int_equal(touches[i].hostname[0], 'r');
+            assert_int_equal(touches[i].record->hostname[0], 'r');
         }
-        records_touches_done(race.records, touches, taken);
+        records_touches_done(touches, taken);
         (void)records_each(race.records, 0, NULL, NULL);
     }
     atomic_store(&race.is_over, true);
@@ -486,6 +525,7 @@ int main(void)
         RECORDS_TEST(test_find),
         RECORDS_TEST(test_view_at_first),
         RECORDS_TEST(test_knowledge),
+        RECORDS_TEST(test_texts),
         RECORDS_TEST(test_busy),
         RECORDS_TEST(test_slot_and_mark),
         RECORDS_TEST(test_remember),

@@ -10,19 +10,11 @@
 
 #include <cmocka.h>
 
-#include "dns/route53.h"
-#include "dns/route53_xml.h"
+#include "provider/route53.h"
+#include "provider/route53_xml.h"
+#include "requests.h"
 
 #define NAMESPACE " xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\""
-
-static struct provider_change change(const char *hostname, const char *address, uint32_t ttl_s)
-{
-    struct provider_change made = {.hostname = hostname, .ttl_s = ttl_s};
-
-    assert_int_equal(address_parse(address, strlen(address), &made.address), 0);
-    made.type = record_type_of(&made.address);
-    return made;
-}
 
 static void print_found(const struct provider_found *found, void *userdata)
 {
@@ -32,13 +24,13 @@ static void print_found(const struct provider_found *found, void *userdata)
         [FOREIGN_SEVERAL_VALUES] = "several",
         [FOREIGN_ROUTING_POLICY] = "policy",
     };
-    char text[ADDRESS_TEXT_SIZE] = "absent";
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
 
-    if (found->knowledge == RECORD_PLAIN) {
-        address_print(&found->address, text);
-    }
+    rdata_print(&found->value, &text);
     buffer_printf(userdata, "%s %s %s", found->hostname, record_type_text(found->type),
-                  found->knowledge == RECORD_FOREIGN ? foreign[found->foreign] : text);
+                  found->knowledge == RECORD_FOREIGN  ? foreign[found->foreign]
+                  : found->knowledge == RECORD_ABSENT ? "absent"
+                                                      : buffer_text(&text));
     if (found->knowledge == RECORD_PLAIN) {
         buffer_printf(userdata, " %u", found->ttl_s);
     }
@@ -57,7 +49,7 @@ static struct xml_document *parse(const char *xml)
 
 static void changes_as_xml(void **data)
 {
-    const struct provider_change changes[] = {
+    const struct change_request *const changes[] = {
         change("*.example.com.", "198.51.100.1", 60),
         change("a.example.com.", "2001:DB8:0::1", 2147483647),
     };
@@ -76,6 +68,41 @@ static void changes_as_xml(void **data)
         "<TTL>2147483647</TTL><ResourceRecords><ResourceRecord><Value>2001:db8::1</Value></ResourceRecord>"
         "</ResourceRecords></ResourceRecordSet></Change>"
         "</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>");
+}
+
+static void texts_and_withdrawals_as_xml(void **data)
+{
+    const struct change_request *const changes[] = {
+        change("_acme-challenge.example.com.", "\"one\"\n\"tw\\195\\182\" \"o\\034\"", 30),
+        withdrawal("a.example.com.", "198.51.100.1", 300),
+    };
+    _cleanup_buffer_ struct buffer xml = BUFFER_INIT;
+
+    (void)data;
+    route53_write_changes(changes, ELEMENTS(changes), &xml);
+    assert_non_null(strstr(buffer_text(&xml),
+                           "<Change><Action>UPSERT</Action><ResourceRecordSet><Name>_acme-challenge.example.com.</Name>"
+                           "<Type>TXT</Type><TTL>30</TTL><ResourceRecords>"
+                           "<ResourceRecord><Value>&quot;one&quot;</Value></ResourceRecord>"
+                           "<ResourceRecord><Value>&quot;tw\\303\\266&quot; &quot;o\\042&quot;</Value></ResourceRecord>"
+                           "</ResourceRecords></ResourceRecordSet></Change>"));
+    /* Route 53 deletes only what it is told exactly: the value and TTL that are there. */
+    assert_non_null(strstr(buffer_text(&xml),
+                           "<Change><Action>DELETE</Action><ResourceRecordSet><Name>a.example.com.</Name>"
+                           "<Type>A</Type><TTL>300</TTL><ResourceRecords>"
+                           "<ResourceRecord><Value>198.51.100.1</Value></ResourceRecord>"
+                           "</ResourceRecords></ResourceRecordSet></Change>"));
+}
+
+static void outdated_withdrawals(void **data)
+{
+    (void)data;
+    assert_true(route53_is_outdated(
+        "[Tried to delete resource record set [name='a.example.com.', type='A'] but it was not found]"));
+    assert_true(route53_is_outdated("[Tried to delete resource record set [name='a.example.com.', type='A'] but the "
+                                    "values provided do not match the current values]"));
+    assert_false(route53_is_outdated(
+        "[Tried to create resource record set [name='a.example.com.', type='A'] but it already exists]"));
 }
 
 static void names_are_decoded(void **data)
@@ -118,7 +145,7 @@ static void names_are_decoded(void **data)
 
 static void culprits(void **data)
 {
-    const struct provider_change changes[] = {
+    const struct change_request *const changes[] = {
         change("a.example.com.", "198.51.100.1", 60), change("a.example.com.", "2001:db8::1", 60),
         change("b.example.com.", "198.51.100.2", 60), change("*.example.com.", "198.51.100.3", 60),
         change("example.com.", "2001:db8::2", 60),
@@ -265,7 +292,13 @@ static void pages(void **data)
         {PAGE_OF(PLAIN("example.com.", "NS", "ns.") PLAIN("a.example.com.", "A", "192.0.2.1")
                      PLAIN("a.example.com.", "AAAA", "2001:db8::1") PLAIN("a.example.com.", "TXT", "\"192.0.2.1\""),
                  LAST),
-         "a.example.com. A 192.0.2.1 60\na.example.com. AAAA 2001:db8::1 60\n"},
+         "a.example.com. A 192.0.2.1 60\na.example.com. AAAA 2001:db8::1 60\na.example.com. TXT \"192.0.2.1\" 60\n"},
+        {PAGE_OF("<ResourceRecordSet><Name>a.example.com.</Name><Type>TXT</Type><TTL>60</TTL><ResourceRecords>"
+                 "<ResourceRecord><Value>&quot;b\\303\\266&quot;</Value></ResourceRecord>"
+                 "<ResourceRecord><Value>&quot;a&quot; &quot;c&quot;</Value></ResourceRecord>"
+                 "</ResourceRecords></ResourceRecordSet>",
+                 LAST),
+         "a.example.com. TXT \"a\" \"c\"\n\"b\\195\\182\" 60\n"},
         {PAGE_OF(PLAIN("\\052.example.com.", "A", "192.0.2.1") PLAIN("a\\100b.example.com.", "A", "192.0.2.1"), LAST),
          "*.example.com. A 192.0.2.1 60\n"},
         {PAGE_OF(
@@ -657,12 +690,11 @@ static void prepare_without_permission(void **data)
 
 static void apply(struct fixture *fixture, struct provider_zone *zone, struct told *told)
 {
-    const struct provider_change changes[] = {
-        change("a.example.com.", "198.51.100.1", 60),
-        change("b.example.com.", "198.51.100.2", 60),
-    };
+    static const struct change_request *changes[2]; /* borrowed until the answer */
 
     (void)fixture;
+    changes[0] = change("a.example.com.", "198.51.100.1", 60);
+    changes[1] = change("b.example.com.", "198.51.100.2", 60);
     told->calls = 0;
     route53_ops.apply(zone, changes, ELEMENTS(changes), on_applied, told);
     assert_int_equal(told->calls, 0);
@@ -673,7 +705,7 @@ static void changes_are_applied(void **data)
     struct fixture *fixture = *data;
     _cleanup_told_ struct told told = {0};
     _cleanup_buffer_ struct buffer expected = BUFFER_INIT;
-    const struct provider_change changes[] = {
+    const struct change_request *const changes[] = {
         change("a.example.com.", "198.51.100.1", 60),
         change("b.example.com.", "198.51.100.2", 60),
     };
@@ -710,7 +742,6 @@ static void outcomes(void **data)
         {AWS_REFUSED, 400, "InvalidChangeBatch", "[RRSet of type A with DNS name b.example.com. is not permitted]",
          PROVIDER_REFUSED, 1},
         {AWS_REFUSED, 404, "NoSuchHostedZone", "No hosted zone found", PROVIDER_NO_ZONE, PROVIDER_NO_CULPRIT},
-        {AWS_CANCELLED, 0, "", "stopping", PROVIDER_TRANSIENT, PROVIDER_NO_CULPRIT},
     };
     struct fixture *fixture = *data;
 
@@ -750,7 +781,7 @@ static void not_found_yet(void **data)
     _cleanup_told_ struct told told = {0}, looked_up = {0}, listed = {0};
 
     apply(fixture, fixture->by_name, &told);
-    route53_ops.look_up(fixture->by_name, "a.example.com.", RECORD_A, on_looked_up, &looked_up);
+    route53_ops.look_up(fixture->by_name, record_made("a.example.com.", RECORD_A), on_looked_up, &looked_up);
     route53_ops.list_page(fixture->by_name, true, on_each, on_listed, &listed);
     assert_int_equal(looked_up.calls + listed.calls, 0);
     loop_turn(fixture->loop, 0);
@@ -803,7 +834,7 @@ static void look_ups(void **data)
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_told_ struct told told = {0};
 
-        route53_ops.look_up(fixture->with_id, rows[i].hostname, rows[i].type, on_looked_up, &told);
+        route53_ops.look_up(fixture->with_id, record_made(rows[i].hostname, rows[i].type), on_looked_up, &told);
         answer_xml(rows[i].request, rows[i].xml);
         assert_told(&told, PROVIDER_DONE, "");
         assert_string_equal(buffer_text(&told.found), rows[i].found);
@@ -811,7 +842,7 @@ static void look_ups(void **data)
     for (size_t i = 0; i < 2; i++) {
         _cleanup_told_ struct told told = {0};
 
-        route53_ops.look_up(fixture->with_id, rows[0].hostname, rows[0].type, on_looked_up, &told);
+        route53_ops.look_up(fixture->with_id, record_made(rows[0].hostname, rows[0].type), on_looked_up, &told);
         if (i == 0) {
             answer_xml(rows[0].request, "<x/>");
         } else {
@@ -867,22 +898,23 @@ struct chain {
 static void on_chained(const struct provider_result *result, void *userdata)
 {
     struct chain *chain = userdata;
-    struct provider_change next = change("a.example.com.", "198.51.100.9", 60);
+    static const struct change_request *next;
 
     assert_int_equal(result->outcome, PROVIDER_REFUSED);
     assert_int_equal(result->culprit, 0);
+    next = change("a.example.com.", "198.51.100.9", 60);
     if (--chain->left > 0) {
         route53_ops.apply(chain->zone, &next, 1, on_chained, chain);
     }
     assert_non_null(strstr(result->message, "a.example.com.")); /* still good */
 }
 
-/* dns/changes sends the next batch from inside the answer to the last one. */
+/* queue/zone sends the next batch from inside the answer to the last one. */
 static void batches_follow_each_other(void **data)
 {
     struct fixture *fixture = *data;
     struct chain chain = {.zone = fixture->with_id, .left = 3};
-    struct provider_change first = change("a.example.com.", "198.51.100.1", 60);
+    const struct change_request *const first = change("a.example.com.", "198.51.100.1", 60);
 
     route53_ops.apply(chain.zone, &first, 1, on_chained, &chain);
     for (int i = 0; i < 3; i++) {
@@ -899,7 +931,7 @@ static void freed_with_calls_under_way(void **data)
     apply(fixture, fixture->with_id, &told);
     apply(fixture, fixture->by_name, &told);
     route53_ops.prepare(fixture->with_id, on_prepared, &told);
-    route53_ops.look_up(fixture->with_id, "a.example.com.", RECORD_A, on_looked_up, &told);
+    route53_ops.look_up(fixture->with_id, record_made("a.example.com.", RECORD_A), on_looked_up, &told);
     route53_ops.list_page(fixture->with_id, true, on_each, on_listed, &told);
     route53_ops.free(TAKE_PTR(fixture->with_id));
     route53_ops.free(TAKE_PTR(fixture->by_name));
@@ -921,6 +953,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_as_xml),
+        cmocka_unit_test(texts_and_withdrawals_as_xml),
+        cmocka_unit_test(outdated_withdrawals),
         cmocka_unit_test(names_are_decoded),
         cmocka_unit_test(culprits),
         cmocka_unit_test(zones_are_found),

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "api/routes.h"
 #include "base/cleanup.h"
-#include "web/request.h"
 
 static const char *dialect_of(enum request_method method, const char *path, const char *query, const char *body)
 {

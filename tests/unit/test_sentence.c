@@ -8,18 +8,19 @@
 
 #include <cmocka.h>
 
+#include "api/sentence.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "web/sentence.h"
 
 static const struct host home = {.hostname = "home.example.com."};
 
 static struct update_item item_of(enum outcome outcome, const char *address)
 {
-    struct update_item item = {.host = &home, .outcome = outcome};
+    struct update_item item = {.host = &home, .waiter.outcome = outcome};
+    struct address *parsed = &item.waiter.request.value.address;
 
-    assert_int_equal(address_parse(address, strlen(address), &item.address), 0);
-    item.type = record_type_of(&item.address);
+    assert_int_equal(address_parse(address, strlen(address), parsed), 0);
+    item.type = record_type_of(parsed);
     return item;
 }
 
@@ -62,6 +63,37 @@ static void test_outcomes(void **state)
     }
 }
 
+/* The same outcomes where the record was to go. */
+static void test_withdrawals(void **state)
+{
+    static const struct {
+        enum outcome outcome;
+        unsigned status;
+        const char *says;
+    } rows[] = {
+        {OUTCOME_SET, 200, "home.example.com. now has no AAAA record"},
+        {OUTCOME_UNCHANGED, 200, "home.example.com. already has no AAAA record; nothing to do"},
+        {OUTCOME_NO_RECORD, 403, "add AAAA to its record_type"},
+        {OUTCOME_LOCKED, 403, "remove lock_record"},
+        {OUTCOME_CONFLICT, 409, "never overwritten"},
+        {OUTCOME_REFUSED, 403, "refused the withdrawal for home.example.com."},
+        {OUTCOME_NO_ZONE, 503, "does not have the zone of home.example.com."},
+        {OUTCOME_TIMED_OUT, 503, "has not accepted the withdrawal for home.example.com. yet"},
+        {OUTCOME_QUEUE_FULL, 503, "the withdrawal for home.example.com. was not taken"},
+        {OUTCOME_STOPPING, 503, "send the withdrawal for home.example.com. again"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const struct update_item item = {.host = &home, .type = RECORD_AAAA, .waiter.outcome = rows[i].outcome};
+        struct sentence sentence;
+        sentence_of(&item, &sentence);
+        if (sentence.status != rows[i].status || strstr(sentence.text, rows[i].says) == NULL) {
+            fail_msg("row %zu: %u, \"%s\"", i, sentence.status, sentence.text);
+        }
+    }
+}
+
 static void test_what_stands_there(void **state)
 {
     static const struct {
@@ -77,7 +109,7 @@ static void test_what_stands_there(void **state)
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         struct update_item item = item_of(OUTCOME_CONFLICT, "2001:db8::9");
         struct sentence sentence;
-        item.foreign = rows[i].foreign;
+        item.waiter.foreign = rows[i].foreign;
         sentence_of(&item, &sentence);
         assert_non_null(strstr(sentence.text, rows[i].says));
         assert_non_null(strstr(sentence.text, "AAAA record of home.example.com."));
@@ -88,14 +120,16 @@ static void test_what_stands_there(void **state)
 static void test_words_of_the_provider(void **state)
 {
     struct update_item item = item_of(OUTCOME_REFUSED, "198.18.7.9");
+    char text[64];
     char words[4000];
     struct sentence sentence;
 
     (void)state;
-    item.message = "the TTL is not to our taste";
+    item.waiter.message = text;
+    (void)strcpy(text, "the TTL is not to our taste");
     sentence_of(&item, &sentence);
     assert_non_null(strstr(sentence.text, ": the TTL is not to our taste"));
-    item.message = "two lines\r\nand a\ttab";
+    (void)strcpy(text, "two lines\r\nand a\ttab");
     sentence_of(&item, &sentence);
     assert_non_null(strstr(sentence.text, ": two lines  and a tab"));
     for (size_t start = 0; start < 3; start++) { /* wherever the end cuts into a character of three bytes */
@@ -103,7 +137,7 @@ static void test_words_of_the_provider(void **state)
         for (size_t i = start; i + 3 < sizeof(words); i += 3) {
             memcpy(words + i, "\xe2\x82\xac", 4);
         }
-        item.message = words;
+        item.waiter.message = words;
         sentence_of(&item, &sentence);
         assert_true(utf8_is_valid(sentence.text, strlen(sentence.text)));
         assert_in_range(strlen(sentence.text), sizeof(sentence.text) - 4, sizeof(sentence.text) - 1);
@@ -114,6 +148,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_withdrawals),
         cmocka_unit_test(test_what_stands_there),
         cmocka_unit_test(test_words_of_the_provider),
     };

@@ -17,7 +17,8 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "state/state_internal.h"
+#include "requests.h"
+#include "store/state_internal.h"
 #include "temporary.h"
 
 struct fixture {
@@ -81,21 +82,32 @@ static struct address address(const char *text)
     return parsed;
 }
 
-static struct state_change change(const char *hostname, const char *old, const char *new, int64_t time_s)
+/* Texts are for a TXT record; "": nothing. */
+static struct store_change stored(const char *hostname, const char *old, const char *new, int64_t time_s)
 {
-    struct state_change made = {
-        .hostname = hostname,
-        .old_address = address(old),
-        .new_address = address(new),
-        .ttl_s = 60,
+    const struct rdata was = rdata_made(old);
+    const struct rdata value = rdata_made(new);
+    const struct rdata *shown = rdata_is_empty(&value) ? &was : &value;
+
+    return (struct store_change){
+        .request =
+            {
+                .record = record_made(hostname, shown->texts ? RECORD_TXT : record_type_of(&shown->address)),
+                .was = was,
+                .value = value,
+                .ttl_s = 60,
+            },
         .source = address("203.0.113.9"),
         .dialect = "query",
         .change_id = "/change/C1",
         .time_s = time_s,
     };
+}
 
-    made.type = record_type_of(&made.new_address);
-    return made;
+static void stored_done(struct store_change *change)
+{
+    rdata_drop(&change->request.was);
+    rdata_drop(&change->request.value);
 }
 
 static void append_address(struct buffer *buffer, const struct address *printed)
@@ -108,12 +120,15 @@ static void append_address(struct buffer *buffer, const struct address *printed)
     buffer_printf(buffer, " %s", text);
 }
 
-static int print_record(const struct state_record *record, void *userdata)
+static int print_record(const struct store_record *record, void *userdata)
 {
     struct buffer *buffer = userdata;
 
-    buffer_printf(buffer, "%s %s", record->hostname, record_type_text(record->type));
-    append_address(buffer, &record->address);
+    buffer_printf(buffer, "%s %s ", record->record.hostname, record_type_text(record->record.type));
+    if (rdata_is_empty(&record->value)) {
+        buffer_append_char(buffer, '-');
+    }
+    rdata_print(&record->value, buffer);
     buffer_printf(buffer, " %u %lld %lld", record->ttl_s, (long long)record->last_updated_s,
                   (long long)record->last_checked_s);
     append_address(buffer, &record->last_accessed);
@@ -187,10 +202,10 @@ static void missing_is_made(void **data)
 static void commit_survives(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change changes[] = {
-        change("a.example.com.", "", "198.51.100.1", 100),
-        change("a.example.com.", "", "2001:db8::1", 100),
-        change("*.example.com.", "198.51.100.7", "198.51.100.2", 101),
+    struct store_change changes[] = {
+        stored("a.example.com.", "", "198.51.100.1", 100),
+        stored("a.example.com.", "", "2001:db8::1", 100),
+        stored("*.example.com.", "198.51.100.7", "198.51.100.2", 101),
     };
     const char *expected = "*.example.com. A 198.51.100.2 60 101 101 203.0.113.9\n"
                            "a.example.com. A 198.51.100.1 60 100 100 203.0.113.9\n"
@@ -212,15 +227,115 @@ static void commit_survives(void **data)
     assert_records(fixture->state, expected);
 }
 
+static void texts_survive(void **data)
+{
+    struct fixture *fixture = *data;
+    struct store_change changes[] = {
+        stored("_acme-challenge.a.example.com.", "", "\"one\"\n\"two \\\"2\\\" \\010\"", 100),
+        stored("_acme-challenge.b.example.com.", "\"old\"", "\"new\"", 100),
+        stored("b.example.com.", "", "198.51.100.1", 100),
+    };
+    const char *expected =
+        "_acme-challenge.a.example.com. TXT \"one\"\n\"two \\0342\\034 \\010\" 60 100 100 203.0.113.9\n"
+        "_acme-challenge.b.example.com. TXT \"new\" 60 100 100 203.0.113.9\n"
+        "b.example.com. A 198.51.100.1 60 100 100 203.0.113.9\n";
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_records(fixture->state, expected);
+    by_others(fixture->path, "SELECT hostname, type, old_address, new_address FROM history WHERE id = 2",
+              "_acme-challenge.b.example.com.|TXT|\"old\"|\"new\"\n");
+    close_state(fixture);
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, expected);
+    for (size_t i = 0; i < ELEMENTS(changes); i++) {
+        stored_done(&changes[i]);
+    }
+}
+
+/* A record that was withdrawn: its row stays, for who asked last and when, and has no value. */
+static void withdrawals_survive(void **data)
+{
+    struct fixture *fixture = *data;
+    struct store_change set[] = {
+        stored("a.example.com.", "", "198.51.100.1", 100),
+        stored("_acme-challenge.a.example.com.", "", "\"token\"", 100),
+    };
+    struct store_change withdrawn[] = {
+        stored("a.example.com.", "198.51.100.1", "", 200),
+        stored("_acme-challenge.a.example.com.", "\"token\"", "", 201),
+    };
+    const char *expected = "_acme-challenge.a.example.com. TXT - 0 201 201 203.0.113.9\n"
+                           "a.example.com. A - 0 200 200 203.0.113.9\n";
+
+    assert_int_equal(open_state(fixture), 0);
+    assert_int_equal(state_commit(fixture->state, set, ELEMENTS(set)), 0);
+    assert_int_equal(state_commit(fixture->state, withdrawn, ELEMENTS(withdrawn)), 0);
+    assert_records(fixture->state, expected);
+    by_others(fixture->path, "SELECT hostname, type, old_address, new_address, ttl_s FROM history WHERE id > 2",
+              "a.example.com.|A|198.51.100.1||0\n"
+              "_acme-challenge.a.example.com.|TXT|\"token\"||0\n");
+    close_state(fixture);
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, expected);
+    assert_int_equal(state_commit(fixture->state, set, 1), 0); /* and it may be set again */
+    by_others(fixture->path, "SELECT address, ttl_s FROM record WHERE type = 'A'", "198.51.100.1|60\n");
+    for (size_t i = 0; i < 2; i++) {
+        stored_done(&set[i]);
+        stored_done(&withdrawn[i]);
+    }
+}
+
+/* The file of the first release, as it made it: rows and history stay, and the new version holds every type. */
+static void version_1_is_migrated(void **data)
+{
+    static const char version_1[] =
+        "PRAGMA journal_mode = WAL;"
+        "CREATE TABLE record (hostname TEXT NOT NULL, type TEXT NOT NULL CHECK (type IN ('A', 'AAAA')),"
+        " address TEXT NOT NULL, ttl_s INTEGER NOT NULL, last_updated_s INTEGER NOT NULL,"
+        " last_checked_s INTEGER NOT NULL, last_accessed TEXT NOT NULL, PRIMARY KEY (hostname, type)) WITHOUT ROWID;"
+        "CREATE TABLE history (id INTEGER PRIMARY KEY, time_s INTEGER NOT NULL, hostname TEXT NOT NULL,"
+        " type TEXT NOT NULL, old_address TEXT NOT NULL, new_address TEXT NOT NULL, ttl_s INTEGER NOT NULL,"
+        " source TEXT NOT NULL, dialect TEXT NOT NULL, change_id TEXT NOT NULL);"
+        "CREATE INDEX history_by_record ON history (hostname, type);"
+        "INSERT INTO record VALUES ('a.example.com.', 'A', '198.51.100.1', 60, 100, 200, '203.0.113.9');"
+        "INSERT INTO record VALUES ('a.example.com.', 'AAAA', '2001:db8::1', 300, 101, 101, '2001:db8::9');"
+        "INSERT INTO record VALUES ('b.example.com.', 'A', '', 0, 0, 400, '203.0.113.9');"
+        "INSERT INTO history VALUES (7, 100, 'a.example.com.', 'A', '', '198.51.100.1', 60, '203.0.113.9', 'query',"
+        " '/change/C1');"
+        "PRAGMA application_id = 1681208164; PRAGMA user_version = 1;";
+    const char *rows = "a.example.com. A 198.51.100.1 60 100 200 203.0.113.9\n"
+                       "a.example.com. AAAA 2001:db8::1 300 101 101 2001:db8::9\n"
+                       "b.example.com. A - 0 0 400 203.0.113.9\n";
+    struct fixture *fixture = *data;
+    struct store_change text = stored("_acme-challenge.a.example.com.", "", "\"token\"", 500);
+    char expected[512];
+
+    by_others(fixture->path, version_1, "wal\n");
+    assert_int_equal(open_state(fixture), 0);
+    assert_records(fixture->state, rows);
+    by_others(fixture->path, "PRAGMA user_version; SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name",
+              "2\nhistory\nrecord\n");
+    by_others(fixture->path, "SELECT * FROM history",
+              "7|100|a.example.com.|A||198.51.100.1|60|203.0.113.9|query|/change/C1\n");
+    assert_int_equal(state_commit(fixture->state, &text, 1), 0);
+    close_state(fixture);
+    assert_int_equal(open_state(fixture), 0); /* nothing to do the second time */
+    (void)snprintf(expected, sizeof(expected),
+                   "_acme-challenge.a.example.com. TXT \"token\" 60 500 500 203.0.113.9\n%s", rows);
+    assert_records(fixture->state, expected);
+    stored_done(&text);
+}
+
 static void changing_again_replaces(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change first = change("a.example.com.", "", "198.51.100.1", 100);
-    struct state_change second = change("a.example.com.", "198.51.100.1", "198.51.100.2", 200);
-    struct state_touch touch = {"a.example.com.", RECORD_A, address("192.0.2.1"), 300};
-    struct state_change late = change("a.example.com.", "198.51.100.2", "198.51.100.3", 250);
+    struct store_change first = stored("a.example.com.", "", "198.51.100.1", 100);
+    struct store_change second = stored("a.example.com.", "198.51.100.1", "198.51.100.2", 200);
+    struct store_touch touch = {record_made("a.example.com.", RECORD_A), address("192.0.2.1"), 300};
+    struct store_change late = stored("a.example.com.", "198.51.100.2", "198.51.100.3", 250);
 
-    second.ttl_s = 300;
+    second.request.ttl_s = 300;
     assert_int_equal(open_state(fixture), 0);
     assert_int_equal(state_commit(fixture->state, &first, 1), 0);
     assert_int_equal(state_commit(fixture->state, &second, 1), 0);
@@ -235,11 +350,11 @@ static void changing_again_replaces(void **data)
 static void touches(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
-    struct state_touch several[] = {
-        {"a.example.com.", RECORD_A, address("192.0.2.1"), 300},
-        {"a.example.com.", RECORD_A, address("192.0.2.2"), 200}, /* older: no effect */
-        {"b.example.com.", RECORD_AAAA, address("2001:db8::9"), 400},
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
+    struct store_touch several[] = {
+        {record_made("a.example.com.", RECORD_A), address("192.0.2.1"), 300},
+        {record_made("a.example.com.", RECORD_A), address("192.0.2.2"), 200}, /* older: no effect */
+        {record_made("b.example.com.", RECORD_AAAA), address("2001:db8::9"), 400},
     };
 
     assert_int_equal(open_state(fixture), 0);
@@ -267,8 +382,8 @@ static void old_rows_are_forgotten(void **data)
     for (int i = 0; i < 3 * STATE_FORGET_ROWS; i++) {
         char name[64];
         (void)snprintf(name, sizeof(name), "%s%03d.example.com.", i % 3 == 0 ? "stays" : "gone", i);
-        struct state_change row = change(name, "", "192.0.2.1", i % 3 == 1 ? 100 : 1000);
-        struct state_touch touch = {name, RECORD_A, address("192.0.2.1"), i % 9 == 1 ? 1000 : 50};
+        struct store_change row = stored(name, "", "192.0.2.1", i % 3 == 1 ? 100 : 1000);
+        struct store_touch touch = {row.request.record, address("192.0.2.1"), i % 9 == 1 ? 1000 : 50};
         assert_int_equal(state_commit(fixture->state, &row, 1), 0);
         assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
     }
@@ -286,7 +401,7 @@ static void old_rows_are_forgotten(void **data)
     close_state(fixture);
 }
 
-static int stop_at_second(const struct state_record *record, void *userdata)
+static int stop_at_second(const struct store_record *record, void *userdata)
 {
     int *calls = userdata;
 
@@ -297,10 +412,10 @@ static int stop_at_second(const struct state_record *record, void *userdata)
 static void each_record_stops(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change changes[] = {
-        change("a.example.com.", "", "198.51.100.1", 1),
-        change("b.example.com.", "", "198.51.100.1", 1),
-        change("c.example.com.", "", "198.51.100.1", 1),
+    struct store_change changes[] = {
+        stored("a.example.com.", "", "198.51.100.1", 1),
+        stored("b.example.com.", "", "198.51.100.1", 1),
+        stored("c.example.com.", "", "198.51.100.1", 1),
     };
     int calls = 0;
 
@@ -314,7 +429,7 @@ static void each_record_stops(void **data)
 static void killed_process_loses_nothing(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
     _cleanup_free_ char *log = path_join(fixture->folder, "state.db-wal");
     int status = 0;
     pid_t child = fork();
@@ -359,10 +474,10 @@ static void newer_version_is_refused(void **data)
 
     assert_int_equal(open_state(fixture), 0);
     close_state(fixture);
+    by_others(fixture->path, "PRAGMA user_version = 3", "");
+    assert_refused(fixture, -EOPNOTSUPP, "version 3, written by a newer ddns53d; this one knows versions up to 2: run");
+    by_others(fixture->path, "PRAGMA user_version", "3\n");
     by_others(fixture->path, "PRAGMA user_version = 2", "");
-    assert_refused(fixture, -EOPNOTSUPP, "version 2, written by a newer ddns53d; this one knows versions up to 1: run");
-    by_others(fixture->path, "PRAGMA user_version", "2\n");
-    by_others(fixture->path, "PRAGMA user_version = 1", "");
     assert_int_equal(open_state(fixture), 0);
 }
 
@@ -417,7 +532,7 @@ static void log_without_its_file_is_refused(void **data)
 static void damage_is_refused(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
     _cleanup_buffer_ struct buffer bytes = BUFFER_INIT;
 
     assert_int_equal(open_state(fixture), 0);
@@ -447,7 +562,11 @@ static void senseless_row_is_told(void **data)
     assert_non_null(strstr(state_error(fixture->state), "\"a.example.com.\" in table record makes no sense: correct"));
     by_others(fixture->path, "UPDATE record SET address = '2001:db8::1'", ""); /* an A record with such an address */
     assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
-    by_others(fixture->path, "UPDATE record SET address = '192.0.2.1', ttl_s = -1", "");
+    by_others(fixture->path, "UPDATE record SET address = '\"a text\"'", "");
+    assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
+    by_others(fixture->path, "UPDATE record SET address = '192.0.2.1', type = 'MX'", "");
+    assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
+    by_others(fixture->path, "UPDATE record SET type = 'A', ttl_s = -1", "");
     assert_int_equal(state_each_record(fixture->state, print_record, &printed), -EBADMSG);
     by_others(fixture->path, "UPDATE record SET ttl_s = 5", "");
     assert_records(fixture->state, "a.example.com. A 192.0.2.1 5 1 1 -\n");
@@ -456,10 +575,10 @@ static void senseless_row_is_told(void **data)
 static void history_is_bounded(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change several[10];
+    struct store_change several[10];
 
     for (size_t i = 0; i < ELEMENTS(several); i++) {
-        several[i] = change("a.example.com.", "", "198.51.100.1", (int64_t)i);
+        several[i] = stored("a.example.com.", "", "198.51.100.1", (int64_t)i);
     }
     assert_int_equal(open_state(fixture), 0);
     for (int i = 0; i < 5; i++) {
@@ -501,8 +620,8 @@ static void *commit_read_only(void *userdata)
 {
     struct read_only *read_only = userdata;
     struct state *state = read_only->fixture->state;
-    const struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
-    const struct state_touch touch = {"b.example.com.", RECORD_A, address("192.0.2.1"), 300};
+    const struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
+    const struct store_touch touch = {record_made("b.example.com.", RECORD_A), address("192.0.2.1"), 300};
 
     forbid_writing();
     read_only->committed = state_commit(state, &set, 1);
@@ -513,7 +632,7 @@ static void *commit_read_only(void *userdata)
 static void test_read_only(void **data)
 {
     struct fixture *fixture = *data;
-    const struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    const struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
     struct read_only read_only = {.fixture = fixture};
     pthread_t thread;
 
@@ -533,8 +652,8 @@ static void test_read_only(void **data)
 static void no_room_and_room_again(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
-    struct state_touch touch = {"b.example.com.", RECORD_A, address("192.0.2.1"), 300};
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
+    struct store_touch touch = {record_made("b.example.com.", RECORD_A), address("192.0.2.1"), 300};
     struct rlimit before, small;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     int r, touched, committed = 0;
@@ -572,7 +691,7 @@ static void no_room_and_room_again(void **data)
 static void foreign_writer_is_told(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
     sqlite3 *other = NULL;
 
     assert_int_equal(open_state(fixture), 0);
@@ -589,7 +708,7 @@ static void foreign_writer_is_told(void **data)
 static void reader_does_not_block(void **data)
 {
     struct fixture *fixture = *data;
-    struct state_change set = change("a.example.com.", "", "198.51.100.1", 100);
+    struct store_change set = stored("a.example.com.", "", "198.51.100.1", 100);
     _cleanup_buffer_ struct buffer rows = BUFFER_INIT;
     sqlite3 *other = NULL;
 
@@ -612,6 +731,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(missing_is_made, setup, teardown),
         cmocka_unit_test_setup_teardown(commit_survives, setup, teardown),
+        cmocka_unit_test_setup_teardown(texts_survive, setup, teardown),
+        cmocka_unit_test_setup_teardown(withdrawals_survive, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_1_is_migrated, setup, teardown),
         cmocka_unit_test_setup_teardown(changing_again_replaces, setup, teardown),
         cmocka_unit_test_setup_teardown(touches, setup, teardown),
         cmocka_unit_test_setup_teardown(old_rows_are_forgotten, setup, teardown),

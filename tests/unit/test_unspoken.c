@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
+#include "api/unspoken.h"
 #include "base/cleanup.h"
-#include "web/unspoken.h"
 
 static void test_reasons(void **state)
 {

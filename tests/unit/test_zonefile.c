@@ -13,9 +13,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "dns/zonefile.h"
-#include "dns/zonefile_scan.h"
-#include "dns/zonefile_text.h"
+#include "provider/zonefile.h"
+#include "provider/zonefile_scan.h"
+#include "provider/zonefile_text.h"
+#include "requests.h"
 #include "temporary.h"
 
 #define ZONE "example.test."
@@ -23,27 +24,14 @@
 
 /* ---- the text alone ---- */
 
-static struct provider_change change(const char *hostname, const char *address, uint32_t ttl_s)
-{
-    struct provider_change made = {.hostname = hostname, .ttl_s = ttl_s};
-
-    assert_int_equal(address_parse(address, strlen(address), &made.address), 0);
-    made.type = record_type_of(&made.address);
-    return made;
-}
-
 static void print_found(const struct provider_found *found, void *userdata)
 {
-    char address[ADDRESS_TEXT_SIZE] = "";
-
-    if (found->knowledge == RECORD_PLAIN) {
-        address_print(&found->address, address);
-    }
     buffer_printf(userdata, "%s %s %s", found->hostname, record_type_text(found->type),
                   found->knowledge == RECORD_FOREIGN  ? "foreign"
                   : found->knowledge == RECORD_ABSENT ? "absent"
-                                                      : address);
+                                                      : "");
     if (found->knowledge == RECORD_PLAIN) {
+        rdata_print(&found->value, userdata);
         buffer_printf(userdata, " %u", found->ttl_s);
     }
     buffer_append_char(userdata, '\n');
@@ -84,13 +72,13 @@ static void assert_text_refused(const char *text, const char *words)
 }
 
 /* Sets one record, raises the serial to 7 and compares the whole text. */
-static void assert_rewritten(const char *text, const struct provider_change *set, const char *expected)
+static void assert_rewritten(const char *text, const struct change_request *set, const char *expected)
 {
     _cleanup_(zone_text_freep) struct zone_text *zone = read_text(text);
     _cleanup_buffer_ struct buffer written = BUFFER_INIT;
     bool is_changed = false;
 
-    assert_int_equal(zone_text_set(zone, set, 1, &is_changed), 0);
+    assert_int_equal(zone_text_set(zone, &set, 1, &is_changed), 0);
     assert_true(is_changed);
     zone_text_write(zone, 7, &written);
     assert_string_equal(buffer_text(&written), expected);
@@ -116,11 +104,15 @@ static void names_of_the_owner(void **data)
         {"* A 192.0.2.1\n", "*.example.test. A foreign\n"},
         {"www A 192.0.2.1\n  A 192.0.2.2\n\tAAAA ::1\n",
          "www.example.test. A foreign\nwww.example.test. AAAA foreign\n"},
-        {"www CNAME other\n", "www.example.test. A foreign\nwww.example.test. AAAA foreign\n"},
-        {"www TXT \"A 192.0.2.1\" ; www A 192.0.2.1\nb A 192.0.2.1", "b.example.test. A foreign\n"},
-        {"www TXT \"a \\\" ; (\"\nb A 192.0.2.1", "b.example.test. A foreign\n"},
-        {"www TXT a\\;b\\(c\nb A 192.0.2.1", "b.example.test. A foreign\n"},
-        {"www TXT (\n\"x\"\n; comment )\nb A 192.0.2.1\n)\nc A 192.0.2.1\n", "c.example.test. A foreign\n"},
+        {"www CNAME other\n",
+         "www.example.test. A foreign\nwww.example.test. AAAA foreign\nwww.example.test. TXT foreign\n"},
+        {"www MX 1 mail\n", ""},
+        {"www TXT \"A 192.0.2.1\" ; www A 192.0.2.1\nb A 192.0.2.1",
+         "b.example.test. A foreign\nwww.example.test. TXT foreign\n"},
+        {"www TXT \"a \\\" ; (\"\nb A 192.0.2.1", "b.example.test. A foreign\nwww.example.test. TXT foreign\n"},
+        {"www TXT a\\;b\\(c\nb A 192.0.2.1", "b.example.test. A foreign\nwww.example.test. TXT foreign\n"},
+        {"www TXT (\n\"x\"\n; comment )\nb A 192.0.2.1\n)\nc A 192.0.2.1\n",
+         "c.example.test. A foreign\nwww.example.test. TXT foreign\n"},
         {"www ( A\n 192.0.2.1 )\n", "www.example.test. A foreign\n"},
         {"$ORIGIN sub.example.test.\nwww A 192.0.2.1\n", "www.sub.example.test. A foreign\n"},
         {"$ORIGIN sub\nwww A 192.0.2.1\n$origin deep\n@ A 192.0.2.1\n",
@@ -165,45 +157,49 @@ static void refused_texts(void **data)
     assert_text_refused(BEGIN "\nwww 60 IN AAAA 192.0.2.1\n" END "\n", "2: between the ddns53 markers");
     assert_text_refused(BEGIN "\nwww 4294967296 IN A 192.0.2.1\n" END "\n", "2: between the ddns53 markers");
     assert_text_refused(BEGIN "\n$ORIGIN x.\n" END "\n", "2: between the ddns53 markers");
+    assert_text_refused(BEGIN "\nwww 60 IN A \"192.0.2.1\"\n" END "\n", "2: between the ddns53 markers");
+    assert_text_refused(BEGIN "\nwww 60 IN TXT\n" END "\n", "2: between the ddns53 markers");
+    assert_text_refused(BEGIN "\nwww 60 IN TXT \"\\256\"\n" END "\n", "2: between the ddns53 markers");
+    assert_text_refused(BEGIN "\nwww IN TXT \"x\"\n" END "\n", "2: between the ddns53 markers");
     assert_text_refused(BEGIN "\nw 60 A 192.0.2.1\nv 60 A 192.0.2.1\nW 60 A 192.0.2.2\n" END "\n",
                         "4: a second record");
 }
 
 static void owners_bytes_are_kept(void **data)
 {
-    const struct provider_change set = change("w.example.test.", "192.0.2.9", 60);
+    const struct change_request *set = change("w.example.test.", "192.0.2.9", 60);
 
     (void)data;
     /* No markers: they are put at the end, with the file's own line ends. */
-    assert_rewritten("@ SOA n h ( 0000000005 ; Serial number\n1 1 1 1)", &set,
+    assert_rewritten("@ SOA n h ( 0000000005 ; Serial number\n1 1 1 1)", set,
                      "@ SOA n h ( 7 ; Serial number\n1 1 1 1)\n" BEGIN "\nw.example.test. 60 IN A 192.0.2.9\n" END
                      "\n");
-    assert_rewritten("@ SOA n h (\r\n5;serial\r\n1 1 1 1)\r\n", &set,
+    assert_rewritten("@ SOA n h (\r\n5;serial\r\n1 1 1 1)\r\n", set,
                      "@ SOA n h (\r\n7;serial\r\n1 1 1 1)\r\n" BEGIN "\r\nw.example.test. 60 IN A 192.0.2.9\r\n" END
                      "\r\n");
     /* Text on both sides, markers as somebody shortened them, odd spaces, no newline at the end. */
     assert_rewritten(
         "; a\n\n" SOA "x  TXT\t\"\\\"; serial\"  \n; ddns53 begin\nw.example.test. 5 IN A 192.0.2.1\n"
         "; ddns53 end \n\n  ; tail\t",
-        &set,
+        set,
         "; a\n\n@ IN SOA ns hostmaster (\n 7 ; serial\n 1 1 1 1 )\nx  TXT\t\"\\\"; serial\"  \n; ddns53 begin\n"
         "w.example.test. 60 IN A 192.0.2.9\n; ddns53 end \n\n  ; tail\t");
     /* The SOA behind our records. */
-    assert_rewritten(BEGIN "\nv.example.test. 5 IN A 192.0.2.1\n" END "\n" SOA, &set,
+    assert_rewritten(BEGIN "\nv.example.test. 5 IN A 192.0.2.1\n" END "\n" SOA, set,
                      BEGIN "\nv.example.test. 5 IN A 192.0.2.1\nw.example.test. 60 IN A 192.0.2.9\n" END
                            "\n@ IN SOA ns hostmaster (\n 7 ; serial\n 1 1 1 1 )\n");
 }
 
 static void records_are_in_order(void **data)
 {
-    const struct provider_change first[] = {
+    const struct change_request *first[] = {
         change("b.example.test.", "192.0.2.1", 60),   change("a.z.example.test.", "192.0.2.2", 60),
         change("b.example.test.", "2001:db8::1", 60), change("b-1.example.test.", "192.0.2.3", 60),
         change("*.b.example.test.", "192.0.2.4", 60), change("c.b.example.test.", "192.0.2.5", 60),
         change("example.test.", "192.0.2.6", 60),     change("z.example.test.", "192.0.2.7", 60),
         change("a.z.example.test.", "192.0.2.8", 60), /* again: the later counts */
     };
-    const struct provider_change second[] = {
+    const struct change_request *second[] = {
         change("0.example.test.", "192.0.2.10", 60),
         change("zz.example.test.", "192.0.2.11", 60),
         change("b.example.test.", "192.0.2.12", 60),
@@ -237,6 +233,108 @@ static void records_are_in_order(void **data)
     again = read_text(buffer_text(&written));
     zone_text_write(again, 5, &written_again);
     assert_string_equal(buffer_text(&written_again), buffer_text(&written));
+}
+
+/* ---- TXT ---- */
+
+static void texts_of_ours(void **data)
+{
+    static const struct {
+        const char *lines;
+        const char *listing;
+    } rows[] = {
+        {"t.example.test. 60 IN TXT \"one\"\n", "t.example.test. TXT \"one\" 60\n"},
+        /* A set is a line a value, in any order; the same one twice is one. */
+        {"t.example.test. 60 IN TXT \"b\"\nt.example.test. 60 IN TXT \"a\"\nt.example.test. 60 IN TXT \"b\"\n",
+         "t.example.test. TXT \"a\"\n\"b\" 60\n"},
+        {"t.example.test. 60 IN TXT \"b\"\nu.example.test. 60 IN TXT \"c\"\nT.example.test. 60 IN TXT \"a\"\n",
+         "t.example.test. TXT \"a\"\n\"b\" 60\nu.example.test. TXT \"c\" 60\n"},
+        {"t 60 TXT \"a b\" \"c\"\n", "t.example.test. TXT \"a b\" \"c\" 60\n"},
+        {"t 60 TXT a b\n", "t.example.test. TXT \"a\" \"b\" 60\n"},
+        {"t 60 TXT \"\"\n", "t.example.test. TXT \"\" 60\n"},
+        {"t 60 TXT \"\\010\\\"; (\"\n", "t.example.test. TXT \"\\010\\034; (\" 60\n"},
+        /* As people may have rewritten it: over several lines, with comments. */
+        {"t 60 TXT ( \"a\" ; first\n\"b\"\n c ) \"d\" ; last\n", "t.example.test. TXT \"a\" \"b\" \"c\" \"d\" 60\n"},
+        {"t 60 TXT \"a\" (\"b\") ( ( c ) ) d\n", "t.example.test. TXT \"a\" \"b\" \"c\" \"d\" 60\n"},
+        /* Beside addresses. */
+        {"t 60 TXT \"a\"\nt 60 A 192.0.2.1\n", "t.example.test. A 192.0.2.1 60\nt.example.test. TXT \"a\" 60\n"},
+    };
+
+    (void)data;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+        buffer_printf(&text, BEGIN "\n%s" END "\n", rows[i].lines);
+        assert_listing(buffer_text(&text), rows[i].listing);
+    }
+}
+
+static void too_many_texts(void **data)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    char problem[64];
+
+    (void)data;
+    buffer_append_text(&text, BEGIN "\n");
+    for (unsigned i = 0; i <= RDATA_VALUES_MAX; i++) {
+        buffer_printf(&text, "t 60 TXT \"%u\"\n", i);
+    }
+    buffer_append_text(&text, END "\n");
+    (void)snprintf(problem, sizeof(problem), "%u: too many texts", RDATA_VALUES_MAX + 2);
+    assert_text_refused(buffer_text(&text), problem);
+}
+
+static void texts_are_written(void **data)
+{
+    static const char before[] = SOA BEGIN "\n"
+                                           "t.example.test. 60 IN A 192.0.2.1\n"
+                                           "t.example.test. 60 IN TXT \"old\"\n"
+                                           "t.example.test. 60 IN TXT \"older\"\n" END "\n";
+    static const char after[] = "@ IN SOA ns hostmaster (\n 7 ; serial\n 1 1 1 1 )\n" BEGIN "\n";
+
+    (void)data;
+    const struct {
+        const struct change_request *set;
+        const char *block;
+    } rows[] = {
+        {change("t.example.test.", "\"two \\\"2\\\"\"\n\"one\" \"more\"", 300),
+         "t.example.test. 60 IN A 192.0.2.1\n"
+         "t.example.test. 300 IN TXT \"one\" \"more\"\n"
+         "t.example.test. 300 IN TXT \"two \\0342\\034\"\n"},
+        {change("s.example.test.", "\"new\"", 60), "s.example.test. 60 IN TXT \"new\"\n"
+                                                   "t.example.test. 60 IN A 192.0.2.1\n"
+                                                   "t.example.test. 60 IN TXT \"old\"\n"
+                                                   "t.example.test. 60 IN TXT \"older\"\n"},
+        {withdrawal("t.example.test.", "\"old\"\n\"older\"", 60), "t.example.test. 60 IN A 192.0.2.1\n"},
+        {withdrawal("t.example.test.", "192.0.2.1", 60), "t.example.test. 60 IN TXT \"old\"\n"
+                                                         "t.example.test. 60 IN TXT \"older\"\n"},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buffer_ struct buffer expected = BUFFER_INIT;
+        buffer_printf(&expected, "%s%s" END "\n", after, rows[i].block);
+        assert_rewritten(before, rows[i].set, buffer_text(&expected));
+    }
+}
+
+static void withdrawn_in_a_batch(void **data)
+{
+    const struct change_request *changes[] = {
+        withdrawal("a.example.test.", "192.0.2.1", 60), change("b.example.test.", "192.0.2.2", 60),
+        withdrawal("b.example.test.", "192.0.2.2", 60), /* again: the later counts */
+        withdrawal("c.example.test.", "192.0.2.3", 60), /* it is not there */
+        change("d.example.test.", "192.0.2.4", 60),
+    };
+    _cleanup_(zone_text_freep) struct zone_text *zone =
+        read_text(SOA BEGIN "\na.example.test. 60 IN A 192.0.2.1\n" END "\n");
+    _cleanup_buffer_ struct buffer written = BUFFER_INIT;
+    bool is_changed = false;
+
+    (void)data;
+    assert_int_equal(zone_text_set(zone, changes, ELEMENTS(changes), &is_changed), 0);
+    assert_true(is_changed);
+    assert_int_equal(zone_text_set(zone, &changes[2], 2, &is_changed), 0);
+    assert_false(is_changed);
+    zone_text_write(zone, 5, &written);
+    assert_string_equal(buffer_text(&written), SOA BEGIN "\nd.example.test. 60 IN A 192.0.2.4\n" END "\n");
 }
 
 static void serials(void **data)
@@ -466,7 +564,7 @@ static void wait_for(struct fixture *fixture, const struct answer *answer)
     assert_int_equal(answer->calls, 1);
 }
 
-static void apply(struct fixture *fixture, const struct provider_change *changes, size_t count,
+static void apply(struct fixture *fixture, const struct change_request *const *changes, size_t count,
                   struct answer *ret_answer)
 {
     ret_answer->calls = 0;
@@ -477,7 +575,7 @@ static void apply(struct fixture *fixture, const struct provider_change *changes
 static void assert_applied(struct fixture *fixture, const char *hostname, const char *address)
 {
     _cleanup_answer_ struct answer answer = {0};
-    struct provider_change set = change(hostname, address, 60);
+    const struct change_request *set = change(hostname, address, 60);
 
     apply(fixture, &set, 1, &answer);
     assert_string_equal(buffer_text(&answer.message), "");
@@ -579,7 +677,7 @@ static void missing_file_is_made(void **data)
 static void records_are_set(void **data)
 {
     struct fixture *fixture = *data;
-    const struct provider_change changes[] = {
+    const struct change_request *changes[] = {
         change("b.example.test.", "192.0.2.1", 60),
         change("*.a.example.test.", "2001:db8::1", 300),
         change("example.test.", "192.0.2.2", 60),
@@ -602,6 +700,51 @@ static void records_are_set(void **data)
     assert_applied(fixture, "b.example.test.", "192.0.2.4");
     assert_in_zone(fixture, " 2026112201 ; serial\n");
     assert_bind_accepts(fixture->path);
+}
+
+static void texts_are_set_and_withdrawn(void **data)
+{
+    struct fixture *fixture = *data;
+    const struct change_request *set[] = {change("_acme-challenge.example.test.", "\"two\"\n\"one\"", 60)};
+    const struct change_request *withdrawn[] = {withdrawal("_acme-challenge.example.test.", "\"one\"\n\"two\"", 60)};
+    _cleanup_answer_ struct answer answer = {0};
+
+    apply(fixture, set, 1, &answer);
+    assert_int_equal(answer.outcome, PROVIDER_DONE);
+    assert_in_zone(fixture, BEGIN "\n_acme-challenge.example.test. 60 IN TXT \"one\"\n"
+                                  "_acme-challenge.example.test. 60 IN TXT \"two\"\n" END "\n");
+    assert_zone_listing(fixture, "_acme-challenge.example.test. TXT \"one\"\n\"two\" 60\n");
+    answer.calls = 0;
+    zonefile_ops.look_up(fixture->zone, set[0]->record, on_looked_up, &answer);
+    wait_for(fixture, &answer);
+    assert_string_equal(buffer_text(&answer.found), "_acme-challenge.example.test. TXT \"one\"\n\"two\" 60\n");
+
+    apply(fixture, withdrawn, 1, &answer);
+    assert_string_equal(answer.change_id, "serial 2026112102");
+    assert_zone_listing(fixture, "");
+    apply(fixture, withdrawn, 1, &answer);
+    assert_int_equal(answer.outcome, PROVIDER_DONE);
+    assert_string_equal(answer.change_id, ""); /* nothing was to be done */
+    assert_bind_accepts(fixture->path);
+}
+
+/* A copy from before a withdrawal, as one from before a new address. */
+static void stale_copy_does_not_bring_back_what_was_withdrawn(void **data)
+{
+    struct fixture *fixture = *data;
+    const struct change_request *set[] = {change("t.example.test.", "\"token\"", 60)};
+    const struct change_request *withdrawn[] = {withdrawal("t.example.test.", "\"token\"", 60)};
+    _cleanup_answer_ struct answer answer = {0};
+    _cleanup_free_ char *stale = NULL;
+
+    apply(fixture, set, 1, &answer);
+    stale = content_of(fixture->path);
+    apply(fixture, withdrawn, 1, &answer);
+    write_zone(fixture, stale);
+    assert_zone_listing(fixture, "");
+    assert_non_null(strstr(buffer_text(&fixture->log), "zone_file_merged"));
+    replace_in_zone(fixture, END, "t.example.test. 60 IN TXT \"token\"\n" END); /* the owner means it */
+    assert_zone_listing(fixture, "t.example.test. TXT \"token\" 60\n");
 }
 
 static void same_again_writes_nothing(void **data)
@@ -629,15 +772,19 @@ static void look_ups(void **data)
         {"b.example.test.", RECORD_A, "b.example.test. A foreign\n"},
         {"b.example.test.", RECORD_AAAA, "b.example.test. AAAA absent\n"},
         {"c.example.test.", RECORD_AAAA, "c.example.test. AAAA foreign\n"},
+        {"c.example.test.", RECORD_TXT, "c.example.test. TXT foreign\n"},
         {"d.example.test.", RECORD_A, "d.example.test. A absent\n"},
+        {"d.example.test.", RECORD_TXT, "d.example.test. TXT foreign\n"},
+        {"a.example.test.", RECORD_TXT, "a.example.test. TXT absent\n"},
     };
     struct fixture *fixture = *data;
 
-    write_zone(fixture, SOA "b A 192.0.2.7\nc CNAME b\n" BEGIN "\na.example.test. 60 IN A 192.0.2.1\n" END "\n");
+    write_zone(fixture,
+               SOA "b A 192.0.2.7\nc CNAME b\nd TXT x\n" BEGIN "\na.example.test. 60 IN A 192.0.2.1\n" END "\n");
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_answer_ struct answer answer = {0};
 
-        zonefile_ops.look_up(fixture->zone, rows[i].hostname, rows[i].type, on_looked_up, &answer);
+        zonefile_ops.look_up(fixture->zone, record_made(rows[i].hostname, rows[i].type), on_looked_up, &answer);
         wait_for(fixture, &answer);
         assert_string_equal(buffer_text(&answer.found), rows[i].expected);
     }
@@ -646,7 +793,7 @@ static void look_ups(void **data)
 static void owners_records_are_not_touched(void **data)
 {
     const char *text = SOA "b A 192.0.2.7\nc CNAME b\n";
-    const struct provider_change changes[] = {
+    const struct change_request *changes[] = {
         change("a.example.test.", "192.0.2.1", 60),
         change("c.example.test.", "2001:db8::1", 60),
     };
@@ -691,7 +838,7 @@ static void broken_file_waits_for_its_owner(void **data)
 {
     struct fixture *fixture = *data;
     _cleanup_answer_ struct answer answer = {0};
-    struct provider_change set = change("a.example.test.", "192.0.2.1", 60);
+    const struct change_request *set = change("a.example.test.", "192.0.2.1", 60);
 
     write_zone(fixture, "@ SOA n h (\n");
     assert_prepared(fixture, PROVIDER_TRANSIENT, "example.test.zone:2: '(' without ')': correct");
@@ -713,7 +860,7 @@ static void vanished_file_is_not_made_anew(void **data)
     struct fixture *fixture = *data;
     _cleanup_answer_ struct answer answer = {0};
     _cleanup_free_ char *content = NULL;
-    struct provider_change set = change("a.example.test.", "192.0.2.1", 60);
+    const struct change_request *set = change("a.example.test.", "192.0.2.1", 60);
 
     assert_prepared(fixture, PROVIDER_DONE, "");
     content = content_of(fixture->path);
@@ -732,7 +879,7 @@ static void no_room_and_room_again(void **data)
     struct fixture *fixture = *data;
     _cleanup_answer_ struct answer answer = {0};
     _cleanup_free_ char *before = NULL, *after = NULL;
-    struct provider_change set = change("b.example.test.", "192.0.2.1", 60);
+    const struct change_request *set = change("b.example.test.", "192.0.2.1", 60);
     struct rlimit unlimited, small;
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
 
@@ -757,11 +904,11 @@ static void freed_with_answers_on_the_way(void **data)
 {
     struct fixture *fixture = *data;
     struct answer answer = {0};
-    struct provider_change set = change("a.example.test.", "192.0.2.1", 60);
+    const struct change_request *set = change("a.example.test.", "192.0.2.1", 60);
 
     zonefile_ops.prepare(fixture->zone, on_prepared, &answer);
     zonefile_ops.apply(fixture->zone, &set, 1, on_applied, &answer);
-    zonefile_ops.look_up(fixture->zone, ZONE, RECORD_A, on_looked_up, &answer);
+    zonefile_ops.look_up(fixture->zone, record_made(ZONE, RECORD_A), on_looked_up, &answer);
     zonefile_ops.list_page(fixture->zone, true, on_each, on_listed, &answer);
     assert_true(worker_turn(fixture->worker)); /* one has been done, the others wait */
     zonefile_ops.free(TAKE_PTR(fixture->zone));
@@ -772,7 +919,7 @@ static void freed_with_answers_on_the_way(void **data)
 
 struct chain {
     struct fixture *fixture;
-    struct provider_change set; /* borrowed until the answer */
+    const struct change_request *set; /* borrowed until the answer */
     uint8_t left;
 };
 
@@ -789,7 +936,7 @@ static void on_chained(const struct provider_result *result, void *userdata)
     }
 }
 
-/* dns/changes sends the next batch from inside the answer to the last one. */
+/* The queue sends the next batch from inside the answer to the last one. */
 static void batches_follow_each_other(void **data)
 {
     struct chain chain = {.fixture = *data, .set = change("a.example.test.", "192.0.2.200", 60), .left = 5};
@@ -881,14 +1028,14 @@ static void editor_is_waited_for(void **data)
 {
     struct fixture *fixture = *data;
     _cleanup_answer_ struct answer answer = {0};
-    struct provider_change set = change("a.example.test.", "192.0.2.1", 60);
+    const struct change_request *set = change("a.example.test.", "192.0.2.1", 60);
 
     write_zone(fixture, SOA);
     for (unsigned has_end = 1; has_end < 2; has_end--) {
         _cleanup_close_ int editor = open(fixture->path, O_WRONLY | O_APPEND | O_CLOEXEC);
 
         answer.calls = 0;
-        set.address.bytes[3]++;
+        set = change("a.example.test.", has_end ? "192.0.2.2" : "192.0.2.3", 60);
         assert_true(editor >= 0);
         zonefile_ops.apply(fixture->zone, &set, 1, on_applied, &answer);
         move_clock(fixture, 1000);
@@ -926,8 +1073,8 @@ static void on_page(const struct provider_result *result, bool more, void *userd
 static void large_files(void **data)
 {
     struct fixture *fixture = *data;
-    struct provider_change changes[1500];
-    char names[1500][32];
+    const struct change_request *changes[1500];
+    char name[32];
     _cleanup_buffer_ struct buffer text = BUFFER_INIT;
     _cleanup_answer_ struct answer answer = {0};
 
@@ -937,8 +1084,8 @@ static void large_files(void **data)
     }
     write_zone(fixture, buffer_text(&text));
     for (unsigned i = 0; i < ELEMENTS(changes); i++) {
-        (void)snprintf(names[i], sizeof(names[i]), "h%u.example.test.", i);
-        changes[i] = change(names[i], "192.0.2.9", 60);
+        (void)snprintf(name, sizeof(name), "h%u.example.test.", i);
+        changes[i] = change(name, "192.0.2.9", 60);
     }
     zonefile_ops.apply(fixture->zone, changes, ELEMENTS(changes), on_applied, &answer);
     assert_int_equal(turn(fixture), 1);
@@ -979,10 +1126,16 @@ int main(void)
         cmocka_unit_test(refused_texts),
         cmocka_unit_test(owners_bytes_are_kept),
         cmocka_unit_test(records_are_in_order),
+        cmocka_unit_test(texts_of_ours),
+        cmocka_unit_test(too_many_texts),
+        cmocka_unit_test(texts_are_written),
+        cmocka_unit_test(withdrawn_in_a_batch),
         cmocka_unit_test(serials),
         cmocka_unit_test(serial_must_be_marked),
         cmocka_unit_test_setup_teardown(missing_file_is_made, setup, teardown),
         cmocka_unit_test_setup_teardown(records_are_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(texts_are_set_and_withdrawn, setup, teardown),
+        cmocka_unit_test_setup_teardown(stale_copy_does_not_bring_back_what_was_withdrawn, setup, teardown),
         cmocka_unit_test_setup_teardown(same_again_writes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(look_ups, setup, teardown),
         cmocka_unit_test_setup_teardown(owners_records_are_not_touched, setup, teardown),

@@ -1,0 +1,540 @@
+#include "api/dialects.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/access.h"
+#include "api/decision.h"
+#include "api/dialect.h"
+#include "api/dyndns_addresses.h"
+#include "api/dyndns_answer.h"
+#include "api/service.h"
+#include "api/unspoken.h"
+#include "base/parse.h"
+#include "base/secret.h"
+#include "update/auth.h"
+#include "update/follow.h"
+#include "update/update.h"
+#include "web/refused.h"
+
+#define HOSTS_MAX 20
+#define PASSWORD_MAX 4096
+
+enum {
+    HOSTNAME,
+    MYIP,
+    MYIPV6,
+    MYIP6,
+    IPV6,
+    IP6ADDR,
+    MYIPV4,
+    IP,
+    IPV4,
+    IPADDR,
+    IP6LANPREFIX,
+    PREFIX,
+    OFFLINE,
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+};
+
+static const char *const names[] = {
+    [HOSTNAME] = "hostname",
+    [MYIP] = "myip",
+    [MYIPV6] = "myipv6",
+    [MYIP6] = "myip6",
+    [IPV6] = "ipv6",
+    [IP6ADDR] = "ip6addr",
+    [MYIPV4] = "myipv4",
+    [IP] = "ip",
+    [IPV4] = "ipv4",
+    [IPADDR] = "ipaddr",
+    [IP6LANPREFIX] = "ip6lanprefix",
+    [PREFIX] = "prefix",
+    [OFFLINE] = "offline",
+    [USERNAME] = "username",
+    [PASSWORD] = "password",
+    [TOKEN] = "token",
+};
+
+/* Who asks for which hosts: only until they are found, so that no password waits for a provider. */
+struct asked {
+    struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
+    struct bytes sent[HOSTS_MAX];     /* the same as it came, in the request's parameters */
+    bool find_by_secret;              /* no hostname was sent */
+    char user[NAME_SIZE];
+    char password[PASSWORD_MAX];
+    size_t password_length;
+    char other_password[PASSWORD_MAX]; /* another reading of it; length 0: none */
+    size_t other_password_length;
+};
+
+static void asked_done(struct asked *asked)
+{
+    wipe(asked, sizeof(*asked));
+}
+
+/* What a request asks for, kept until its outcome is known. */
+struct job {
+    struct request *request;
+    struct asked *asked; /* NULL once the hosts are found */
+    struct dyndns_addresses addresses;
+    struct dyndns_line lines[HOSTS_MAX];
+    size_t line_count;
+};
+
+/* ---- credentials ----------------------------------------------------------------------------------------------- */
+
+static int take_password(struct job *job, const char *password, size_t length)
+{
+    if (length == 0 || length > PASSWORD_MAX) {
+        return -EINVAL;
+    }
+    memcpy(job->asked->password, password, length);
+    job->asked->password_length = length;
+    return 0;
+}
+
+static void take_other_password(struct job *job, const char *password, size_t length)
+{
+    if (length <= PASSWORD_MAX) {
+        memcpy(job->asked->other_password, password, length);
+        job->asked->other_password_length = length;
+    }
+}
+
+/* The password as UTF-8, in case that it came in ISO 8859-1: RFC 7617 leaves the character set to the client. Computed for
+ * every password, so that the time does not tell which one would fit. */
+static void read_as_latin1(struct job *job)
+{
+    struct asked *asked = job->asked;
+    size_t length = 0;
+    bool is_ascii = true;
+
+    for (size_t i = 0; i < asked->password_length; i++) {
+        unsigned char c = (unsigned char)asked->password[i];
+        if (length + 2 > PASSWORD_MAX) {
+            return;
+        }
+        if (c >= 0x80) {
+            is_ascii = false;
+            asked->other_password[length++] = (char)(0xc0 | c >> 6);
+            c = 0x80 | (c & 0x3f);
+        }
+        asked->other_password[length++] = (char)c;
+    }
+    asked->other_password_length = is_ascii ? 0 : length;
+}
+
+static void take_user(struct job *job, const char *user, size_t length)
+{
+    if (length < sizeof(job->asked->user)) {
+        memcpy(job->asked->user, user, length);
+        job->asked->user[length] = '\0';
+    }
+}
+
+/* RFC 7617. */
+static int read_basic(struct job *job, const char *token)
+{
+    char text[PASSWORD_MAX + NAME_SIZE];
+    size_t length;
+    int status = base64_decode(token, strlen(token), text, sizeof(text), &length);
+
+    if (status < 0) {
+        return status;
+    }
+    const char *colon = memchr(text, ':', length);
+    if (colon) {
+        take_user(job, text, (size_t)(colon - text));
+        status = take_password(job, colon + 1, length - (size_t)(colon - text) - 1);
+        read_as_latin1(job);
+    } else {
+        status = -EINVAL;
+    }
+    wipe(text, sizeof(text));
+    return status;
+}
+
+/* -ENOENT: no credentials at all; -EINVAL: some that cannot be read. */
+static int read_credentials(struct job *job, const struct params *params)
+{
+    const char *header = request_header(job->request, "authorization");
+    int parameter = params->values[PASSWORD] ? PASSWORD : TOKEN;
+    const char *password = params->values[parameter];
+
+    if (header && strncasecmp(header, "basic ", 6) == 0) {
+        return read_basic(job, header + 6 + strspn(header + 6, " "));
+    }
+    if (header && strncasecmp(header, "bearer ", 7) == 0) {
+        const char *token = header + 7 + strspn(header + 7, " ");
+        return take_password(job, token, strlen(token));
+    }
+    if (!password) {
+        return -ENOENT;
+    }
+    if (params->values[USERNAME]) {
+        take_user(job, params->values[USERNAME], strlen(params->values[USERNAME]));
+    }
+    if (params->others[parameter]) {
+        take_other_password(job, params->others[parameter], strlen(params->others[parameter]));
+    }
+    return take_password(job, password, strlen(password));
+}
+
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
+
+static int read_addresses(struct job *job, const struct params *params)
+{
+    static const struct {
+        int parameter;
+        enum address_family family;
+    } families[] = {
+        {MYIPV4, ADDRESS_IPV4}, {IP, ADDRESS_NONE},    {IPV4, ADDRESS_IPV4}, {IPADDR, ADDRESS_IPV4},
+        {MYIPV6, ADDRESS_IPV6}, {MYIP6, ADDRESS_IPV6}, {IPV6, ADDRESS_IPV6}, {IP6ADDR, ADDRESS_IPV6},
+    };
+    static const int prefixes[] = {IP6LANPREFIX, PREFIX};
+    int status = params->values[MYIP] ? dyndns_add_addresses(&job->addresses, params->values[MYIP]) : 0;
+
+    for (size_t i = 0; i < ELEMENTS(families) && status == 0; i++) {
+        const char *text = params->values[families[i].parameter];
+        status = text ? dyndns_add_family(&job->addresses, families[i].family, text) : 0;
+    }
+    for (size_t i = 0; i < ELEMENTS(prefixes) && status == 0; i++) {
+        const char *text = params->values[prefixes[i]];
+        status = text ? dyndns_add_prefix(&job->addresses, text) : 0;
+    }
+    dyndns_default(&job->addresses, &job->request->source);
+    return status;
+}
+
+static void read_name(const char *text, size_t length, struct name *ret_name)
+{
+    while (length > 0 && *text == ' ') {
+        text++;
+        length--;
+    }
+    while (length > 0 && text[length - 1] == ' ') {
+        length--;
+    }
+    if (name_parse(text, length, ret_name, NULL) < 0) {
+        ret_name->text[0] = '\0';
+    }
+}
+
+/* -E2BIG: more than 20; -ENOENT: none in the list. */
+static int read_hostnames(struct job *job, const char *text)
+{
+    if (!text || text[0] == '\0' || strcasecmp(text, "YES") == 0) {
+        job->asked->find_by_secret = true;
+        return 0;
+    }
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        if (length > 0) {
+            if (job->line_count == HOSTS_MAX) {
+                return -E2BIG;
+            }
+            job->asked->sent[job->line_count] = (struct bytes){text, length};
+            read_name(text, length, &job->asked->hostnames[job->line_count++]);
+        }
+        if (text[length] == '\0') {
+            return job->line_count > 0 ? 0 : -ENOENT;
+        }
+        text += length + 1;
+    }
+}
+
+/* False: answered. */
+static bool read_parameters(struct job *job, const struct params *params)
+{
+    int status = read_hostnames(job, params->values[HOSTNAME]);
+
+    if (status < 0) {
+        dyndns_answer_word(job->request, status == -E2BIG ? &word_numhost : &word_notfqdn,
+                           status == -E2BIG ? "too_many_hosts" : "no_hostname");
+        return false;
+    }
+    if (read_addresses(job, params) < 0) {
+        dyndns_answer_word(job->request, &word_not_an_address, "not_an_address");
+        return false;
+    }
+    return true;
+}
+
+/* ---- hosts ------------------------------------------------------------------------------------------------------ */
+
+static struct proof proof_of(const struct job *job)
+{
+    return (struct proof){
+        .scheme = AUTH_BASIC,
+        .source = job->request->source,
+        .secret = job->asked->password,
+        .secret_length = job->asked->password_length,
+        .other_secret = job->asked->other_password_length > 0 ? job->asked->other_password : NULL,
+        .other_secret_length = job->asked->other_password_length,
+    };
+}
+
+/* For the log. */
+static void note_host(struct job *job, size_t index, const struct hosts *hosts)
+{
+    const struct bytes *sent = &job->asked->sent[index];
+
+    decision_note_host(job->request, hosts, sent->data, sent->length, &job->asked->hostnames[index]);
+}
+
+/* Without a hostname: the user name where that is a host, else the one host that the secret belongs to. -EACCES: none;
+ * -EINVAL: several. */
+static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now_s, enum auth_reason *ret_reason)
+{
+    const struct proof proof = proof_of(job);
+    const struct host *found[2 * RECORD_TYPE_COUNT];
+    struct name *hostname = &job->asked->hostnames[0];
+    enum auth_reason of_user = AUTH_UNKNOWN_HOST;
+
+    job->line_count = 1;
+    job->asked->sent[0] = (struct bytes){job->asked->user, strlen(job->asked->user)};
+    if (name_parse(job->asked->user, strlen(job->asked->user), hostname, NULL) == 0 &&
+        auth_host(hosts, &proof, hostname, RECORD_A, now_s, &of_user)) {
+        return 0;
+    }
+    size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found), ret_reason);
+    if (count == 0 && of_user != AUTH_UNKNOWN_HOST) {
+        note_host(job, 0, hosts); /* a host by its user name; what is none may be anything */
+        *ret_reason = of_user;
+    }
+    if (count == 0) {
+        return -EACCES;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (i >= ELEMENTS(found) || strcmp(found[i]->hostname, found[0]->hostname) != 0) {
+            return -EINVAL;
+        }
+    }
+    job->asked->sent[0] = (struct bytes){found[0]->hostname, strlen(found[0]->hostname)};
+    return name_parse(found[0]->hostname, strlen(found[0]->hostname), &job->asked->hostnames[0], NULL);
+}
+
+/* The host's own addresses, in the order in which they were sent; returns how many of its families are named, or a
+ * negative errno. */
+static int add_own(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
+                   const struct proof *proof, const struct name *name, int64_t now_s)
+{
+    enum auth_reason reason;
+
+    line->first_item = update_count(update);
+    for (int i = 0; i < 2; i++) {
+        enum record_type type = (enum record_type)(job->addresses.ipv6_first ? 1 - i : i);
+        const struct address *address = &job->addresses.families[type].address;
+        const struct host *host = auth_host(hosts, proof, name, type, now_s, &reason);
+        if (address->family == ADDRESS_NONE || !host || !host_has_type(host, type)) {
+            continue;
+        }
+        int status = update_add(update, host, address, false);
+        if (status < 0) {
+            return status;
+        }
+    }
+    line->item_count = update_count(update) - line->first_item;
+    return 0;
+}
+
+static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct host *router)
+{
+    line->first_follower = update_count(update);
+    int status = job->addresses.has_prefix ? follow_add(update, router, &job->addresses.prefix) : 0;
+    line->follower_count = update_count(update) - line->first_follower;
+    return status;
+}
+
+/* Can the followers have addresses in that prefix? Asked before anything of the host is added. */
+static bool prefix_fits(const struct job *job, const struct host *router)
+{
+    struct address address;
+
+    if (!job->addresses.has_prefix) {
+        return true;
+    }
+    if (job->addresses.prefix.length > 64) {
+        return false;
+    }
+    for (uint32_t i = 0; i < router->follower_count; i++) {
+        const struct host *follower = router->followers[i];
+        if (prefix_make_address(&job->addresses.prefix, follower->subnet_id, follower->interface_id, &address) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns whether the credentials fit, or a negative errno. */
+static int add_line(struct job *job, size_t index, struct update *update, const struct hosts *hosts, int64_t now_s,
+                    enum auth_reason *ret_reason)
+{
+    const struct proof proof = proof_of(job);
+    const struct name *name = &job->asked->hostnames[index];
+    struct dyndns_line *line = &job->lines[index];
+    /* Followers hang on the row that has AAAA, where a name has a row for each family. */
+    const struct host *host = auth_host(hosts, &proof, name, RECORD_AAAA, now_s, ret_reason);
+
+    if (!host) {
+        line->word = &word_nohost;
+        line->reason = auth_reason_word(*ret_reason);
+        return 0;
+    }
+    decision_login(job->request, DYNDNS_DIALECT, host, *ret_reason);
+    if (job->addresses.has_prefix && host->follower_count > 0 &&
+        address_classify(&job->addresses.prefix.address) == ADDRESS_NEVER) {
+        line->word = &word_dnserr; /* a router that has no prefix for an hour */
+        line->reason = "unusable_prefix";
+        return 1;
+    }
+    if (!prefix_fits(job, host)) {
+        line->word = &word_not_an_address;
+        line->reason = "prefix_too_long";
+        return 1;
+    }
+    int status = add_own(job, line, update, hosts, &proof, name, now_s);
+    if (status == 0) {
+        status = add_followers(job, line, update, host);
+    }
+    if (line->item_count + line->follower_count == 0) {
+        /* Every follower is locked, or it has none of the families that are named. */
+        bool are_locked = job->addresses.has_prefix && host->follower_count > 0;
+        line->word = are_locked ? &word_abuse : &word_nohost;
+        line->reason = are_locked ? "followers_locked" : "no_such_record";
+    }
+    return status < 0 ? status : 1;
+}
+
+static void answer_outcome(struct update *update, void *userdata)
+{
+    _cleanup_free_ struct job *job = userdata;
+
+    dyndns_answer_lines(job->request, &job->addresses, job->lines, job->line_count, update);
+    update_free(update);
+}
+
+/* ---- the request -------------------------------------------------------------------------------------------------- */
+
+static void refuse_credentials(struct job *job, enum auth_reason reason)
+{
+    decision_failed_login(job->request, DYNDNS_DIALECT, reason);
+    dyndns_answer_word(job->request, &word_badauth, NULL);
+}
+
+/* A line for each host that gets no further. */
+static void log_refused_lines(struct job *job, const struct hosts *hosts)
+{
+    for (size_t i = 0; i < job->line_count; i++) {
+        const struct dyndns_line *line = &job->lines[i];
+        if (line->word) {
+            note_host(job, i, hosts);
+            job->request->decision.reason = line->reason;
+            refused_log(job->request, DYNDNS_DIALECT, line->word->status, line->word->text);
+        }
+    }
+}
+
+/* Takes both. */
+static void run_job(struct job *job_taken, struct update *update, const struct hosts *hosts, int64_t now_s)
+{
+    _cleanup_free_ struct job *job = job_taken;
+    enum auth_reason reason = AUTH_UNKNOWN_HOST; /* of the first, where none fits */
+    bool any_fits = false;
+
+    for (size_t i = 0; update && i < job->line_count; i++) {
+        enum auth_reason another;
+        int status = add_line(job, i, update, hosts, now_s, i == 0 ? &reason : &another);
+        if (status < 0) {
+            update_free(TAKE_PTR(update));
+            break;
+        }
+        any_fits |= status > 0;
+    }
+    if (!update) {
+        dyndns_answer_word(job->request, &word_provider_down, "out_of_memory");
+    } else if (!any_fits) {
+        note_host(job, 0, hosts);
+        refuse_credentials(job, reason);
+        update_free(update);
+    } else {
+        access_succeeded(job->request);
+        log_refused_lines(job, hosts);
+        job->asked = NULL;
+        update_run(update, answer_outcome, TAKE_PTR(job));
+    }
+}
+
+/* Takes the job. */
+static void find_hosts(struct job *job_taken)
+{
+    _cleanup_free_ struct job *job = job_taken;
+    const struct service *service = job->request->service;
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(service->current);
+    int64_t now_s = clock_realtime_s(service->clock);
+    enum auth_reason reason = AUTH_WRONG_SECRET;
+    int status = job->asked->find_by_secret ? find_hostname(job, hosts, now_s, &reason) : 0;
+
+    if (status == -EACCES) {
+        refuse_credentials(job, reason);
+    } else if (status < 0) {
+        dyndns_answer_word(job->request, &word_notfqdn, "several_hosts_have_the_secret");
+    } else {
+        struct update *update =
+            update_new(api_of(job->request)->updater, DYNDNS_DIALECT, hosts, &job->request->source, AUTH_BASIC);
+        run_job(TAKE_PTR(job), update, hosts, now_s);
+    }
+}
+
+static void refuse_params(struct request *request, int status, const char *sentence)
+{
+    request->decision.message = status == -ENOMEM ? NULL : sentence;
+    switch (status) {
+    case -ENOMEM: dyndns_answer_word(request, &word_provider_down, "out_of_memory"); break;
+    case -EMEDIUMTYPE: dyndns_answer_word(request, &word_no_form, "bad_body"); break;
+    case -ENOTSUP: dyndns_answer_word(request, &word_badagent, "unspoken"); break;
+    default: dyndns_answer_word(request, &word_notfqdn, "bad_parameters"); break;
+    }
+}
+
+static bool wants_offline(const struct params *params)
+{
+    const char *value = params->values[OFFLINE];
+
+    return value && ((params->bare & (UINT32_C(1) << OFFLINE)) != 0 || !unspoken_is_off(value));
+}
+
+void api_dyndns(struct request *request)
+{
+    _cleanup_(params_done) struct params params = {0};
+    _cleanup_(asked_done) struct asked asked = {0};
+    _cleanup_free_ struct job *job = calloc(1, sizeof(*job));
+    const char *reason = NULL;
+    int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
+
+    if (status < 0) {
+        refuse_params(request, status, reason);
+        return;
+    }
+    job->request = request;
+    job->asked = &asked;
+    status = read_credentials(job, &params);
+    if (status == -ENOENT) { /* challenged, not counted as a failed login */
+        dyndns_answer_word(request, &word_badauth, "no_credentials");
+    } else if (!access_may_try(request, NULL)) {
+        dyndns_answer_word(request, &word_abuse, "too_many_failures");
+    } else if (status < 0) {
+        refuse_credentials(job, AUTH_UNREADABLE);
+    } else if (read_parameters(job, &params)) {
+        if (wants_offline(&params)) {
+            dyndns_answer_word(request, &word_donator, "offline");
+        } else {
+            find_hosts(TAKE_PTR(job));
+        }
+    }
+}

@@ -1,0 +1,411 @@
+#include "api/modes.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/access.h"
+#include "api/decision.h"
+#include "api/sentence.h"
+#include "api/service.h"
+#include "base/parse.h"
+#include "update/auth.h"
+#include "update/replay.h"
+#include "update/update.h"
+
+/* Kept between modes_run and the outcome. */
+struct pending_query {
+    struct request *request;
+    const char *dialect;
+    unsigned status_when_changed;
+};
+
+struct reply {
+    unsigned status;
+    const char *result; /* static, for the metrics */
+    bool success;
+    uint32_t retry_after_s;
+};
+
+static const struct answer_header challenge = {"WWW-Authenticate", "DDNS-Hash"};
+
+/* As version 3 of the API this was sent with every answer, for the pages in browsers that its clients have. */
+static const struct answer_header cors[] = {
+    {"Access-Control-Allow-Headers", "Content-Type"},
+    {"Access-Control-Allow-Origin", "*"},
+    {"Access-Control-Allow-Methods", "GET"},
+};
+
+static void add_headers(struct answer *answer, bool for_pages)
+{
+    size_t count = 0;
+
+    if (answer->status == 401) {
+        answer->headers[count++] = challenge;
+    }
+    for (size_t i = 0; for_pages && i < ELEMENTS(cors); i++) {
+        answer->headers[count++] = cors[i];
+    }
+}
+
+/* Takes `message`. */
+static void answer_json(struct request *request, const char *dialect, const struct reply *reply, json_t *message)
+{
+    struct answer answer = {
+        .status = reply->status,
+        .content_type = "application/json",
+        .retry_after_s = reply->retry_after_s,
+        .dialect = dialect,
+        .result = reply->result,
+    };
+    json_t *object =
+        json_pack("{s:o, s:s}", "return_message", message, "return_status", reply->success ? "success" : "fail");
+    char *text = object ? json_dumps(object, 0) : NULL;
+
+    json_decref(object);
+    add_headers(&answer, strcmp(dialect, MODES_JSON_DIALECT) == 0);
+    if (text) {
+        buffer_append_text(&answer.body, text);
+        free(text);
+    } else {
+        answer.status = 500;
+        buffer_append_text(&answer.body,
+                           "{\"return_message\": \"out of memory; try again\", \"return_status\": \"fail\"}");
+    }
+    request_answer(request, &answer);
+}
+
+static void answer_text(struct request *request, const char *dialect, const struct reply *reply, const char *message)
+{
+    request->decision.message = message;
+    answer_json(request, dialect, reply, json_string(message));
+}
+
+void modes_refuse(struct request *request, const char *dialect, unsigned status, const char *result,
+                  const char *message)
+{
+    answer_text(request, dialect, &(struct reply){.status = status, .result = result}, message);
+}
+
+static void refuse_too_many(struct request *request, const char *dialect, uint32_t retry_after_s)
+{
+    char message[96];
+
+    (void)snprintf(message, sizeof(message), "too many requests from your address; try again in %u seconds",
+                   retry_after_s);
+    answer_text(request, dialect, &(struct reply){429, "too_many", false, retry_after_s}, message);
+}
+
+/* A unix socket behind a proxy that does not say who asks. */
+static bool has_source(struct request *request, const char *dialect)
+{
+    if (request->source.family != ADDRESS_NONE) {
+        return true;
+    }
+    modes_refuse(request, dialect, 400, "bad_request",
+                 "your address is not known; the proxy in front of this server must send X-Forwarded-For");
+    return false;
+}
+
+static void run_get(struct request *request, const struct query *query)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    uint32_t retry_after_s;
+
+    if (!access_may_read(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return;
+    }
+    if (!has_source(request, query->dialect)) {
+        return;
+    }
+    address_print(&request->source, text);
+    answer_text(request, query->dialect, &(struct reply){200, "good", true, 0}, text);
+}
+
+static void answer_outcome(struct update *update, void *userdata)
+{
+    struct pending_query *pending = userdata;
+    struct request *request = pending->request;
+    const struct update_item *item = update_item(update, 0);
+    struct sentence sentence;
+
+    sentence_of(item, &sentence);
+    if (item_outcome(item) == OUTCOME_SET) {
+        sentence.status = pending->status_when_changed;
+    }
+    const struct reply reply = {sentence.status, sentence.result, sentence.success, sentence.retry_after_s};
+    const char *dialect = pending->dialect;
+    free(pending);
+    update_free(update);
+    request->decision.is_written = true; /* by event=update */
+    answer_text(request, dialect, &reply, sentence.text);
+}
+
+/* Takes `update`. */
+static void run_update(struct request *request, const struct query *query, const struct host *host,
+                       const struct address *address, struct update *update)
+{
+    struct pending_query *pending = malloc(sizeof(*pending));
+
+    if (!pending || !update || update_add(update, host, address, false) < 0) {
+        free(pending);
+        update_free(update);
+        answer_text(request, query->dialect, &(struct reply){503, "out_of_memory", false, RETRY_AFTER_S},
+                    "the server is out of memory; try again later");
+        return;
+    }
+    *pending = (struct pending_query){request, query->dialect, query->status_when_changed};
+    update_run(update, answer_outcome, pending);
+}
+
+static bool nonce_is_valid(const char *nonce)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    size_t length = strspn(nonce, allowed);
+
+    return nonce[length] == '\0' && length >= 16 && length <= 64;
+}
+
+static void refuse_stale(struct request *request, const struct query *query)
+{
+    modes_refuse(request, query->dialect, 401, "stale",
+                 "the time is more than 300 seconds from the server's, or from before it started; set the clock and "
+                 "sign anew");
+}
+
+/* Time, nonce and signature; false: answered. */
+static bool read_signature(struct request *request, const struct query *query, struct proof *proof)
+{
+    uint64_t signed_s;
+
+    proof->scheme = AUTH_SIGNED;
+    proof->mode = query->mode;
+    proof->address_sent = query->internal_ip;
+    proof->time_sent = query->time;
+    proof->nonce = query->nonce;
+    if (parse_hex(query->signature, strlen(query->signature), proof->digest, sizeof(proof->digest)) < 0) {
+        modes_refuse(request, query->dialect, 400, "bad_request",
+                     "the signature is not 64 hex digits; send an HMAC-SHA256");
+        return false;
+    }
+    if (!query->time || parse_uint(query->time, strlen(query->time), 0, INT32_MAX * (uint64_t)64, &signed_s) < 0) {
+        modes_refuse(request, query->dialect, 400, "bad_request",
+                     "the time is missing or not a number; send Unix seconds");
+        return false;
+    }
+    if (!query->nonce || !nonce_is_valid(query->nonce)) {
+        modes_refuse(
+            request, query->dialect, 400, "bad_request",
+            "the nonce is missing or not 16 to 64 letters, digits, _ or -; make a new random one for each request");
+        return false;
+    }
+    proof->time_s = (int64_t)signed_s;
+    if (replay_check_time(api_of(request)->replay, proof->time_s) != REPLAY_NEW) {
+        refuse_stale(request, query);
+        return false;
+    }
+    return true;
+}
+
+static bool read_hash(struct request *request, const struct query *query, struct proof *proof)
+{
+    proof->scheme = AUTH_HASH;
+    if (!query->hash || parse_hex(query->hash, strlen(query->hash), proof->digest, sizeof(proof->digest)) < 0) {
+        modes_refuse(
+            request, query->dialect, 400, "bad_request",
+            "the hash is missing or not 64 hex digits; send the SHA-256 of your address, the hostname and the secret");
+        return false;
+    }
+    return true;
+}
+
+/* The parameters that set and list_hosts share; false: answered. */
+static bool read_proof(struct request *request, const struct query *query, struct proof *ret_proof,
+                       struct name *ret_name)
+{
+    if (!query->hostname || query->hostname[0] == '\0') {
+        modes_refuse(request, query->dialect, 400, "bad_request", "the hostname is missing; send hostname=HOST");
+        return false;
+    }
+    *ret_proof = (struct proof){.hostname_sent = query->hostname, .source = request->source};
+    if (!(query->signature ? read_signature : read_hash)(request, query, ret_proof)) {
+        return false;
+    }
+    if (name_parse(query->hostname, strlen(query->hostname), ret_name, NULL) < 0) {
+        ret_name->text[0] = '\0'; /* no host has it: answered as any unknown one */
+    }
+    return has_source(request, query->dialect);
+}
+
+/* The request is signed by that host: has its nonce been used? False: answered. */
+static bool use_nonce(struct request *request, const struct query *query, const struct host *host, int64_t signed_s)
+{
+    switch (replay_use(api_of(request)->replay, host->hostname, query->nonce, signed_s)) {
+    case REPLAY_NEW: return true;
+    case REPLAY_SEEN:
+        modes_refuse(request, query->dialect, 409, "replay",
+                     "this nonce was used before; make a new one for each request");
+        return false;
+    case REPLAY_STALE: refuse_stale(request, query); return false;
+    case REPLAY_HOST_FULL:
+    case REPLAY_FULL: break;
+    }
+    refuse_too_many(request, query->dialect, REPLAY_WINDOW_S);
+    return false;
+}
+
+/* Authenticates; NULL: answered. The host belongs to `hosts`. */
+static const struct host *authenticate(struct request *request, const struct query *query, const struct hosts *hosts,
+                                       const struct proof *proof, const struct name *name, enum record_type type)
+{
+    uint32_t retry_after_s;
+    enum auth_reason reason;
+
+    decision_note_host(request, hosts, query->hostname, strlen(query->hostname), name);
+    if (!access_may_try(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return NULL;
+    }
+    const struct host *host = auth_host(hosts, proof, name, type, clock_realtime_s(request->service->clock), &reason);
+    if (!host) {
+        decision_failed_login(request, query->dialect, reason);
+        modes_refuse(
+            request, query->dialect, 401, "badauth",
+            "the hostname and the hash do not fit; check the hostname, the secret and the address that was hashed");
+        return NULL;
+    }
+    decision_login(request, query->dialect, host, reason);
+    if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host, proof->time_s)) {
+        return NULL;
+    }
+    access_succeeded(request);
+    return host;
+}
+
+/* A PowerShell client of the API's version 2 (route53-ddns-client-lite.ps1 of 2020-05) cuts the address out of mode=get's
+ * answer for another order of the keys. What it is left with, it sends as internalIp, and hashes in the source address'
+ * place. */
+static bool is_uncut_answer(const char *internal_ip, const struct address *source)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE + 64];
+
+    address_print(source, address);
+    (void)snprintf(text, sizeof(text), "{\"return_message\": \"%s\", \"return_status\": \"success", address);
+    return strcmp(internal_ip, text) == 0;
+}
+
+/* The address to set, in `ret_address`; false: answered. */
+static bool read_internal_ip(struct request *request, const struct query *query, struct proof *proof,
+                             struct address *ret_address)
+{
+    *ret_address = request->source;
+    if (!query->internal_ip) {
+        return true;
+    }
+    if (proof->scheme == AUTH_HASH && is_uncut_answer(query->internal_ip, &request->source)) {
+        proof->source_sent = query->internal_ip;
+        return true;
+    }
+    if (address_parse(query->internal_ip, strlen(query->internal_ip), ret_address) < 0) {
+        modes_refuse(request, query->dialect, 400, "bad_request",
+                     "internalIp (in JSON: internal_ip) is not an address; send an IPv4 or IPv6 address without zone "
+                     "or prefix length");
+        return false;
+    }
+    return true;
+}
+
+static void run_set(struct request *request, const struct query *query)
+{
+    struct address address;
+    struct proof proof;
+    struct name name;
+
+    if (!read_proof(request, query, &proof, &name) || !read_internal_ip(request, query, &proof, &address)) {
+        return;
+    }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&address));
+    if (host) {
+        run_update(request, query, host, &address,
+                   update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme));
+    }
+}
+
+/* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
+static json_t *list_group(const struct hosts *hosts, const struct host *asking)
+{
+    json_t *list = json_array();
+    size_t count;
+    const struct host *const *group = hosts_by_secret(hosts, asking->secret.sha256, &count);
+
+    for (size_t i = 0; list && i < count; i++) {
+        bool shares = constant_time_equal(group[i]->secret.sha256, asking->secret.sha256, SHA256_SIZE);
+        for (int type = 0; type < RECORD_TYPE_COUNT && shares && group[i]->read_privilege; type++) {
+            if (host_has_type(group[i], (enum record_type)type) &&
+                json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "record_type",
+                                                      record_type_text((enum record_type)type), "hostname",
+                                                      group[i]->hostname, "mac_address", group[i]->mac_address)) < 0) {
+                json_decref(list);
+                return NULL;
+            }
+        }
+    }
+    return list;
+}
+
+static void run_list_hosts(struct request *request, const struct query *query)
+{
+    struct proof proof;
+    struct name name;
+    uint32_t retry_after_s;
+
+    if (!access_may_read(request, &retry_after_s)) {
+        refuse_too_many(request, query->dialect, retry_after_s);
+        return;
+    }
+    if (!read_proof(request, query, &proof, &name)) {
+        return;
+    }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&request->source));
+    if (!host) {
+        return;
+    }
+    if (!host->read_privilege) {
+        modes_refuse(request, query->dialect, 403, "no_read_privilege",
+                     "this host may not list others; set read_privilege for it in hosts.yaml");
+        return;
+    }
+    answer_json(request, query->dialect, &(struct reply){200, "good", true, 0}, list_group(hosts, host));
+}
+
+void modes_run(struct request *request, const struct query *query)
+{
+    static const struct {
+        const char *mode;
+        void (*run)(struct request *request, const struct query *query);
+        bool changes; /* only then does it count what else was asked for */
+    } modes[] = {
+        {"get", run_get, false},
+        {"set", run_set, true},
+        {"list_hosts", run_list_hosts, false},
+    };
+
+    for (size_t i = 0; query->mode && i < ELEMENTS(modes); i++) {
+        if (strcmp(query->mode, modes[i].mode) != 0) {
+            continue;
+        }
+        if (modes[i].changes && query->unspoken) {
+            modes_refuse(request, query->dialect, 400, "bad_request", query->unspoken);
+        } else {
+            modes[i].run(request, query);
+        }
+        return;
+    }
+    modes_refuse(request, query->dialect, 400, "bad_request",
+                 "the mode is missing or unknown; send mode=get, set or list_hosts");
+}

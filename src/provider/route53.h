@@ -1,0 +1,20 @@
+/*
+ * The Route 53 provider: turns provider.h's calls into ChangeResourceRecordSets, ListResourceRecordSets,
+ * ListHostedZonesByName and GetHostedZone (API 2013-04-01) and reads the answers. I/O thread only.
+ * A record with a set identifier, an alias, several values or a value that is no address is RECORD_FOREIGN.
+ * Where GetHostedZone alone is not permitted, the zone's size is not known and counts as small.
+ */
+#ifndef DDNS53_PROVIDER_ROUTE53_H
+#define DDNS53_PROVIDER_ROUTE53_H
+
+#include "aws/aws_call.h"
+#include "provider/provider.h"
+
+extern const struct provider_ops route53_ops;
+
+/* Borrows the loop and the service, copies the rest. `zone_id` NULL: looked up by name, among public or private
+ * zones, and again when Route 53 says that it is gone. NULL: no memory. */
+struct provider_zone *route53_zone_new(struct loop *loop, struct aws_service *service, const char *name,
+                                       const char *zone_id, bool is_private);
+
+#endif

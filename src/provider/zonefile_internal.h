@@ -1,0 +1,68 @@
+/*
+ * What zonefile_read.c (from bytes) and zonefile_text.c (looking, changing, to bytes) share; for these two only.
+ */
+#ifndef DDNS53_PROVIDER_ZONEFILE_INTERNAL_H
+#define DDNS53_PROVIDER_ZONEFILE_INTERNAL_H
+
+#include "base/arena.h"
+#include "provider/zonefile_scan.h"
+#include "provider/zonefile_text.h"
+
+#define MARKER_BEGIN_LINE ZONE_MARKER_BEGIN ": the lines up to the next marker are ddns53's; yours go outside"
+#define MARKER_END_LINE ZONE_MARKER_END
+
+/* Names are kept with their labels reversed, joined by a character that sorts before all that a label has, so that
+ * a plain comparison gives the order of the labels from the right. */
+#define LABEL_SEPARATOR '\x01'
+
+struct our_record {
+    const char *key;
+    struct rdata value;
+    enum record_type type;
+    uint32_t ttl_s;
+    unsigned line; /* of the file; while changes are taken in: which came later */
+};
+
+/* What stands in the way of our records. */
+#define OWNER_HAS_CNAME (1U << RECORD_TYPE_COUNT) /* below it: 1 << enum record_type */
+
+struct owners_name {
+    const char *key;
+    unsigned line;
+    unsigned has;
+};
+
+enum serial_problem { SERIAL_GOOD, SERIAL_NO_SOA, SERIAL_NOT_MARKED, SERIAL_NOT_A_NUMBER };
+
+struct zone_text {
+    struct buffer owner; /* the file without our records, but with the markers */
+    size_t block_at;     /* where in it our records go */
+    const char *line_end;
+
+    enum serial_problem serial_problem;
+    unsigned soa_line;
+    size_t serial_at; /* in `owner` */
+    size_t serial_length;
+    uint32_t serial;
+
+    struct our_record *records; /* sorted */
+    size_t record_count;
+    size_t record_size;
+    struct owners_name *names; /* sorted; a name may come more than once */
+    size_t name_count;
+    size_t name_size;
+    struct arena arena; /* the keys */
+};
+
+/* The name's labels reversed; back again. */
+void zone_key_of(const char *name, char ret_key[NAME_SIZE]);
+void zone_name_of(const char *key, char ret_name[NAME_SIZE]);
+
+/* By key and type, then line; qsort's kind. */
+int zone_compare_records(const void *a, const void *b);
+bool zone_is_same_record(const struct our_record *a, const struct our_record *b);
+
+/* The array with room for `needed` elements, moved where it must be; NULL: no memory, and it is as it was. */
+void *zone_grow(void *array, size_t *size, size_t needed, size_t element_size);
+
+#endif

@@ -1,0 +1,134 @@
+/*
+ * A change: what a record is to hold next, on its way from the first who asks for it to the answer of all who wait.
+ * Changes of one record coalesce; those of a zone stand in its backlog. Knows neither provider nor store.
+ * I/O thread only, but for the backlog's atomics and tally_release.
+ *
+ * A record's slot holds its newest change. Up to four exist at a time, linked by `older` and `newer`: one that waits
+ * (STEP_LOOK or STEP_READY), one in a batch (STEP_SENT), one that is accepted (STEP_ACCEPTED), one that the store is
+ * writing (STEP_SAVING).
+ */
+#ifndef DDNS53_QUEUE_CHANGE_H
+#define DDNS53_QUEUE_CHANGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/queue.h"
+
+#define NO_CHANGE_MS INT64_MIN /* backlog->oldest_ms while it is empty */
+
+enum change_step {
+    STEP_NEW,
+    STEP_LOOK,     /* the record has to be looked up first; in backlog->looking */
+    STEP_READY,    /* waits for a batch; in backlog->ready */
+    STEP_SENT,     /* in a batch */
+    STEP_ACCEPTED, /* the provider has it; in the saver's list */
+    STEP_SAVING,   /* in the commit that is under way */
+};
+
+struct change_list {
+    struct change *first;
+    struct change *last;
+    size_t count;
+};
+
+struct waiters {
+    struct waiter *first;
+    struct waiter *last;
+};
+
+/* The provider's id of a batch, shared by its changes. */
+struct change_id {
+    uint32_t users;
+    char text[];
+};
+
+struct change {
+    struct change_request request; /* owns a reference of its values */
+    struct backlog *backlog;
+    struct change *older;
+    struct change *newer;
+    struct change_list *list; /* that it is in, NULL: none */
+    struct change *next;
+    struct change *previous;
+    struct change *next_in_backlog; /* oldest first */
+    struct change *previous_in_backlog;
+    struct waiters waiters;
+    const char *dialect; /* static */
+    struct change_id *id;
+    int64_t queued_ms;
+    int64_t accepted_s; /* Unix time */
+    uint32_t begun;     /* record_begin calls that end with it */
+    struct address source;
+    uint8_t step;
+    bool is_uncertain;   /* a call that failed may have applied a value of it */
+    bool is_already;     /* STEP_ACCEPTED: DNS was right, only the store was not */
+    bool is_superseding; /* it took the place of another value: OUTCOME_SET is the honest answer */
+};
+_Static_assert(sizeof(struct change) <= 288, "memory per queued change");
+
+/* What all changes of a queue are counted in. */
+struct tally {
+    struct loop *loop;
+    atomic_uint busy_records;
+    size_t changes;
+    struct metric *ended;                 /* ddns53_changes_total{zone,result} */
+    void (*emptied)(struct tally *tally); /* the last change has gone */
+};
+
+/* The changes of one zone. */
+struct backlog {
+    struct tally *tally;
+    const char *zone; /* its name */
+    struct change_list looking;
+    struct change_list ready;
+    struct change *first; /* all of them, oldest first */
+    struct change *last;
+    /* for metrics, any thread */
+    atomic_size_t depth;
+    atomic_int_fast64_t oldest_ms;
+};
+
+void backlog_init(struct backlog *backlog, struct tally *tally, const char *zone);
+/* Counts how a change of the zone ended, or that a newer one took its place (OUTCOME_PENDING). */
+void backlog_count(const struct backlog *backlog, enum outcome outcome);
+
+bool change_wants(const struct change *change, const struct rdata *value, uint32_t ttl_s);
+/* Becomes the record's newest. NULL: no memory. */
+struct change *change_new(struct backlog *backlog, struct waiter *waiter);
+void change_attach(struct change *change, struct waiter *waiter);
+/* Newest wins: the change takes what the waiter asks for. */
+void change_supersede(struct change *change, struct waiter *waiter);
+/* `from` goes, its waiters wait for `into`. */
+void change_merge(struct change *into, struct change *from);
+/* The newer change, if there is one, becomes part of this one, which keeps its place. */
+void change_take_newer(struct change *change);
+/* Takes it out of the list that it is in and puts it at the end of another; NULL: of none. */
+void change_move(struct change *change, enum change_step step, struct change_list *list);
+/* The same at its head: it was there already. */
+void change_move_first(struct change *change, enum change_step step, struct change_list *list);
+/* Is one of the record's changes in a call? */
+bool change_is_sent(const struct change *newest);
+/* Answers all who wait, takes it out of its list and frees it. `message` may be NULL. */
+void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
+/* The same, but the memory stays, for a call that still borrows it; then change_free. */
+void change_end(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
+void change_free(struct change *change);
+
+struct change_id *change_id_new(const char *text); /* NULL: no text, or no memory */
+struct change_id *change_id_hold(struct change_id *id);
+void change_id_drop(struct change_id *id);
+
+/* Drops `count` begun changes of the record. Any thread. */
+void tally_release(struct tally *tally, struct record *record, uint32_t count);
+
+/* Answers one waiter, and the submission when it was the last. The submission may be gone afterwards. */
+void waiter_answer(struct waiter *waiter, enum outcome outcome, enum record_foreign foreign, const char *message);
+/* It waits for its change no more. */
+void waiter_detach(struct waiter *waiter);
+/* One answer less is missing. */
+void submission_drop(struct submission *submission);
+
+#endif

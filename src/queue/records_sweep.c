@@ -1,0 +1,95 @@
+#include <stdlib.h>
+
+#include "queue/records_internal.h"
+
+/* Takes it out of its table, unless somebody needs it. Nobody can begin to: finding it takes the same lock. */
+static bool leave_table(struct entry *entry)
+{
+    const struct bytes key = entry_key(entry);
+
+    entry_lock(entry);
+    /* In this order: who lets go of a record has begun the change before. */
+    const bool is_needed = atomic_load(&entry->holds) != 0 || atomic_load(&entry->changes) != 0 || entry->is_touched;
+    if (!is_needed) {
+        (void)table_remove(entry_stripe(entry)->table, key.data, key.length);
+    }
+    entry_unlock(entry);
+    return !is_needed;
+}
+
+static void unlink_after(struct zone_records *zone, struct entry *before, const struct entry *entry)
+{
+    if (before) {
+        before->next_in_zone = entry->next_in_zone;
+    } else {
+        zone->first = entry->next_in_zone;
+    }
+    if (zone->last == entry) {
+        zone->last = before;
+    }
+}
+
+/* One step of the pass, with zones_lock. */
+static void sweep_one(struct records *records, struct records_sweep *sweep, uint32_t generation)
+{
+    struct zone_records *zone = &records->zones[sweep->zone];
+    struct entry *entry = sweep->after ? sweep->after->next_in_zone : zone->first;
+
+    if (!entry) {
+        sweep->zone++;
+        sweep->after = NULL;
+    } else if (!entry_is_configured_at(entry, generation) && leave_table(entry)) {
+        unlink_after(zone, sweep->after, entry);
+        entry_free(entry);
+        records->count--;
+        sweep->removed++;
+    } else {
+        sweep->left += entry_is_configured_at(entry, generation) ? 0 : 1;
+        sweep->after = entry;
+    }
+}
+
+bool records_sweep(struct records *records, struct records_sweep *sweep, size_t count)
+{
+    pthread_mutex_lock(&records->zones_lock);
+    const uint32_t generation = atomic_load(&records->generation);
+    if (sweep->after) {
+        record_release(&sweep->after->record);
+    }
+    /* When all are configured, there is no need to look at each. */
+    for (size_t i = 0; i < count && records->count > records->configured && sweep->zone < records->zone_count; i++) {
+        sweep_one(records, sweep, generation);
+    }
+    const bool is_over = records->count <= records->configured || sweep->zone >= records->zone_count;
+    if (is_over) {
+        sweep->after = NULL;
+    } else if (sweep->after) {
+        record_hold(&sweep->after->record);
+    }
+    pthread_mutex_unlock(&records->zones_lock);
+    if (is_over && sweep->removed > 0) {
+        atomic_store(&records->have_shrunk, true);
+    }
+    return !is_over;
+}
+
+void records_sweep_end(struct records_sweep *sweep)
+{
+    if (sweep->after) {
+        record_release(&sweep->after->record);
+    }
+    *sweep = (struct records_sweep){0};
+}
+
+bool records_have_shrunk(struct records *records)
+{
+    return atomic_exchange(&records->have_shrunk, false);
+}
+
+size_t records_count(struct records *records)
+{
+    pthread_mutex_lock(&records->zones_lock);
+    const size_t count = records->count;
+    pthread_mutex_unlock(&records->zones_lock);
+    return count;
+}

@@ -1,0 +1,113 @@
+/*
+ * A zone's side of the queue: the state machine that decides what a zone does next, and the only one that calls a
+ * provider. One batch and one read call are under way at a time; the pacer says when. I/O thread only.
+ *
+ *              prepare worked                    prepare worked
+ *   UNKNOWN ------------------> READY      GONE ----------------> READY
+ *                                 |          ^
+ *                                 +----------+   the provider says that the zone is not there: what waits is
+ *                                                refused with OUTCOME_NO_ZONE, nothing known counts any more,
+ *                                                prepare is tried every minute
+ *
+ *   a change:  new --(its record is not known)--> LOOK --(known)--+
+ *               |                                                 v
+ *               +------------------(known)----------------------> READY --> SENT --> ACCEPTED --> SAVING --> answered
+ *                                                                   ^         |
+ *                                                                   +---------+ a failure that may pass
+ *   From any step it ends when DNS holds what must not be overwritten, the provider refuses it, or the queue stops.
+ *
+ * While apply_retry or read_retry waits, no call of that kind is made.
+ */
+#ifndef DDNS53_QUEUE_ZONE_H
+#define DDNS53_QUEUE_ZONE_H
+
+#include "base/backoff.h"
+#include "queue/batch.h"
+#include "queue/change.h"
+#include "queue/pacer.h"
+#include "queue/reader.h"
+#include "queue/saver.h"
+#include "queue/trouble.h"
+
+enum zone_state { ZONE_UNKNOWN, ZONE_READY, ZONE_GONE };
+
+/* Waiting after a failure. */
+struct retry {
+    struct backoff backoff;
+    struct loop_timer timer;
+    bool is_waiting;
+};
+
+/* ddns53_..., all by zone; NULL in tests without metrics. */
+struct zone_metrics {
+    struct metric *batch_sizes;
+    struct metric *retries;
+    struct metric *throttles;
+    struct metric *bisections;
+    struct metric *drift;
+};
+
+/* What the zones of a queue share; the queue's. */
+struct zone_shared {
+    struct loop *loop;
+    struct records *records;
+    struct saver saver;
+    struct tally tally;
+    struct zone_metrics metrics;
+    uint32_t reconcile_ms;                    /* 0: never */
+    bool is_draining;                         /* nothing is read back any more */
+    bool is_stopped;                          /* nothing is begun any more, and answers are not listened to */
+    uint32_t (*random)(uint32_t upper_bound); /* a test has its own */
+};
+
+struct zone {
+    struct zone_shared *shared;
+    char *name;
+    const struct provider_ops *ops;
+    struct provider_zone *provider;
+    struct pacer *pacer;
+    uint32_t index;
+    enum zone_state state;
+
+    struct backlog backlog;
+    struct batch batch;
+    bool is_applying;
+    struct reader reader;
+    struct loop_timer reconcile; /* when the next read-back begins */
+    int64_t read_began_ms;       /* of the one that is under way, or was last */
+    bool is_announced;           /* that the zone has been read, since the start or the last trouble */
+
+    struct pacer_ask change_ask;
+    struct pacer_ask read_ask;
+    bool read_last; /* changes and what they wait for take turns */
+
+    struct retry apply_retry;
+    struct retry read_retry;
+    struct trouble apply_trouble;
+    struct trouble read_trouble;
+    /* for queue_snapshot, any thread */
+    atomic_bool is_ready;
+    atomic_bool is_read;
+};
+
+/* Takes the provider's zone unless it returns -ENOMEM; copies the name, borrows the rest. */
+int zone_new(struct zone_shared *shared, uint32_t index, const char *name, const struct provider_ops *ops,
+             struct provider_zone *provider, struct pacer *pacer, struct zone **ret_zone);
+void zone_free(struct zone *zone);
+
+/* Lets the provider tell when somebody else changes the zone. */
+void zone_watch(struct zone *zone);
+/* Reads the zone back now. */
+void zone_read_back(struct zone *zone);
+/* The time of the next read-back, after `reconcile_ms` has changed. */
+void zone_schedule(struct zone *zone);
+/* Where a new or newly known change goes from here. */
+void zone_place(struct zone *zone, struct change *change);
+/* Asks the pacer for what the zone could do now. */
+void zone_kick(struct zone *zone);
+/* Everything that waits for a retry tries now. */
+void zone_retry_now(struct zone *zone);
+/* Answers what is left; nothing is begun any more. */
+void zone_stop(struct zone *zone);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * The inside of queue/zone. Arrows go one way: zone.c (grants, making, freeing) -> zone_apply.c (batches), zone_read.c
+ * (what is read) -> zone_state.c (what it could do, where a change goes, failures).
+ */
+#ifndef DDNS53_QUEUE_ZONE_INTERNAL_H
+#define DDNS53_QUEUE_ZONE_INTERNAL_H
+
+#include "queue/zone.h"
+
+static inline int64_t zone_now_ms(const struct zone *zone)
+{
+    return loop_now_ms(zone->shared->loop);
+}
+
+/* ---- zone_state.c ---- */
+
+bool zone_may_apply(const struct zone *zone);
+/* The call that changes wait for, and the next one of the read-back itself. */
+enum reading zone_reading_for_changes(const struct zone *zone);
+enum reading zone_reading_for_itself(const struct zone *zone);
+/* The oldest change that a look-up would help, NULL: none. */
+struct change *zone_first_to_look_up(const struct zone *zone);
+
+/* A call has failed: counts, waits, tells. Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
+void zone_call_failed(struct zone *zone, struct retry *retry, struct trouble *trouble,
+                      const struct provider_result *result);
+void zone_call_worked(struct zone *zone, struct retry *retry, struct trouble *trouble);
+void zone_stop_waiting(struct zone *zone, struct retry *retry);
+
+/* Before a read-back begins: it is timed. */
+void zone_note_reading(struct zone *zone);
+void zone_set_state(struct zone *zone, enum zone_state state);
+/* The provider says that the zone is not there. */
+void zone_lose(struct zone *zone, const char *message);
+
+/* ---- zone_apply.c, zone_read.c: with a token of the pacer ---- */
+
+void zone_apply(struct zone *zone);
+void zone_read(struct zone *zone, enum reading reading);
+
+#endif
