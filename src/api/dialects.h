@@ -14,6 +14,8 @@ bool api_checkip_only_reads(const struct request *request); /* always */
 
 /* `/nic/update` and its other paths: dyndns2. */
 void api_dyndns(struct request *request);
+/* `/nic/delete`: withdraws records, with the credentials and the words of dyndns2. */
+void api_dyndns_delete(struct request *request);
 
 /* `/`: the query API, its JSON form (version 3 of the old system), and `?newip=...&secret=...`. */
 void api_query(struct request *request);

@@ -17,14 +17,20 @@
 #include "update/auth.h"
 #include "update/follow.h"
 #include "update/update.h"
+#include "update/withdraw.h"
 #include "web/refused.h"
 
 #define HOSTS_MAX 20
 #define PASSWORD_MAX 4096
 
+/* What both paths have comes first. */
 enum {
     HOSTNAME,
-    MYIP,
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+    TYPE,        /* of a deletion */
+    MYIP = TYPE, /* and from here on of an update */
     MYIPV6,
     MYIP6,
     IPV6,
@@ -36,13 +42,17 @@ enum {
     IP6LANPREFIX,
     PREFIX,
     OFFLINE,
-    USERNAME,
-    PASSWORD,
-    TOKEN,
+};
+
+static const char *const delete_names[] = {
+    [HOSTNAME] = "hostname", [USERNAME] = "username", [PASSWORD] = "password", [TOKEN] = "token", [TYPE] = "type",
 };
 
 static const char *const names[] = {
     [HOSTNAME] = "hostname",
+    [USERNAME] = "username",
+    [PASSWORD] = "password",
+    [TOKEN] = "token",
     [MYIP] = "myip",
     [MYIPV6] = "myipv6",
     [MYIP6] = "myip6",
@@ -55,9 +65,6 @@ static const char *const names[] = {
     [IP6LANPREFIX] = "ip6lanprefix",
     [PREFIX] = "prefix",
     [OFFLINE] = "offline",
-    [USERNAME] = "username",
-    [PASSWORD] = "password",
-    [TOKEN] = "token",
 };
 
 /* Who asks for which hosts: only until they are found, so that no password waits for a provider. */
@@ -82,6 +89,7 @@ struct job {
     struct request *request;
     struct asked *asked; /* NULL once the hosts are found */
     struct dyndns_addresses addresses;
+    unsigned withdrawn; /* the types of record to withdraw; 0: the addresses are to be set */
     struct dyndns_line lines[HOSTS_MAX];
     size_t line_count;
 };
@@ -248,14 +256,20 @@ static int read_hostnames(struct job *job, const char *text)
     }
 }
 
-/* False: answered. */
-static bool read_parameters(struct job *job, const struct params *params)
+/* `status` of read_hostnames. False: answered. */
+static bool is_named(struct job *job, int status)
 {
-    int status = read_hostnames(job, params->values[HOSTNAME]);
-
     if (status < 0) {
         dyndns_answer_word(job->request, status == -E2BIG ? &word_numhost : &word_notfqdn,
                            status == -E2BIG ? "too_many_hosts" : "no_hostname");
+    }
+    return status == 0;
+}
+
+/* False: answered. */
+static bool read_parameters(struct job *job, const struct params *params)
+{
+    if (!is_named(job, read_hostnames(job, params->values[HOSTNAME]))) {
         return false;
     }
     if (read_addresses(job, params) < 0) {
@@ -343,12 +357,36 @@ static int add_own(struct job *job, struct dyndns_line *line, struct update *upd
     return 0;
 }
 
-static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct host *router)
+/* Those by the prefix may have to speak for the router; those by its IPv4 address come only beside it. */
+static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
+                         const struct host *router)
 {
+    int status = 0;
+
     line->first_follower = update_count(update);
-    int status = job->addresses.has_prefix ? follow_add(update, router, &job->addresses.prefix) : 0;
+    if (job->addresses.has_prefix) {
+        status = follow_add_prefix(update, router, &job->addresses.prefix);
+    }
     line->follower_count = update_count(update) - line->first_follower;
+    for (size_t i = line->first_item; status == 0 && i < line->first_item + line->item_count; i++) {
+        const struct update_item *item = update_item(update, i);
+        const struct address address = item_value(item)->address;
+        status = follow_add_address(update, hosts, item->host, &address);
+    }
     return status;
+}
+
+static int add_withdrawals(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
+                           const struct proof *proof, const struct name *name, int64_t now_s)
+{
+    line->first_item = update_count(update);
+    int status = withdraw_add(update, hosts, proof, name, job->withdrawn, now_s);
+    line->item_count = update_count(update) - line->first_item;
+    if (line->item_count == 0) {
+        line->word = &word_nohost;
+        line->reason = "no_such_record";
+    }
+    return status < 0 ? status : 1;
 }
 
 /* Can the followers have addresses in that prefix? Asked before anything of the host is added. */
@@ -364,7 +402,8 @@ static bool prefix_fits(const struct job *job, const struct host *router)
     }
     for (uint32_t i = 0; i < router->follower_count; i++) {
         const struct host *follower = router->followers[i];
-        if (prefix_make_address(&job->addresses.prefix, follower->subnet_id, follower->interface_id, &address) < 0) {
+        if (host_has_type(follower, RECORD_AAAA) &&
+            prefix_make_address(&job->addresses.prefix, follower->subnet_id, follower->interface_id, &address) < 0) {
             return false;
         }
     }
@@ -387,7 +426,10 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
         return 0;
     }
     decision_login(job->request, DYNDNS_DIALECT, host, *ret_reason);
-    if (job->addresses.has_prefix && host->follower_count > 0 &&
+    if (job->withdrawn != 0) {
+        return add_withdrawals(job, line, update, hosts, &proof, name, now_s);
+    }
+    if (job->addresses.has_prefix && follow_has_prefix(host) &&
         address_classify(&job->addresses.prefix.address) == ADDRESS_NEVER) {
         line->word = &word_dnserr; /* a router that has no prefix for an hour */
         line->reason = "unusable_prefix";
@@ -400,11 +442,11 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
     }
     int status = add_own(job, line, update, hosts, &proof, name, now_s);
     if (status == 0) {
-        status = add_followers(job, line, update, host);
+        status = add_followers(job, line, update, hosts, host);
     }
     if (line->item_count + line->follower_count == 0) {
         /* Every follower is locked, or it has none of the families that are named. */
-        bool are_locked = job->addresses.has_prefix && host->follower_count > 0;
+        bool are_locked = job->addresses.has_prefix && follow_has_prefix(host);
         line->word = are_locked ? &word_abuse : &word_nohost;
         line->reason = are_locked ? "followers_locked" : "no_such_record";
     }
@@ -502,21 +544,54 @@ static void refuse_params(struct request *request, int status, const char *sente
     }
 }
 
-static bool wants_offline(const struct params *params)
+/* `YES` and nothing else takes records away. False: answered. */
+static bool read_offline(struct job *job, const struct params *params)
 {
     const char *value = params->values[OFFLINE];
+    const bool is_bare = (params->bare & (UINT32_C(1) << OFFLINE)) != 0;
 
-    return value && ((params->bare & (UINT32_C(1) << OFFLINE)) != 0 || !unspoken_is_off(value));
+    if (value && strcasecmp(value, "YES") == 0) {
+        job->withdrawn = WITHDRAW_ADDRESSES;
+    } else if (value && (is_bare || !unspoken_is_off(value))) {
+        dyndns_answer_word(job->request, &word_badagent, "offline");
+        return false;
+    }
+    return true;
 }
 
-void api_dyndns(struct request *request)
+static bool read_update(struct job *job, const struct params *params)
+{
+    return read_parameters(job, params) && read_offline(job, params);
+}
+
+/* A deletion names its host. */
+static bool read_deletion(struct job *job, const struct params *params)
+{
+    if (withdraw_parse_type(params->values[TYPE], &job->withdrawn) < 0) {
+        dyndns_answer_word(job->request, &word_notfqdn, "no_such_type");
+        return false;
+    }
+    int status = read_hostnames(job, params->values[HOSTNAME]);
+    if (status == 0 && job->asked->find_by_secret) {
+        status = -ENOENT;
+    }
+    return is_named(job, status);
+}
+
+/* `read` looks at the parameters but for the credentials; false: it has answered. */
+static void run(struct request *request, const char *const *known, size_t known_count,
+                bool (*read)(struct job *job, const struct params *params))
 {
     _cleanup_(params_done) struct params params = {0};
     _cleanup_(asked_done) struct asked asked = {0};
     _cleanup_free_ struct job *job = calloc(1, sizeof(*job));
     const char *reason = NULL;
-    int status = job ? dialect_params(request, names, ELEMENTS(names), &params, &reason) : -ENOMEM;
+    int status = job ? dialect_params(request, known, known_count, &params, &reason) : -ENOMEM;
 
+    if (status == 0 && read == read_deletion && params.has_others) { /* no router sends it by itself */
+        status = -ENOTSUP;
+        reason = "a deletion comes with a parameter that it does not have; send hostname, type and credentials";
+    }
     if (status < 0) {
         refuse_params(request, status, reason);
         return;
@@ -530,11 +605,17 @@ void api_dyndns(struct request *request)
         dyndns_answer_word(request, &word_abuse, "too_many_failures");
     } else if (status < 0) {
         refuse_credentials(job, AUTH_UNREADABLE);
-    } else if (read_parameters(job, &params)) {
-        if (wants_offline(&params)) {
-            dyndns_answer_word(request, &word_donator, "offline");
-        } else {
-            find_hosts(TAKE_PTR(job));
-        }
+    } else if (read(job, &params)) {
+        find_hosts(TAKE_PTR(job));
     }
+}
+
+void api_dyndns(struct request *request)
+{
+    run(request, names, ELEMENTS(names), read_update);
+}
+
+void api_dyndns_delete(struct request *request)
+{
+    run(request, delete_names, ELEMENTS(delete_names), read_deletion);
 }

@@ -12,7 +12,6 @@ const struct dyndns_word word_notfqdn = {"notfqdn", 400};
 const struct dyndns_word word_numhost = {"numhost", 400};
 const struct dyndns_word word_badagent = {"badagent", 400};
 const struct dyndns_word word_no_form = {"badagent", 415};
-const struct dyndns_word word_donator = {"!donator", 400};
 const struct dyndns_word word_badauth = {"badauth", 401};
 const struct dyndns_word word_not_an_address = {"dnserr", 400};
 const struct dyndns_word word_dnserr = {"dnserr", 503};
@@ -120,7 +119,7 @@ static void append_addresses(const struct dyndns_addresses *addresses, const str
     }
     for (size_t i = 0; i < line->item_count; i++) {
         const struct update_item *item = update_item(update, line->first_item + i);
-        if (!is_passed_over(item)) {
+        if (!is_passed_over(item) && !rdata_is_empty(item_value(item))) {
             buffer_printf(body, "%c%s", before, addresses->families[item->type].text);
             before = ',';
         }

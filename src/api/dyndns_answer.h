@@ -26,7 +26,6 @@ extern const struct dyndns_word word_notfqdn;
 extern const struct dyndns_word word_numhost;
 extern const struct dyndns_word word_badagent; /* a client that does not speak the protocol */
 extern const struct dyndns_word word_no_form;  /* the same, by the type of its body */
-extern const struct dyndns_word word_donator;
 extern const struct dyndns_word word_badauth;
 extern const struct dyndns_word word_not_an_address;
 extern const struct dyndns_word word_dnserr;

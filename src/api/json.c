@@ -22,7 +22,7 @@ static void decref_json(json_t **json)
     json_decref(*json);
 }
 
-enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE, KEYS };
+enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE, TYPE, KEYS };
 
 static const char *const keys[KEYS] = {
     [MODE] = "execution_mode",
@@ -32,6 +32,7 @@ static const char *const keys[KEYS] = {
     [TIME] = "time",
     [NONCE] = "nonce",
     [SIGNATURE] = "signature",
+    [TYPE] = "record_type", /* as list_hosts has it */
 };
 
 /* The value of a key as text; a whole number is taken for `time`. False: it is of another type. */
@@ -113,6 +114,11 @@ void api_json(struct request *request)
             return;
         }
     }
+    const json_t *type = json_object_get(object, keys[TYPE]);
+    size_t given = 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        given += json_object_get(object, keys[i]) ? 1 : 0;
+    }
     modes_run(request, &(struct query){
                            .dialect = DIALECT,
                            .mode = values[MODE],
@@ -122,6 +128,8 @@ void api_json(struct request *request)
                            .time = values[TIME],
                            .nonce = values[NONCE],
                            .signature = values[SIGNATURE],
+                           .type = json_is_null(type) ? "" : values[TYPE],
+                           .has_others = given < json_object_size(object),
                            .unspoken = unspoken_in(object),
                            .status_when_changed = 201,
                        });

@@ -1,5 +1,6 @@
 #include "api/modes.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,16 +10,20 @@
 #include "api/decision.h"
 #include "api/sentence.h"
 #include "api/service.h"
+#include "api/unspoken.h"
 #include "base/parse.h"
 #include "update/auth.h"
+#include "update/follow.h"
 #include "update/replay.h"
 #include "update/update.h"
+#include "update/withdraw.h"
 
 /* Kept between modes_run and the outcome. */
 struct pending_query {
     struct request *request;
     const char *dialect;
     unsigned status_when_changed;
+    size_t answered; /* items that the answer is about: the first ones */
 };
 
 struct reply {
@@ -124,39 +129,49 @@ static void run_get(struct request *request, const struct query *query)
     answer_text(request, query->dialect, &(struct reply){200, "good", true, 0}, text);
 }
 
-static void answer_outcome(struct update *update, void *userdata)
+/* Of several records, the first that failed is the answer, else one that was changed. */
+static void weigh(struct reply *reply, const struct sentence *sentence, bool is_changed)
 {
-    struct pending_query *pending = userdata;
-    struct request *request = pending->request;
-    const struct update_item *item = update_item(update, 0);
-    struct sentence sentence;
-
-    sentence_of(item, &sentence);
-    if (item_outcome(item) == OUTCOME_SET) {
-        sentence.status = pending->status_when_changed;
+    if (reply->success && (!sentence->success || is_changed)) {
+        *reply = (struct reply){sentence->status, sentence->result, sentence->success, sentence->retry_after_s};
     }
-    const struct reply reply = {sentence.status, sentence.result, sentence.success, sentence.retry_after_s};
-    const char *dialect = pending->dialect;
-    free(pending);
-    update_free(update);
-    request->decision.is_written = true; /* by event=update */
-    answer_text(request, dialect, &reply, sentence.text);
 }
 
-/* Takes `update`. */
-static void run_update(struct request *request, const struct query *query, const struct host *host,
-                       const struct address *address, struct update *update)
+static void answer_outcome(struct update *update, void *userdata)
+{
+    struct pending_query pending = *(struct pending_query *)userdata;
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    struct reply reply = {.status = 200, .result = outcome_word(OUTCOME_UNCHANGED), .success = true};
+
+    free(userdata);
+    for (size_t i = 0; i < pending.answered; i++) {
+        const struct update_item *item = update_item(update, i);
+        const bool is_changed = item_outcome(item) == OUTCOME_SET;
+        struct sentence sentence;
+        sentence_of(item, &sentence);
+        sentence.status = is_changed ? pending.status_when_changed : sentence.status;
+        weigh(&reply, &sentence, is_changed);
+        buffer_printf(&message, "%s%s", i == 0 ? "" : "; ", sentence.text);
+    }
+    update_free(update);
+    pending.request->decision.is_written = true; /* by event=update */
+    answer_text(pending.request, pending.dialect, &reply, buffer_text(&message));
+}
+
+/* Takes `update`, NULL or whose items could not all be added where `r` is below 0. */
+static void run_update(struct request *request, const struct query *query, struct update *update, size_t answered,
+                       int r)
 {
     struct pending_query *pending = malloc(sizeof(*pending));
 
-    if (!pending || !update || update_add(update, host, address, false) < 0) {
+    if (!pending || r < 0) {
         free(pending);
         update_free(update);
         answer_text(request, query->dialect, &(struct reply){503, "out_of_memory", false, RETRY_AFTER_S},
                     "the server is out of memory; try again later");
         return;
     }
-    *pending = (struct pending_query){request, query->dialect, query->status_when_changed};
+    *pending = (struct pending_query){request, query->dialect, query->status_when_changed, answered};
     update_run(update, answer_outcome, pending);
 }
 
@@ -221,7 +236,7 @@ static bool read_hash(struct request *request, const struct query *query, struct
     return true;
 }
 
-/* The parameters that set and list_hosts share; false: answered. */
+/* The parameters that set, clear and list_hosts share; false: answered. */
 static bool read_proof(struct request *request, const struct query *query, struct proof *ret_proof,
                        struct name *ret_name)
 {
@@ -324,15 +339,68 @@ static void run_set(struct request *request, const struct query *query)
     struct proof proof;
     struct name name;
 
+    if (query->type) {
+        modes_refuse(request, query->dialect, 400, "bad_request", unspoken_reason("type", query->type));
+        return;
+    }
     if (!read_proof(request, query, &proof, &name) || !read_internal_ip(request, query, &proof, &address)) {
         return;
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
     const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&address));
-    if (host) {
-        run_update(request, query, host, &address,
-                   update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme));
+    if (!host) {
+        return;
     }
+    struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme);
+    int r = update ? update_add(update, host, &address, false) : -ENOMEM;
+    r = r < 0 ? r : follow_add_address(update, hosts, host, &address);
+    run_update(request, query, update, 1, r); /* the followers are not answered for */
+}
+
+/* Which types of record are to be withdrawn; false: answered. */
+static bool read_types(struct request *request, const struct query *query, unsigned *ret_types)
+{
+    if (query->internal_ip || query->has_others) {
+        modes_refuse(request, query->dialect, 400, "bad_request",
+                     "with mode=clear comes a parameter that it does not have; send hostname and hash (or time, nonce "
+                     "and signature), and type (in JSON: record_type) to withdraw only one record");
+        return false;
+    }
+    if (withdraw_parse_type(query->type, ret_types) < 0) {
+        modes_refuse(request, query->dialect, 400, "bad_request",
+                     "type (in JSON: record_type) is none of A, AAAA and TXT; leave it out to withdraw all of the "
+                     "host's records");
+        return false;
+    }
+    return true;
+}
+
+static void run_clear(struct request *request, const struct query *query)
+{
+    unsigned types = 0;
+    struct proof proof;
+    struct name name;
+    enum record_type type = RECORD_A; /* the row that is meant, or any */
+
+    if (!read_types(request, query, &types) || !read_proof(request, query, &proof, &name)) {
+        return;
+    }
+    proof.type_sent = query->type;
+    if (query->type) {
+        (void)record_type_parse(query->type, &type);
+    }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const struct host *host = authenticate(request, query, hosts, &proof, &name, type);
+    if (!host) {
+        return;
+    }
+    struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme);
+    const int64_t now_s = clock_realtime_s(request->service->clock);
+    int r = update ? withdraw_add(update, hosts, &proof, &name, types, now_s) : -ENOMEM;
+    if (r == 0 && update_count(update) == 0) {
+        r = update_add_withdrawal(update, host, type); /* to be told that it has no such record */
+    }
+    run_update(request, query, update, update ? update_count(update) : 0, r);
 }
 
 /* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
@@ -392,6 +460,7 @@ void modes_run(struct request *request, const struct query *query)
     } modes[] = {
         {"get", run_get, false},
         {"set", run_set, true},
+        {"clear", run_clear, false}, /* refuses every other parameter by itself */
         {"list_hosts", run_list_hosts, false},
     };
 
@@ -407,5 +476,5 @@ void modes_run(struct request *request, const struct query *query)
         return;
     }
     modes_refuse(request, query->dialect, 400, "bad_request",
-                 "the mode is missing or unknown; send mode=get, set or list_hosts");
+                 "the mode is missing or unknown; send mode=get, set, clear or list_hosts");
 }

@@ -1,10 +1,12 @@
 /*
- * The query API once its parameters are known: get, set and list_hosts, and their answers as JSON with the exact
+ * The query API once its parameters are known: get, set, clear and list_hosts, and their answers as JSON with the exact
  * spelling that deployed clients cut their address out of: `{"return_message": "198.18.7.9", "return_status":
  * "success"}`. api/query.c and the other forms of the same API only fill struct query.
  */
 #ifndef DDNS53_API_MODES_H
 #define DDNS53_API_MODES_H
+
+#include <stdbool.h>
 
 #include "web/request.h"
 
@@ -21,6 +23,8 @@ struct query {
     const char *time; /* with nonce and signature: a signed request, which takes the hash's place */
     const char *nonce;
     const char *signature;
+    const char *type;             /* of the record to withdraw; "" where it was given without a value */
+    bool has_others;              /* something came that is none of these */
     const char *unspoken;         /* why nothing may be changed: a parameter asks for something else; NULL: none does */
     unsigned status_when_changed; /* 200, or 201 in the JSON form */
 };

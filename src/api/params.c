@@ -81,6 +81,7 @@ static int read_pair(struct reader *reader, const char *pair, size_t length, boo
         reader->params->bare |= equals == NULL ? UINT32_C(1) << i : 0;
         return 0;
     }
+    reader->params->has_others = true;
     if (reader->params->unspoken == NULL) {
         reader->params->unspoken = reason_against(reader, name, equals != NULL ? value : NULL);
     }

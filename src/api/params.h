@@ -6,6 +6,7 @@
 #ifndef DDNS53_API_PARAMS_H
 #define DDNS53_API_PARAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct params {
         *others[PARAMS_MAX]; /* the same with each '+' read the other way, literally or as a space; NULL: no '+' */
     uint32_t bare;           /* a bit for each index: it came without a '=' */
     const char *unspoken;    /* static: why a parameter that is not in `names` may not be ignored; NULL: all may */
+    bool has_others;         /* a parameter came that is not in `names` */
     char *storage;           /* owned */
     size_t storage_bytes;
 };

@@ -11,6 +11,7 @@
 #include "api/sentence.h"
 #include "api/service.h"
 #include "update/auth.h"
+#include "update/follow.h"
 #include "update/update.h"
 
 #define DIALECT "secret"
@@ -94,10 +95,11 @@ static const struct host *find_host(struct request *request, const struct hosts 
 }
 
 /* Takes `update`. */
-static void set_address(struct request *request, const struct host *host, const struct address *address,
-                        struct update *update)
+static void set_address(struct request *request, const struct hosts *hosts, const struct host *host,
+                        const struct address *address, struct update *update)
 {
-    if (!update || update_add(update, host, address, false) < 0) {
+    if (!update || update_add(update, host, address, false) < 0 ||
+        follow_add_address(update, hosts, host, address) < 0) {
         update_free(update);
         refuse(request, 503, "out_of_memory", RETRY_AFTER_S, "the server is out of memory; try again later");
         return;
@@ -159,7 +161,7 @@ void api_secret(struct request *request)
     const struct host *host = find_host(request, hosts, &proof, params.values[HOSTNAME], record_type_of(&address));
     if (host) {
         access_succeeded(request);
-        set_address(request, host, &address,
+        set_address(request, hosts, host, &address,
                     update_new(api_of(request)->updater, DIALECT, hosts, &request->source, AUTH_SECRET));
     }
 }

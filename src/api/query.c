@@ -9,11 +9,11 @@
 
 #define DIALECT "query"
 
-enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE };
+enum { MODE, HOSTNAME, HASH, INTERNAL_IP, TIME, NONCE, SIGNATURE, TYPE };
 
 static const char *const names[] = {
     [MODE] = "mode", [HOSTNAME] = "hostname", [HASH] = "hash",           [INTERNAL_IP] = "internalIp",
-    [TIME] = "time", [NONCE] = "nonce",       [SIGNATURE] = "signature",
+    [TIME] = "time", [NONCE] = "nonce",       [SIGNATURE] = "signature", [TYPE] = "type",
 };
 
 bool api_query_only_reads(const struct request *request)
@@ -45,6 +45,8 @@ void api_query(struct request *request)
                            .time = params.values[TIME],
                            .nonce = params.values[NONCE],
                            .signature = params.values[SIGNATURE],
+                           .type = params.values[TYPE],
+                           .has_others = params.has_others,
                            .unspoken = params.unspoken,
                            .status_when_changed = 200,
                        });

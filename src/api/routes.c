@@ -13,6 +13,7 @@ const struct route routes[] = {
     {"/v3/update", "dyndns2", NULL, api_dyndns, NULL},
     {"/v2/update", "dyndns2", NULL, api_dyndns, NULL},
     {"/update", "dyndns2", NULL, api_dyndns, NULL},
+    {"/nic/delete", "dyndns2", NULL, api_dyndns_delete, NULL},
     {"/ip", "checkip", NULL, api_ip, api_checkip_only_reads},
     {"/checkip", "checkip", NULL, api_checkip, api_checkip_only_reads},
     {"/nic/checkip", "checkip", NULL, api_checkip, api_checkip_only_reads},

@@ -43,10 +43,15 @@ static void say_refusal(const struct update_item *item, const char *address, str
 {
     const char *host = item->host->hostname;
     const char *type = record_type_text(item->type);
+    const bool is_withdrawal = rdata_is_empty(item_value(item));
 
     switch (item_outcome(item)) {
     case OUTCOME_NO_RECORD:
-        say(ret, 403, "%s has no %s record; add %s to its record_type in hosts.yaml", host, type, type);
+        if (is_withdrawal) {
+            say(ret, 403, "%s has no %s in its record_type in hosts.yaml; name a type that it has", host, type);
+        } else {
+            say(ret, 403, "%s has no %s record; add %s to its record_type in hosts.yaml", host, type, type);
+        }
         break;
     case OUTCOME_UNUSABLE:
         say(ret, 400, "%s can stand in no DNS record; send an address that others can reach", address);
@@ -62,8 +67,9 @@ static void say_refusal(const struct update_item *item, const char *address, str
             host);
         break;
     case OUTCOME_CONFLICT:
-        say(ret, 409, "the %s record of %s is %s, which is never overwritten; delete it in DNS first", type, host,
-            foreign_words(item->waiter.foreign));
+        say(ret, 409, "the %s record of %s is %s, which is never %s; delete it in DNS %s", type, host,
+            foreign_words(item->waiter.foreign), is_withdrawal ? "withdrawn" : "overwritten",
+            is_withdrawal ? "itself" : "first");
         break;
     default:
         say(ret, 403, "the DNS provider refused %s for %s: %s", address, host,
@@ -76,10 +82,12 @@ void sentence_of(const struct update_item *item, struct sentence *ret)
 {
     const char *host = item->host->hostname;
     const char *type = record_type_text(item->type);
-    char address[ADDRESS_TEXT_SIZE] = "the withdrawal";
+    char address[ADDRESS_TEXT_SIZE];
     const bool is_withdrawal = rdata_is_empty(item_value(item));
 
-    if (!is_withdrawal) {
+    if (is_withdrawal) {
+        (void)snprintf(address, sizeof(address), "the withdrawal of %s", type);
+    } else {
         address_print(&item_value(item)->address, address);
     }
     ret->result = outcome_word(item_outcome(item));

@@ -17,14 +17,14 @@ enum meaning {
 
 static const char *const reasons[] = {
     [MEANS_SWITCH] =
-        "a parameter asks for something that this server does not do (a deletion, going offline, a trial); "
-        "leave it out",
+        "a parameter asks for something that this path does not do (a deletion, going offline, a trial); leave it out, "
+        "or withdraw a record as ddns53-api(7) has it",
     [MEANS_ACTION] = "a parameter asks for another action than an update, which this path does not have; leave it out",
     [MEANS_HOST] = "a parameter names a host as another protocol does; send hostname=HOST",
     [MEANS_ADDRESS] = "a parameter names an address as another protocol does; ddns53-api(7) has the names that are "
                       "understood at this path",
     [MEANS_RECORD] =
-        "a parameter is about another record than A and AAAA, which this server does not set; leave it out",
+        "a parameter is about a type of record, and an update sets A and AAAA by the address alone; leave it out",
 };
 static const char not_a_name[] = "a parameter's name is not one, or it has no value; send NAME=VALUE with a plain & "
                                  "between them";

@@ -98,7 +98,10 @@ static bool is_record_twice(struct problems *problems, const struct host *first,
     for (const struct host *other = first; other != NULL; other = other->next_same_name) {
         unsigned both = other->record_types & draft->host.record_types;
         if (both != 0) {
-            enum record_type type = (both & (1U << RECORD_A)) != 0 ? RECORD_A : RECORD_AAAA;
+            enum record_type type = RECORD_A;
+            while ((both & (1U << type)) == 0) {
+                type++;
+            }
             const struct yaml_node *node = draft->given[HOST_HOSTNAME];
             problems_add(problems, node->line, node->column,
                          "hostname: %s with record type %s is there already, see line %u, remove one",
@@ -131,6 +134,16 @@ static int place_by_name(struct hosts *hosts, const struct host_draft *draft, st
     return 0;
 }
 
+static uint32_t record_count(const struct host *host)
+{
+    uint32_t count = 0;
+
+    for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+        count += host_has_type(host, (enum record_type)type) ? 1 : 0;
+    }
+    return count;
+}
+
 static int add_host(struct building *building, const struct yaml_node *node, struct host_draft *draft)
 {
     struct hosts *hosts = building->hosts;
@@ -148,9 +161,7 @@ static int add_host(struct building *building, const struct yaml_node *node, str
             return -ENOMEM;
         }
     }
-    for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
-        hosts->record_count += host_has_type(host, (enum record_type)type) ? 1 : 0;
-    }
+    hosts->record_count += record_count(host);
     r = draft->hostname.text[0] == '\0' ? 0 : place_by_name(hosts, draft, host, building->file->problems);
     if (r == 0) {
         r = add_to_group(hosts, &host->secret, &draft->secret);
@@ -209,6 +220,11 @@ static void find_routers(struct building *building)
         } else if (onward != NULL) {
             problems_add(problems, node->line, node->column,
                          "follows: %s follows another host itself (line %u), name the router", name.text, router->line);
+        } else if (host_has_type(host, RECORD_A) && hosts_find_record(hosts, router->hostname, RECORD_A) == NULL) {
+            problems_add(problems, node->line, node->column,
+                         "follows: %s has no A record that the one here could follow, add A to its record_type or "
+                         "remove it here",
+                         name.text);
         } else {
             host->follows = router;
             router->follower_count++;
@@ -270,16 +286,16 @@ static void check_followers(const struct building *building)
         const struct host *host = &building->hosts->rows[i];
         const struct yaml_node *node = building->list->items[i];
         uint32_t set = 0;
-        if (host->follower_count <= HOST_FOLLOWERS_MAX) {
+        if (host->follower_count <= HOST_FOLLOWERS_MAX / 2) {
             continue;
         }
         for (uint32_t j = 0; j < host->follower_count; j++) {
-            set += host->followers[j]->lock_record ? 0 : 1;
+            set += host->followers[j]->lock_record ? 0 : record_count(host->followers[j]);
         }
         if (set > HOST_FOLLOWERS_MAX) {
             problems_add(building->file->problems, node->line, node->column,
-                         "hostname: %s has %" PRIu32 " followers, and at most %d fit into one update; let some follow "
-                         "another router, or set lock_record for them",
+                         "hostname: %s has followers with %" PRIu32 " records, and at most %d fit into one update; "
+                         "let some follow another router, or set lock_record for them",
                          host->hostname, set, HOST_FOLLOWERS_MAX);
         }
     }

@@ -14,7 +14,8 @@
 #include "config/settings.h"
 
 #define HOST_SECRET_MAX_BYTES 256
-/* What one update sets at most, and how many followers that leaves a router: those with lock_record do not count. */
+/* What one update sets at most, and how many records of followers that leaves a router: those with lock_record do not
+ * count. */
 #define UPDATE_RECORDS_MAX 4096
 #define HOST_FOLLOWERS_MAX (UPDATE_RECORDS_MAX - 2)
 
@@ -30,7 +31,7 @@ struct host {
     const char *hostname;                /* normalised, final dot */
     const char *mac_address;             /* as written, NULL: none */
     const struct host *next_same_name;   /* another row for the same name with other record types, file order */
-    const struct host *follows;          /* prefix fan-out: the router; NULL: none */
+    const struct host *follows;          /* the router whose address or prefix it gets; NULL: none */
     const struct host *const *followers; /* hosts that follow this one, file order */
     struct host_secret secret;
     struct host_secret previous; /* while devices are changed over */

@@ -76,7 +76,7 @@ static int add_record_type(const struct host_file *file, const struct host_key *
         bit |= strcmp(text, record_type_text((enum record_type)type)) == 0 ? 1U << type : 0;
     }
     if (bit == 0) {
-        value_add_error(file->problems, row->name, node, "is neither A nor AAAA");
+        value_add_error(file->problems, row->name, node, "is none of A, AAAA and TXT");
         return -EINVAL;
     }
     if ((draft->host.record_types & bit) != 0) {
@@ -96,7 +96,8 @@ int host_read_record_type(const struct host_file *file, const struct host_key *r
         return add_record_type(file, row, node, draft);
     }
     if (node->count == 0) {
-        problems_add(file->problems, node->line, node->column, "%s: is empty, name A, AAAA or both", row->name);
+        problems_add(file->problems, node->line, node->column, "%s: is empty, name A, AAAA, TXT or several of them",
+                     row->name);
         return -EINVAL;
     }
     for (size_t i = 0; i < node->count; i++) {
@@ -207,27 +208,38 @@ int host_read_comment(const struct host_file *file, const struct host_key *row, 
 
 /* ---- together ---- */
 
-static void check_follower(const struct host_file *file, const struct host_draft *draft)
+/* The keys that make a follower's IPv6 address. */
+static void check_means_something(const struct host_file *file, const struct host_draft *draft, const char *where)
 {
-    static const enum host_key_id only_followers[] = {HOST_INTERFACE_ID, HOST_SUBNET_ID};
-    const struct yaml_node *follows = draft->given[HOST_FOLLOWS];
+    static const enum host_key_id ids[] = {HOST_INTERFACE_ID, HOST_SUBNET_ID};
 
-    for (size_t i = 0; follows == NULL && i < ELEMENTS(only_followers); i++) {
-        const struct yaml_node *node = draft->given[only_followers[i]];
+    for (size_t i = 0; i < ELEMENTS(ids); i++) {
+        const struct yaml_node *node = draft->given[ids[i]];
         if (node != NULL) {
-            problems_add(file->problems, node->line, node->column, "%s: means nothing without follows, remove it",
-                         host_key_row(only_followers[i])->name);
+            problems_add(file->problems, node->line, node->column, "%s: means nothing %s, remove it",
+                         host_key_row(ids[i])->name, where);
         }
     }
+}
+
+static void check_follower(const struct host_file *file, const struct host_draft *draft)
+{
+    const struct yaml_node *follows = draft->given[HOST_FOLLOWS];
+    const struct yaml_node *type = draft->given[HOST_RECORD_TYPE];
+
     if (follows == NULL) {
+        check_means_something(file, draft, "without follows");
         return;
     }
-    const struct yaml_node *type = draft->given[HOST_RECORD_TYPE];
-    if (host_has_type(&draft->host, RECORD_A)) {
+    if (host_has_type(&draft->host, RECORD_TXT)) {
         problems_add(file->problems, type->line, type->column,
-                     "record_type: must be AAAA only, for the host follows a router's IPv6 prefix");
+                     "record_type: must be A, AAAA or both, for the host has its addresses from a router");
     }
-    if (draft->given[HOST_INTERFACE_ID] == NULL && draft->given[HOST_MAC_ADDRESS] == NULL) {
+    if (draft->host.record_types == 1U << RECORD_A) {
+        check_means_something(file, draft, "without an AAAA record");
+    }
+    if (host_has_type(&draft->host, RECORD_AAAA) && draft->given[HOST_INTERFACE_ID] == NULL &&
+        draft->given[HOST_MAC_ADDRESS] == NULL) {
         problems_add(file->problems, follows->line, follows->column,
                      "follows: needs interface_id or mac_address for the low 64 bits, add one");
     }

@@ -11,7 +11,7 @@ static const struct host_key rows[HOST_KEY_COUNT] = {
     [HOST_HOSTNAME] = {"hostname", host_read_hostname,
                        .help = "the name whose records may be set; the final dot is optional, case does not count, a "
                                "first label * is a wildcard record"},
-    [HOST_RECORD_TYPE] = {"record_type", host_read_record_type, .help = "A, AAAA, or a list of both"},
+    [HOST_RECORD_TYPE] = {"record_type", host_read_record_type, .help = "A, AAAA, TXT, or a list of several"},
     [HOST_SHARED_SECRET] = {"shared_secret", .help = "what the host proves itself with; at least 16 random characters"},
     [HOST_SHARED_SECRET_FILE] = {"shared_secret_file",
                                  .help = "a file with the secret in its first line, relative to this file"},
@@ -35,8 +35,9 @@ static const struct host_key rows[HOST_KEY_COUNT] = {
                              .help = "member of the group of hosts that share its secret: list_hosts shows them"},
     [HOST_MAC_ADDRESS] = {"mac_address", host_read_mac_address,
                           .help = "shown by list_hosts; also the interface_id of a follower that names none"},
-    [HOST_FOLLOWS] = {"follows", host_read_follows,
-                      .help = "the router whose IPv6 prefix this host gets its address from; AAAA only"},
+    [HOST_FOLLOWS] =
+        {"follows", host_read_follows,
+         .help = "the router that this host gets its addresses from: its IPv4 address for A, its IPv6 prefix for AAAA"},
     [HOST_INTERFACE_ID] = {"interface_id", host_read_interface_id,
                            .help = "the low 64 bits of a follower's address, such as ::211:32ff:fe12:3456"},
     [HOST_SUBNET_ID] = {"subnet_id", host_read_subnet_id, .maximum = UINT64_MAX, .unit = "", .default_text = "0",

@@ -7,6 +7,18 @@
 
 /* ---- requests ---- */
 
+/* A deletion names the values that are there. Where none are known, as when a call failed that may have set them, one
+ * that cannot stand in a record of ours asks: Route 53 refuses it, and the record is looked up. */
+static void write_placeholder(enum record_type type, struct buffer *buffer)
+{
+    static const char *const values[RECORD_TYPE_COUNT] = {
+        [RECORD_A] = "0.0.0.0", [RECORD_AAAA] = "::", [RECORD_TXT] = "\"\""};
+
+    buffer_append_text(buffer, "<ResourceRecord>");
+    xml_append_element(buffer, "Value", values[type]);
+    buffer_append_text(buffer, "</ResourceRecord>");
+}
+
 /* The order of the elements is the service model's, and Route 53 insists on it. */
 static void write_change(const struct change_request *change, struct buffer *buffer)
 {
@@ -24,6 +36,9 @@ static void write_change(const struct change_request *change, struct buffer *buf
         buffer_append_text(buffer, "<ResourceRecord>");
         xml_append_element(buffer, "Value", buffer_text(&text));
         buffer_append_text(buffer, "</ResourceRecord>");
+    }
+    if (rdata_is_empty(value)) {
+        write_placeholder(change->record->type, buffer);
     }
     buffer_append_text(buffer, "</ResourceRecords></ResourceRecordSet></Change>");
 }

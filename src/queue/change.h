@@ -63,9 +63,10 @@ struct change {
     uint32_t begun;     /* record_begin calls that end with it */
     struct address source;
     uint8_t step;
-    bool is_uncertain;   /* a call that failed may have applied a value of it */
-    bool is_already;     /* STEP_ACCEPTED: DNS was right, only the store was not */
-    bool is_superseding; /* it took the place of another value: OUTCOME_SET is the honest answer */
+    uint8_t outdated_count; /* how often the provider said that DNS holds something else than was known */
+    bool is_uncertain;      /* a call that failed may have applied a value of it */
+    bool is_already;        /* STEP_ACCEPTED: DNS was right, only the store was not */
+    bool is_superseding;    /* it took the place of another value: OUTCOME_SET is the honest answer */
 };
 _Static_assert(sizeof(struct change) <= 288, "memory per queued change");
 

@@ -16,11 +16,36 @@ static void note_was(struct change *change)
     record_view_done(&view);
 }
 
+/* A withdrawal that would go next, of a record that is not there any more, or never was, because it took the place of
+ * what would have put it there: there is nothing to send. */
+static void settle_withdrawals(struct zone *zone)
+{
+    struct change *change = zone->backlog.ready.first;
+
+    for (size_t kept = 0; change && kept < zone->batch.max;) {
+        struct change *next = change->next;
+        struct record_view view;
+        record_view(change->request.record, &view);
+        if (rdata_is_empty(&change->request.value) && view.knowledge != RECORD_PLAIN) {
+            zone_place(zone, change);
+        } else {
+            kept++;
+        }
+        record_view_done(&view);
+        change = next;
+    }
+}
+
 void zone_apply(struct zone *zone)
 {
     struct batch *batch = &zone->batch;
 
     if (batch_is_empty(batch)) {
+        settle_withdrawals(zone);
+        if (zone->backlog.ready.count == 0) {
+            pacer_give_back(zone->pacer);
+            return;
+        }
         batch_fill(batch, &zone->backlog.ready);
     }
     const size_t count = batch_next(batch);
@@ -70,6 +95,10 @@ static void accept_segment(struct zone *zone, const char *change_id)
     batch_accepted(batch);
 }
 
+/* Looks again at a record that somebody has changed, but not for ever: what DNS holds may have a form that the provider
+ * will not recognise in what it is told. */
+#define OUTDATED_MAX 8
+
 /* One change alone was refused. */
 static void refuse_change(struct zone *zone, struct change *change, const struct provider_result *result)
 {
@@ -77,7 +106,8 @@ static void refuse_change(struct zone *zone, struct change *change, const struct
         record_know(change->request.record,
                     &(struct knowledge){.knowledge = RECORD_FOREIGN, .foreign = result->foreign}, zone_now_ms(zone));
         change_finish(change, OUTCOME_CONFLICT, result->foreign, result->message);
-    } else if (result->is_outdated) { /* somebody changed it since we looked */
+    } else if (result->is_outdated && change->outdated_count < OUTDATED_MAX) { /* somebody changed it since we looked */
+        change->outdated_count++;
         record_forget(change->request.record);
         change_take_newer(change);
         zone_place(zone, change);

@@ -73,12 +73,24 @@ static bool is_value_in_dns(const struct change *change, const struct record_vie
 static void find_already(struct zone *zone, struct change *change, const struct record_view *view)
 {
     if (change_wants(change, &view->last_set, view->last_set_ttl_s)) {
-        change_finish(change, OUTCOME_UNCHANGED, FOREIGN_NONE, NULL);
+        change_finish(change, change->is_superseding ? OUTCOME_SET : OUTCOME_UNCHANGED, FOREIGN_NONE, NULL);
         return;
     }
-    change->is_already = true;
+    change->is_already = !change->is_superseding;
     rdata_assign(&change->request.was, &view->last_set);
     saver_add(&zone->shared->saver, change);
+}
+
+/* Nothing is there that could be withdrawn; but a call that failed may have put it there, so that is looked at once. */
+static void place_needless(struct zone *zone, struct change *change, const struct record_view *view)
+{
+    if (change->is_uncertain) {
+        change->is_uncertain = false;
+        record_forget(change->request.record);
+        change_move(change, STEP_LOOK, &zone->backlog.looking);
+    } else {
+        find_already(zone, change, view);
+    }
 }
 
 void zone_place(struct zone *zone, struct change *change)
@@ -95,9 +107,12 @@ void zone_place(struct zone *zone, struct change *change)
         change_move(change, STEP_LOOK, &backlog->looking);
     } else if (view.knowledge == RECORD_FOREIGN) {
         change_finish(change, OUTCOME_CONFLICT, view.foreign, NULL);
+    } else if (rdata_is_empty(&change->request.value) && view.knowledge == RECORD_ABSENT && !change_is_sent(change)) {
+        place_needless(zone, change, &view);
     } else if (is_first && is_value_in_dns(change, &view)) {
         find_already(zone, change, &view);
     } else {
+        rdata_assign(&change->request.was, &view.value); /* a withdrawal names it, and a batch counts it */
         change_move(change, STEP_READY, &backlog->ready);
     }
     record_view_done(&view);

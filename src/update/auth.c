@@ -113,15 +113,17 @@ static bool signature_fits(const struct prepared_proof *prepared, const struct c
 {
     const struct proof *proof = prepared->proof;
     const char *address = proof->address_sent ? proof->address_sent : prepared->source;
-    const char *fields[] = {"ddns53-1", proof->mode, proof->hostname_sent, address, proof->time_sent, proof->nonce};
+    const char *fields[] = {"ddns53-1",       proof->mode,  proof->hostname_sent, address,
+                            proof->time_sent, proof->nonce, proof->type_sent};
+    const size_t count = ELEMENTS(fields) - (proof->type_sent ? 0 : 1);
     struct bytes parts[2 * ELEMENTS(fields)];
     uint8_t digest[SHA256_SIZE];
 
-    for (size_t i = 0; i < ELEMENTS(fields); i++) {
+    for (size_t i = 0; i < count; i++) {
         parts[2 * i] = (struct bytes){fields[i], strlen(fields[i])};
         parts[2 * i + 1] = (struct bytes){"\n", 1};
     }
-    hmac_sha256_even(candidate->bytes, candidate->length, prepared->longest_secret, parts, ELEMENTS(parts), digest);
+    hmac_sha256_even(candidate->bytes, candidate->length, prepared->longest_secret, parts, 2 * count, digest);
     return constant_time_equal(digest, proof->digest, sizeof(digest));
 }
 

@@ -24,12 +24,14 @@ struct proof {
     const char *source_sent;     /* what the client hashed for the source address; NULL: its text */
     uint8_t digest[SHA256_SIZE]; /* the token, or AUTH_SIGNED's signature */
 
-    /* AUTH_SIGNED: HMAC-SHA256 over "ddns53-1\n" mode "\n" hostname "\n" address "\n" time "\n" nonce "\n" */
+    /* AUTH_SIGNED: HMAC-SHA256 over "ddns53-1\n" mode "\n" hostname "\n" address "\n" time "\n" nonce "\n", and for a
+     * withdrawal of one type: type "\n" */
     const char *mode;
     const char *address_sent; /* internalIp as sent; NULL: the source address as text */
     const char *time_sent;
     int64_t time_s; /* the same as a number; for update/replay.h */
     const char *nonce;
+    const char *type_sent; /* NULL: none */
 
     /* AUTH_SECRET, AUTH_BASIC */
     const char *secret;

@@ -7,7 +7,7 @@ static int address_in(const struct host *follower, const struct prefix *prefix, 
     return prefix_make_address(prefix, follower->subnet_id, follower->interface_id, ret_address);
 }
 
-int follow_add(struct update *update, const struct host *router, const struct prefix *prefix)
+int follow_add_prefix(struct update *update, const struct host *router, const struct prefix *prefix)
 {
     struct address address;
 
@@ -15,19 +15,54 @@ int follow_add(struct update *update, const struct host *router, const struct pr
         return -ERANGE;
     }
     for (uint32_t i = 0; i < router->follower_count; i++) {
-        int status = address_in(router->followers[i], prefix, &address);
-        if (status < 0) {
-            return status;
+        const struct host *follower = router->followers[i];
+        int r = host_has_type(follower, RECORD_AAAA) ? address_in(follower, prefix, &address) : 0;
+        if (r < 0) {
+            return r;
         }
     }
     for (uint32_t i = 0; i < router->follower_count; i++) {
         const struct host *follower = router->followers[i];
-        if (follower->lock_record || address_in(follower, prefix, &address) < 0) {
+        if (!host_has_type(follower, RECORD_AAAA) || follower->lock_record ||
+            address_in(follower, prefix, &address) < 0) {
             continue;
         }
-        int status = update_add(update, follower, &address, true);
-        if (status < 0) {
-            return status;
+        int r = update_add(update, follower, &address, true);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+bool follow_has_prefix(const struct host *router)
+{
+    for (uint32_t i = 0; i < router->follower_count; i++) {
+        if (host_has_type(router->followers[i], RECORD_AAAA)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int follow_add_address(struct update *update, const struct hosts *hosts, const struct host *router,
+                       const struct address *address)
+{
+    if (address->family != ADDRESS_IPV4 || !update_may_set(update, router, address)) {
+        return 0;
+    }
+    /* Of the rows of a name, one has its followers. */
+    const struct host *row = hosts_find(hosts, router->hostname);
+    while (row && row->follower_count == 0) {
+        row = row->next_same_name;
+    }
+    for (uint32_t i = 0; row && i < row->follower_count; i++) {
+        const struct host *follower = row->followers[i];
+        int r = host_has_type(follower, RECORD_A) && !follower->lock_record
+                    ? update_add(update, follower, address, true)
+                    : 0;
+        if (r < 0) {
+            return r;
         }
     }
     return 0;

@@ -103,6 +103,14 @@ int update_add_withdrawal(struct update *update, const struct host *host, enum r
     return add(update, host, type, &nothing, false);
 }
 
+bool update_may_set(const struct update *update, const struct host *host, const struct address *address)
+{
+    const struct rdata value = rdata_of_address(address);
+
+    return decide(host, update->scheme, &update->submission.source, record_type_of(address), &value, NULL, 0) ==
+           OUTCOME_PENDING;
+}
+
 size_t update_count(const struct update *update)
 {
     return update->count;

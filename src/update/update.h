@@ -53,6 +53,8 @@ DEFINE_CLEANUP(struct update *, update_free)
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower);
 /* The record is to be withdrawn. */
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
+/* May the host set that address, whatever its record holds now? */
+bool update_may_set(const struct update *update, const struct host *host, const struct address *address);
 size_t update_count(const struct update *update);
 const struct update_item *update_item(const struct update *update, size_t index);
 

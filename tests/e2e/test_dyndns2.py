@@ -491,9 +491,11 @@ def test_none_done_has_the_status_of_the_first_that_failed(d):
 
 @pytest.mark.parametrize("word", ["YES", "yes"])
 def test_offline(d, word):
-    answers(nic_update(d, "home.example.test", offline=word), 400, "!donator\n")
+    """test_withdraw.py has more."""
     address = fresh4()
     answers(nic_update(d, "home.example.test", offline="NO", myip=address), 200, f"good {address}\n")
+    answers(nic_update(d, "home.example.test", offline=word), 200, "good\n")
+    answers(nic_update(d, "home.example.test", offline=word), 200, "nochg\n")
 
 
 @pytest.mark.parametrize("query", ["hostname=a&hostname=b", "hostname=%zz", "hostname=%00", "hostname=%ff", "myip=1%4"])

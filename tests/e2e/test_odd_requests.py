@@ -27,6 +27,7 @@ HOSTS = [
 NAMED = "198.51.100.77"  # what the odd part of a request names
 FORM = "application/x-www-form-urlencoded"
 UPDATE = f"/nic/update?hostname={NAME}"
+DELETE = f"/nic/delete?hostname={NAME}"
 PLAIN = f"/?hostname={NAME}&secret={SECRET}"
 
 _numbers = itertools.count(1)
@@ -52,7 +53,7 @@ class Odd:
         target = self.target.replace("{hash}", token)
         body = self.body.replace("{hash}", token) if isinstance(self.body, str) else self.body
         headers = {**self.headers, "X-Forwarded-For": source}
-        if "update" in target:
+        if "/update" in target or target.startswith(DELETE):
             headers.update(basic("user", SECRET))
         return d.request(target, self.method, headers, body)
 
@@ -157,9 +158,8 @@ FOREIGN = {
         "mode=get",
         "mode=clear",
         "mode=delete",
-        "offline=YES",
-        "offline=yes",
         "offline=true",
+        "offline=YES%20",
         "offline=1",
         "offline=on",
         "offline",
@@ -242,7 +242,6 @@ JSON_FORMS = [
 OTHER_PATHS = [
     f"/update/home/{SECRET}",
     f"/update/home/{SECRET}/{NAMED}",
-    f"/nic/delete?hostname={NAME}",
     f"/nic/update/delete?hostname={NAME}",
     f"/api/update?hostname={NAME}",
     f"/nic/updates?hostname={NAME}",
@@ -266,6 +265,118 @@ CONTRADICTIONS = [
 ]
 
 
+# What withdraws a record, and so must say so without anything beside it.
+CLEAR = {"execution_mode": "clear", "ddns_hostname": NAME, "validation_hash": "{hash}"}
+CLEAR_TARGET = f"/?mode=clear&hostname={NAME}&hash={{hash}}"
+WITHDRAWALS = {
+    DELETE: [
+        f"myip={NAMED}",
+        "myip=",
+        "offline=YES",
+        "offline=NO",
+        "mode=set",
+        "mode=update",
+        "mode=clear",
+        "action=set",
+        "delete=no",
+        "clear=0",
+        "dryrun=0",
+        "system=dyndns",
+        "wildcard=NOCHG",
+        "comment=x",
+        "type=",
+        "type",
+        "type=a",
+        "type=ANY",
+        "type=*",
+        "type=A,AAAA",
+        "type=MX",
+        "Type=A",
+        "TYPE=A",
+        f"hostname={NAME}",
+        "hostname=",
+        "hash={hash}",
+    ],
+    CLEAR_TARGET: [
+        f"internalIp={NAMED}",
+        "internalIp=",
+        "offline=YES",
+        "delete=no",
+        "action=set",
+        "mode=set",
+        "mode=clear",
+        "dry_run=false",
+        "comment=x",
+        "type=",
+        "type",
+        "type=a",
+        "type=ANY",
+        "type=A,AAAA",
+        "type=A&type=A",
+        "TYPE=A",
+        "family=4",
+        f"secret={SECRET}",
+    ],
+    f"{UPDATE}&offline=YES": [
+        "myip=x",
+        f"myip={NAMED}&MYIP={NAMED}",
+        "OFFLINE=NO",
+        "offline=NO",
+        "offline=YES",
+        "mode=get",
+        "mode=clear",
+    ],
+}
+CLEAR_FORMS = [
+    {**CLEAR, "record_type": None},
+    {**CLEAR, "record_type": ""},
+    {**CLEAR, "record_type": "a"},
+    {**CLEAR, "record_type": ["A"]},
+    {**CLEAR, "record_type": 1},
+    {**CLEAR, "record_type": False},
+    {**CLEAR, "RECORD_TYPE": "A"},
+    {**CLEAR, "type": "A"},
+    {**CLEAR, "internal_ip": NAMED},
+    {**CLEAR, "internal_ip": ""},
+    {**CLEAR, "comment": "x"},
+    {**CLEAR, "dry_run": False},
+    {**CLEAR, "execution_mode": "CLEAR"},
+    {**CLEAR, "execution_mode": "delete"},
+    {**CLEAR, "execution_mode": ["clear"]},
+    {**CLEAR, "mode": "set"},
+]
+
+
+def withdrawals() -> Iterator[Odd]:
+    for base, own in WITHDRAWALS.items():
+        for part in (*(part for part in EVERYWHERE if not (part == "type=TXT" and base != f"{UPDATE}&offline=YES")), *own):
+            yield Odd(f"{base}&{part}")
+        for method in ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            yield Odd(base, method)
+        yield Odd(base, "GET", {"Content-Type": FORM}, "type=A")
+        yield Odd(base, "POST", {"Content-Type": "application/json"}, json.dumps({"type": "A"}))
+        yield Odd(base, "POST", {"Content-Type": "text/plain"}, "type=A")
+        yield Odd(base, "POST", {"Content-Type": FORM}, DISGUISED[3])
+    for value in CLEAR_FORMS:
+        yield Odd("/", "POST", {"Content-Type": "application/json"}, json.dumps(value))
+    yield Odd("/?mode=clear&type=A", "POST", {"Content-Type": "application/json"}, json.dumps(CLEAR))
+    yield Odd("/", "PUT", {"Content-Type": "application/json"}, json.dumps(CLEAR))
+    for target in (
+        f"/?mode=Clear&hostname={NAME}&hash={{hash}}",
+        f"/?mode=delete&hostname={NAME}&hash={{hash}}",
+        f"/?mode=clear&hostname={NAME}&secret={SECRET}",
+        f"/?clear=true&hostname={NAME}&secret={SECRET}",
+        f"/nic/delete?{NAME}&",
+        "/nic/delete",
+        "/nic/delete?hostname=YES",
+        "/nic/delete?type=A",
+        f"/nic/delete/{NAME}",
+        f"/v3/delete?hostname={NAME}",
+        f"/delete?hostname={NAME}",
+    ):
+        yield Odd(target)
+
+
 def with_bodies() -> Iterator[Odd]:
     for kind, body in BODIES.items():
         yield Odd(UPDATE, "POST", {"Content-Type": kind}, body)
@@ -286,7 +397,7 @@ def all_requests() -> Iterator[Odd]:
     for base, own in FOREIGN.items():
         for part in (*EVERYWHERE, *own):
             yield Odd(f"{base}&{part}")
-    for part in ("clear=true", "txt=some-text", "MYIP=" + NAMED, "offline=YES", "domains=home"):
+    for part in ("clear=true", "txt=some-text", "MYIP=" + NAMED, "offline=on", "domains=home"):
         yield Odd(UPDATE, "POST", {"Content-Type": FORM}, part)
     # DuckDNS: the only thing of it that we know is the token
     for part in ("", "&txt=some-text", "&clear=true", f"&ip={NAMED}", "&txt=some-text&clear=true", "&verbose=true"):
@@ -303,6 +414,7 @@ def all_requests() -> Iterator[Odd]:
         yield Odd(f"/?{query}", "POST", {"Content-Type": "application/json"}, json.dumps(SET))
     for method in ("PUT", "PATCH", "DELETE", "OPTIONS"):
         yield Odd(UPDATE, method)
+    yield from withdrawals()
 
 
 REQUESTS = list(all_requests())
@@ -355,6 +467,29 @@ def test_the_same_requests_without_what_is_odd_do_change_a_record(shared):
         seen.append(now)
 
 
+def test_the_same_withdrawals_without_what_is_odd_do_change_a_record(shared):
+    for odd in (
+        Odd(DELETE),
+        Odd(f"{DELETE}&type=AAAA"),
+        Odd("/nic/delete", "POST", {"Content-Type": FORM}, f"hostname={NAME}&token={SECRET}"),
+        Odd(f"{UPDATE}&offline=YES"),
+        Odd(f"{UPDATE}&offline=YES&system=dyndns&wildcard=NOCHG&mx=&backmx=NO&myip={NAMED}"),
+        Odd(CLEAR_TARGET),
+        Odd(f"{CLEAR_TARGET}&type=A"),
+        Odd("/", "POST", {"Content-Type": FORM}, CLEAR_TARGET[2:]),
+        Odd("/", "POST", {"Content-Type": "application/json"}, json.dumps(CLEAR)),
+        Odd("/", "POST", {"Content-Type": "application/json"}, json.dumps({**CLEAR, "record_type": "A"})),
+    ):
+        assert nic_update(shared, NAME, myip="198.51.100.1,2001:db8::1").status == 200
+        before = contents(shared)
+        answer = odd.send(shared)
+        assert answer.status in (200, 201), f"{odd}: {answer.status} {answer.text}"
+        after = contents(shared)
+        assert [] in after.values() and [] not in before.values(), odd
+        assert after["nas.example.test. AAAA"] == before["nas.example.test. AAAA"]
+    assert nic_update(shared, NAME, myip="198.51.100.1,2001:db8::1").status == 200
+
+
 @pytest.mark.parametrize("odd", REQUESTS, ids=str)
 def test_no_record_changes_unless_the_request_said_so(shared, odd):
     before = shared.zone_file().read_bytes()
@@ -377,8 +512,8 @@ def test_a_body_of_another_type_is_415(shared, kind):
 def test_each_dialect_says_why(shared):
     """dyndns2 in the words of its protocol, the others in a sentence."""
     assert Odd(f"{UPDATE}&txt=x").send(shared).text == "badagent\n"
-    assert Odd(f"{UPDATE}&offline=YES").send(shared).text == "!donator\n"
-    assert Odd(f"{UPDATE}&offline=true").send(shared).text == "!donator\n"
+    assert Odd(f"{UPDATE}&offline=true").send(shared).text == "badagent\n"
+    assert Odd(f"{DELETE}&txt=x").send(shared).text == "badagent\n"
     plain = Odd(f"{PLAIN}&txt=x").send(shared)
     assert plain.status == 400 and plain.text.startswith("error: ") and "A and AAAA" in plain.text
     query = Odd(f"/?mode=set&hostname={NAME}&hash={{hash}}&myip={NAMED}").send(shared)

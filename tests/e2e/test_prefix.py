@@ -1,11 +1,11 @@
-"""Hosts that follow a router's IPv6 prefix, set in one batch with it."""
+"""Hosts that follow a router, its IPv6 prefix or its IPv4 address, set in one batch with it."""
 
 from __future__ import annotations
 
 import pytest
 
-from harness import BEHIND_PROXY, SECRET, host, merged
-from harness.dialects import check_headers, nic_update, zone_values
+from harness import BEHIND_PROXY, SECRET, host, merged, signed_parameters
+from harness.dialects import check_headers, nic_update, plain_secret, zone_values
 
 FAST = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}})
 ROUTER = "router.example.com."
@@ -254,3 +254,110 @@ def test_several_routers_in_one_request(daemon):
     names = "router.example.test,other.example.test"
     answers(nic_update(d, names, ip6lanprefix="2001:db8:1::/56"), 200, "good 2001:db8:1::/56\n" * 2)
     assert (followers(d, "nas"), followers(d, "pc")) == (["2001:db8:1::9"], ["2001:db8:1::8"])
+
+
+# ---- IPv4 ----
+
+
+FOUR = {"record_type": "A", "follows": ROUTER}
+
+
+def test_followers_of_the_ipv4_address_are_in_the_routers_batch(daemon, r53):
+    rows = [
+        {"hostname": "cam.example.com.", **FOUR},
+        router(),
+        follower("nas", record_type=["A", "AAAA"], interface_id="::1", subnet_id=1),
+        follower("six", interface_id="::2"),
+        {"hostname": "frozen.example.com.", **FOUR, "lock_record": True},
+        {"hostname": "slow.example.com.", **FOUR, "ttl": 300},
+    ]
+    d = daemon(route53=r53, settings=FAST, hosts=rows)
+    r53.wait_calls(1, "ListResourceRecordSets")
+    answers(nic_update(d, ROUTER, myip="198.18.7.9", prefix="2001:db8:1::/56"), 200, "good 198.18.7.9\n")
+    (call,) = changes_of(r53)
+    batch = {(change.record.name, change.record.type): change.record for change in call.batch}
+    assert {key: record.values for key, record in batch.items()} == {
+        (ROUTER, "A"): ("198.18.7.9",),
+        ("cam.example.com.", "A"): ("198.18.7.9",),
+        ("nas.example.com.", "A"): ("198.18.7.9",),
+        ("slow.example.com.", "A"): ("198.18.7.9",),
+        ("nas.example.com.", "AAAA"): ("2001:db8:1:1::1",),
+        ("six.example.com.", "AAAA"): ("2001:db8:1::2",),
+    }
+    assert batch["slow.example.com.", "A"].ttl == 300
+    answers(nic_update(d, ROUTER, myip="198.18.7.9"), 200, "nochg 198.18.7.9\n")
+    answers(nic_update(d, ROUTER, myip="2001:db8::5"), 200, "good 2001:db8::5\n")  # IPv6 follows the prefix alone
+    assert len(changes_of(r53)) == 2
+    answers(nic_update(d, ROUTER, myip="198.18.7.10,2001:db8::5"), 200, "good 198.18.7.10,2001:db8::5\n")
+    assert r53.values("cam.example.com.") == r53.values("nas.example.com.") == ["198.18.7.10"]
+    assert r53.values("nas.example.com.", "AAAA") == ["2001:db8:1:1::1"]
+
+
+def four(d, name: str) -> list[str]:
+    return zone_values(d.zone_file(), f"{name}.example.test.", "A")
+
+
+def test_every_dialect_carries_them(daemon):
+    rows = [host(LOCAL, ["A", "AAAA"], auth=["basic", "hash", "secret", "signed"])]
+    rows.append({"hostname": "cam.example.test.", "record_type": "A", "follows": LOCAL})
+    d = daemon(settings=FAST, hosts=rows)
+    assert d.set(LOCAL, via="198.18.7.1").status == 200
+    assert four(d, "cam") == ["198.18.7.1"]
+    assert plain_secret(d, hostname=LOCAL, newip="198.18.7.2").text == "OK"
+    assert four(d, "cam") == ["198.18.7.2"]
+    signed = signed_parameters("set", LOCAL, SECRET, "198.18.7.3")
+    assert d.query(mode="set", hostname=LOCAL, internalIp="198.18.7.3", via="198.18.7.9", **signed).status == 200
+    assert four(d, "cam") == ["198.18.7.3"]
+    d.wait_log("event=update dialect=query .*host=cam.example.test. type=A address=198.18.7.3 result=good")
+
+
+@pytest.mark.parametrize(
+    "more, send",
+    [
+        ({"lock_record": True}, lambda d: nic_update(d, LOCAL, myip="198.18.7.9")),
+        ({}, lambda d: nic_update(d, LOCAL, myip="192.168.1.9")),
+        ({}, lambda d: nic_update(d, LOCAL, myip="0.0.0.0")),
+        ({}, lambda d: d.set(LOCAL, via="198.18.7.9", address="198.18.7.10")),  # the hash does not cover it
+    ],
+    ids=["locked", "private", "unusable", "not the source"],
+)
+def test_what_the_router_may_not_have_no_follower_gets(daemon, more, send):
+    cam = {"hostname": "cam.example.test.", "record_type": "A", "follows": LOCAL, "allow_internal": True}
+    d = daemon(settings=FAST, hosts=[host(LOCAL, "A", auth=["basic", "hash"], **more), cam])
+    assert send(d).status in (403, 503)
+    assert four(d, "cam") == []
+
+
+def test_a_prefix_says_nothing_to_followers_of_ipv4_alone(daemon):
+    cam = {"hostname": "cam.example.test.", "record_type": "A", "follows": LOCAL}
+    d = daemon(settings=FAST, hosts=[router(LOCAL), cam])
+    answers(nic_update(d, LOCAL, prefix="2001:db8:1::/80"), 400, "dnserr\n")
+    answers(nic_update(d, LOCAL, prefix="2001:db8:1::/56"), 400, "nohost\n")
+    answers(nic_update(d, LOCAL, prefix="::/56"), 400, "nohost\n")
+    assert followers(d, "cam") == four(d, "cam") == []
+
+
+def test_rows_of_the_router_with_followers_of_ipv4(daemon):
+    """The A row sets the followers' A records, whichever row they hang on."""
+    other = "another-shared-secret-of-a-host-02"
+    rows = [
+        host(LOCAL, "A", auth=["basic"]),
+        host(LOCAL, "AAAA", other, auth=["basic"]),
+        follower("nas", LOCAL, record_type=["A", "AAAA"], interface_id="::9"),
+    ]
+    d = daemon(settings=FAST, hosts=rows)
+    answers(nic_update(d, LOCAL, myip="198.18.7.9"), 200, "good 198.18.7.9\n")
+    assert (four(d, "nas"), followers(d, "nas")) == (["198.18.7.9"], [])
+    answers(nic_update(d, LOCAL, secret=other, prefix="2001:db8:1::/56"), 200, "good 2001:db8:1::/56\n")
+    assert (four(d, "nas"), followers(d, "nas")) == (["198.18.7.9"], ["2001:db8:1::9"])
+    answers(nic_update(d, LOCAL, secret=other, myip="198.18.7.10"), 400, "nohost\n")
+    assert four(d, "nas") == ["198.18.7.9"]
+
+
+def test_private_addresses_of_the_router_need_allow_internal_of_the_follower(daemon):
+    rows = [host(LOCAL, "A", auth=["basic"], allow_internal=True)]
+    for name, more in (("cam", {}), ("inside", {"allow_internal": True})):
+        rows.append({"hostname": f"{name}.example.test.", "record_type": "A", "follows": LOCAL, **more})
+    d = daemon(settings=FAST, hosts=rows)
+    answers(nic_update(d, LOCAL, myip="192.168.1.9"), 200, "good 192.168.1.9\n")
+    assert (four(d, "cam"), four(d, "inside")) == ([], ["192.168.1.9"])

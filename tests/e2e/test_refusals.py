@@ -184,7 +184,15 @@ def dyndns_cases(d):
         {"X-Forwarded-For": via, "Content-Type": "application/json", **basic("u", SECRET)},
         "{}",
     ), 415, "refused", refused(415, "badagent", f"reason=bad_body {BAD}")
-    yield ask(HOME, offline="YES"), 400, "refused", refused(400, "!donator", "reason=offline")
+    yield ask(HOME, offline="on"), 400, "refused", refused(400, "badagent", "reason=offline")
+    yield ask(HOME, path="/nic/delete", type="MX"), 400, "refused", refused(400, "notfqdn", "reason=no_such_type")
+    yield ask(None, path="/nic/delete"), 400, "refused", refused(400, "notfqdn", "reason=no_hostname")
+    yield ask(HOME, path="/nic/delete", myip="198.18.0.1"), 400, "refused", refused(
+        400, "badagent", f"reason=unspoken {BAD}"
+    )
+    yield ask(HOME, path="/nic/delete", type="TXT"), 400, "refused", named(
+        HOME, refused(400, "nohost", "reason=no_such_record")
+    )
     yield ask("locked.example.test"), 503, "update", named(
         "locked.example.test.", r"type=A address=\S+ result=locked ms=[0-9]+"
     )

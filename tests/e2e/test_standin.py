@@ -198,6 +198,20 @@ def test_zone_calls(route53):
             "Tried to delete resource record set [name='none.example.com.', type='A'] but it was not found",
         ),
         (
+            [upsert("texts.example.com.", '"one"', record_type="TXT", action="DELETE")],  # one of its two values
+            "Tried to delete resource record set [name='texts.example.com.', type='TXT'] but the values provided "
+            "do not match the current values",
+        ),
+        (
+            [upsert("slow.example.com.", "192.0.2.7", action="DELETE")],  # its TTL is another
+            "Tried to delete resource record set [name='slow.example.com.', type='A'] but the values provided "
+            "do not match the current values",
+        ),
+        (
+            [upsert("weighted.example.com.", "192.0.2.3", action="DELETE")],
+            "Tried to delete resource record set [name='weighted.example.com.', type='A'] but it was not found",
+        ),
+        (
             [upsert("there.example.com.", "192.0.2.9", action="DELETE")],
             "Tried to delete resource record set [name='there.example.com.', type='A'] but the values "
             "provided do not match the current values",
@@ -241,6 +255,8 @@ def test_zone_calls(route53):
 )
 def test_bad_batches_are_refused_whole(r53, client, zone, changes, message):
     r53.put_record("there.example.com.", "A", ["192.0.2.7"], 60)
+    r53.put_record("slow.example.com.", "A", ["192.0.2.7"], 61)
+    r53.put_record("texts.example.com.", "TXT", ['"one"', '"two"'], 60)
     r53.put_record("alias.example.com.", "CNAME", ["y.example.net."])
     r53.put_record("weighted.example.com.", "A", ["192.0.2.3"], set_identifier="one", weight=1)
     before = r53.records(zone)

@@ -258,6 +258,24 @@ static void test_signature(void **state)
     assert_null(check(&proof, "home.example.com", RECORD_AAAA));
 }
 
+static void test_signature_with_a_type(void **state)
+{
+    static const char message[] = "ddns53-1\nclear\nHome.example.com\n198.18.7.9\n1790000000\n0123456789abcdef\nAAAA\n";
+    struct proof proof = proof_of(AUTH_SIGNED, "198.18.7.9", "Home.example.com");
+    const struct bytes part = {message, strlen(message)};
+
+    (void)state;
+    proof.mode = "clear";
+    proof.time_sent = "1790000000";
+    proof.nonce = "0123456789abcdef";
+    hmac_sha256(SECRET, strlen(SECRET), &part, 1, proof.digest);
+    assert_null(check(&proof, "home.example.com", RECORD_AAAA));
+    proof.type_sent = "AAAA";
+    assert_non_null(check(&proof, "home.example.com", RECORD_AAAA));
+    proof.type_sent = "A";
+    assert_null(check(&proof, "home.example.com", RECORD_AAAA));
+}
+
 /* As the dialect found it, and as it may have been meant: either may be the secret. */
 static void test_two_readings(void **state)
 {
@@ -492,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_previous_secret),
         cmocka_unit_test(test_only_the_digest_is_stored),
         cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_signature_with_a_type),
         cmocka_unit_test(test_hosts_of_a_secret),
         cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_reasons_without_a_hostname),

@@ -1,4 +1,4 @@
-/* Hosts that follow a router's prefix. */
+/* Hosts that follow a router: its prefix, its IPv4 address. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,15 @@ static const char hosts_text[] =
     "     subnet_id: 1}\n"
     "  - {hostname: small.b.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n"
     "  - {hostname: one.b.test, record_type: AAAA, follows: small.b.test, interface_id: \"::3\"}\n"
-    "  - {hostname: alone.b.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n";
+    "  - {hostname: alone.b.test, record_type: [A, AAAA], shared_secret: a secret of the tests}\n"
+    /* a router of two rows, whose followers hang on the second */
+    "  - {hostname: split.b.test, record_type: A, shared_secret: a secret of the tests}\n"
+    "  - {hostname: split.b.test, record_type: AAAA, shared_secret: a secret of the tests}\n"
+    "  - {hostname: cam.b.test, record_type: A, follows: split.b.test}\n"
+    "  - {hostname: both.b.test, record_type: [A, AAAA], follows: split.b.test, interface_id: \"::4\"}\n"
+    "  - {hostname: still.b.test, record_type: A, follows: split.b.test, lock_record: true}\n"
+    "  - {hostname: stuck.b.test, record_type: A, lock_record: true, shared_secret: a secret of the tests}\n"
+    "  - {hostname: cam2.b.test, record_type: A, follows: stuck.b.test}\n";
 
 static struct clock test_clock;
 static struct hosts *hosts;
@@ -63,7 +71,7 @@ static int follow(struct update *update, const char *router, const char *prefix_
     struct prefix prefix;
 
     assert_int_equal(prefix_parse(prefix_text, strlen(prefix_text), true, &prefix), 0);
-    return follow_add(update, hosts_find(hosts, router), &prefix);
+    return follow_add_prefix(update, hosts_find(hosts, router), &prefix);
 }
 
 static void assert_item(const struct update *update, size_t index, const char *hostname, const char *address_text)
@@ -140,6 +148,65 @@ static void test_all_or_none(void **state)
     }
 }
 
+/* How many items an address of the router's row with that type makes. */
+static size_t follow_address(struct update *update, const char *router, enum record_type type, const char *text)
+{
+    const size_t before = update_count(update);
+    struct address address;
+
+    assert_int_equal(address_parse(text, strlen(text), &address), 0);
+    assert_int_equal(follow_add_address(update, hosts, hosts_find_record(hosts, router, type), &address), 0);
+    return update_count(update) - before;
+}
+
+static void test_ipv4(void **state)
+{
+    _cleanup_(update_freep) struct update *update = make_update();
+
+    (void)state;
+    assert_int_equal(follow_address(update, "split.b.test.", RECORD_A, "198.18.7.9"), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct update_item *item = update_item(update, i);
+        struct address address = item_value(item)->address;
+        char text[ADDRESS_TEXT_SIZE];
+        address_print(&address, text);
+        assert_string_equal(text, "198.18.7.9");
+        assert_string_equal(item->host->hostname, i == 0 ? "cam.b.test." : "both.b.test.");
+        assert_int_equal(item->type, RECORD_A);
+        assert_true(item->follower);
+    }
+    assert_int_equal(follow(update, "cam.b.test.", "2001:db8::/56"), 0); /* follows itself, and has no followers */
+    assert_int_equal(update_count(update), 2);
+}
+
+static void test_what_the_router_may_not_have(void **state)
+{
+    _cleanup_(update_freep) struct update *update = make_update();
+
+    (void)state;
+    assert_int_equal(follow_address(update, "split.b.test.", RECORD_A, "192.168.1.9"), 0);
+    assert_int_equal(follow_address(update, "split.b.test.", RECORD_A, "0.0.0.0"), 0);
+    assert_int_equal(follow_address(update, "split.b.test.", RECORD_AAAA, "198.18.7.9"), 0); /* that row has no A */
+    assert_int_equal(follow_address(update, "split.b.test.", RECORD_AAAA, "2001:db8::9"), 0);
+    assert_int_equal(follow_address(update, "stuck.b.test.", RECORD_A, "198.18.7.9"), 0);
+    assert_int_equal(follow_address(update, "router.a.test.", RECORD_A, "198.18.7.9"), 0); /* nobody follows its A */
+    /* a hash does not cover an address other than the source's */
+    static const struct updater updater = {.clock = &test_clock};
+    struct address source;
+    assert_int_equal(address_parse("198.18.7.9", 10, &source), 0);
+    _cleanup_(update_freep) struct update *hashed = update_new(&updater, "query", hosts, &source, AUTH_HASH);
+    assert_int_equal(follow_address(hashed, "split.b.test.", RECORD_A, "198.18.7.10"), 0);
+    assert_int_equal(follow_address(hashed, "split.b.test.", RECORD_A, "198.18.7.9"), 2);
+}
+
+static void test_who_has_followers_of_a_prefix(void **state)
+{
+    (void)state;
+    assert_true(follow_has_prefix(hosts_find_record(hosts, "split.b.test.", RECORD_AAAA)));
+    assert_false(follow_has_prefix(hosts_find_record(hosts, "split.b.test.", RECORD_A)));
+    assert_false(follow_has_prefix(hosts_find(hosts, "stuck.b.test.")));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -147,6 +214,9 @@ int main(void)
         cmocka_unit_test(test_added_to_what_is_there),
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_all_or_none),
+        cmocka_unit_test(test_ipv4),
+        cmocka_unit_test(test_what_the_router_may_not_have),
+        cmocka_unit_test(test_who_has_followers_of_a_prefix),
     };
 
     return cmocka_run_group_tests_name("follow", tests, load, unload);

@@ -14,6 +14,7 @@
 #include "temporary.h"
 
 #define SECRET "a secret of the tests"
+#define FOLLOWER_OF_BOTH "record_type: [A, AAAA], follows: r.example.com, interface_id: \"::1\""
 #define FOLLOWER "record_type: AAAA, follows: r.example.com, interface_id: \"::1\""
 
 static struct settings *settings;
@@ -234,14 +235,14 @@ static const struct {
     {"  - a.example.com\n", "h.yaml:2:5: hosts: must be a list of mappings, write - hostname: NAME\n"},
     {"  - {}\n", "h.yaml:2:5: hostname: is missing, add the name whose records may be set; the final dot is optional, "
                  "case does not count, a first label * is a wildcard record\n"
-                 "h.yaml:2:5: record_type: is missing, add A, AAAA, or a list of both\n"
+                 "h.yaml:2:5: record_type: is missing, add A, AAAA, TXT, or a list of several\n"
                  "h.yaml:2:5: shared_secret: is missing, add it or shared_secret_file or secret_sha256\n"},
     {"  - {hostname: a.example.com, record_type: AAA, shared_secret: " SECRET "}\n",
-     "h.yaml:2:44: record_type: \"AAA\" is neither A nor AAAA\n"},
+     "h.yaml:2:44: record_type: \"AAA\" is none of A, AAAA and TXT\n"},
     {"  - {hostname: a.example.com, record_type: [], shared_secret: " SECRET "}\n",
-     "h.yaml:2:44: record_type: is empty, name A, AAAA or both\n"},
+     "h.yaml:2:44: record_type: is empty, name A, AAAA, TXT or several of them\n"},
     {"  - {hostname: a.example.com, record_type: [A, a, A], shared_secret: " SECRET "}\n",
-     "h.yaml:2:48: record_type: \"a\" is neither A nor AAAA\n"
+     "h.yaml:2:48: record_type: \"a\" is none of A, AAAA and TXT\n"
      "h.yaml:2:51: record_type: \"A\" is named twice, remove one\n"},
     {"  - {hostname: a.example.net, record_type: A, shared_secret: " SECRET "}\n",
      "h.yaml:2:16: hostname: a.example.net. is in none of the zones (example.com., dyn.example.com.), correct it or "
@@ -316,13 +317,24 @@ static const struct {
      "  - {hostname: q.example.com, record_type: AAAA, shared_secret: " SECRET "}\n",
      "h.yaml:2:59: follows: r.example.com. follows another host itself (line 3), name the router\n"},
     {"  - {hostname: r.example.com, record_type: A, shared_secret: " SECRET "}\n"
-     "  - {hostname: a.example.com, record_type: [A, AAAA], follows: r.example.com, mac_address: "
+     "  - {hostname: a.example.com, record_type: [A, TXT], follows: r.example.com, mac_address: "
      "\"00:11:22:33:44:55\"}\n"
      "  - {hostname: b.example.com, record_type: AAAA, follows: r.example.com}\n"
      "  - {hostname: c.example.com, record_type: AAAA, follows: \"r..\", interface_id: \"::1\"}\n",
-     "h.yaml:3:44: record_type: must be AAAA only, for the host follows a router's IPv6 prefix\n"
+     "h.yaml:3:44: record_type: must be A, AAAA or both, for the host has its addresses from a router\n"
      "h.yaml:4:59: follows: needs interface_id or mac_address for the low 64 bits, add one\n"
      "h.yaml:5:59: follows: \"r..\" is no host name: empty label (two dots in a row)\n"},
+    {"  - {hostname: r.example.com, record_type: A, shared_secret: " SECRET "}\n"
+     "  - {hostname: a.example.com, record_type: A, follows: r.example.com, interface_id: \"::1\", subnet_id: 0}\n",
+     "h.yaml:3:85: interface_id: means nothing without an AAAA record, remove it\n"
+     "h.yaml:3:103: subnet_id: means nothing without an AAAA record, remove it\n"},
+    {"  - {hostname: r.example.com, record_type: AAAA, shared_secret: " SECRET "}\n"
+     "  - {hostname: a.example.com, record_type: A, follows: r.example.com}\n",
+     "h.yaml:3:56: follows: r.example.com. has no A record that the one here could follow, add A to its record_type or "
+     "remove it here\n"},
+    {"  - {hostname: a.example.com, record_type: TXT, shared_secret: " SECRET "}\n"
+     "  - {hostname: a.example.com, record_type: [A, TXT], shared_secret: " SECRET "}\n",
+     "h.yaml:3:16: hostname: a.example.com. with record type TXT is there already, see line 2, remove one\n"},
     {"  - {hostname: r.example.com, record_type: A, shared_secret: " SECRET ", interface_id: \"::1\", subnet_id: 0}\n",
      "h.yaml:2:99: interface_id: means nothing without follows, remove it\n"
      "h.yaml:2:117: subnet_id: means nothing without follows, remove it\n"},
@@ -372,16 +384,20 @@ static void every_problem_in_one_go(void **state)
 static void too_many_followers(void **state)
 {
     static const struct {
+        const char *follower;
         unsigned followers;
         unsigned locked; /* of them, which are not set */
         const char *problem;
     } rows[] = {
-        {HOST_FOLLOWERS_MAX, 0, NULL},
-        {HOST_FOLLOWERS_MAX + 10, 10, NULL},
-        {HOST_FOLLOWERS_MAX + 1, 0,
-         "h.yaml:2:5: hostname: r.example.com. has 4095 followers, and at most 4094 fit into one update; let some "
-         "follow "
-         "another router, or set lock_record for them"},
+        {FOLLOWER, HOST_FOLLOWERS_MAX, 0, NULL},
+        {FOLLOWER, HOST_FOLLOWERS_MAX + 10, 10, NULL},
+        {FOLLOWER, HOST_FOLLOWERS_MAX + 1, 0,
+         "h.yaml:2:5: hostname: r.example.com. has followers with 4095 records, and at most 4094 fit into one update; "
+         "let some follow another router, or set lock_record for them"},
+        {FOLLOWER_OF_BOTH, HOST_FOLLOWERS_MAX / 2, 0, NULL},
+        {FOLLOWER_OF_BOTH, HOST_FOLLOWERS_MAX / 2 + 1, 0,
+         "h.yaml:2:5: hostname: r.example.com. has followers with 4096 records, and at most 4094 fit into one update; "
+         "let some follow another router, or set lock_record for them"},
     };
 
     (void)state;
@@ -389,11 +405,11 @@ static void too_many_followers(void **state)
         _cleanup_(problems_freep) struct problems *problems = NULL;
         _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
         _cleanup_buffer_ struct buffer text = BUFFER_INIT;
-        buffer_append_text(&text,
-                           "hosts:\n  - {hostname: r.example.com, record_type: AAAA, shared_secret: " SECRET "}\n");
+        buffer_append_text(&text, "hosts:\n  - {hostname: r.example.com, record_type: [A, AAAA], shared_secret: " SECRET
+                                  "}\n");
         for (unsigned j = 0; j < rows[i].followers; j++) {
-            buffer_printf(&text, "  - {hostname: f%u.example.com, lock_record: %s, " FOLLOWER "}\n", j,
-                          j < rows[i].locked ? "true" : "false");
+            buffer_printf(&text, "  - {hostname: f%u.example.com, lock_record: %s, %s}\n", j,
+                          j < rows[i].locked ? "true" : "false", rows[i].follower);
         }
         int r = load_at("/nowhere/h.yaml", buffer_text(&text), &problems, &hosts);
         assert_int_equal(r, rows[i].problem ? -EINVAL : 0);

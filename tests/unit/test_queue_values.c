@@ -142,6 +142,76 @@ static void test_outdated(void **state)
     assert_empty(world);
 }
 
+/* What DNS holds may have a form that the provider never recognises: that ends, and says so. */
+static void test_outdated_for_ever(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    ask(world, 0, 5, "198.18.0.1");
+    world_run(world, 400);
+    zone->is_outdated = true;
+    zone->faults[CALL_APPLY] = (struct fault){.outcome = PROVIDER_REFUSED, .times = UINT_MAX};
+    const struct asked *asked = withdraw(world, 5);
+    world_run(world, 10000);
+    assert_int_equal(result_of(asked), OUTCOME_REFUSED);
+    assert_string_equal(asked->items[0].message, "as the test wants it");
+    assert_empty(world);
+}
+
+/* A withdrawal takes the place of what would have put the record there: nothing has to be sent, nor could be named. */
+static void test_overtaken(void **state)
+{
+    struct world *world = *state;
+
+    world->zones[0]->is_held = true;
+    ask(world, 0, 6, "198.18.0.1"); /* under way */
+    world_run(world, 10);
+    const struct asked *set = ask(world, 0, 7, "198.18.0.2");
+    const struct asked *withdrawn = withdraw(world, 7);
+    ask(world, 0, 8, "198.18.0.3");
+    world->zones[0]->is_held = false;
+    world_run(world, 1000);
+    assert_int_equal(result_of(set), OUTCOME_SET);
+    assert_int_equal(result_of(withdrawn), OUTCOME_SET);
+    assert_int_equal(first_entry(world, 7)->applied, 0);
+    assert_true(holds(world, 0, 8, "198.18.0.3"));
+    assert_empty(world);
+}
+
+static void assert_named(struct provider_zone *zone)
+{
+    const struct call *call = &zone->calls[CALL_APPLY];
+
+    for (size_t i = 0; i < call->count; i++) {
+        assert_false(rdata_is_empty(&call->changes[i]->value) && rdata_is_empty(&call->changes[i]->was));
+    }
+}
+
+/* The answer to a set was lost: it may have been made or not, so the record is looked at before it is withdrawn. */
+static void test_uncertain(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    for (int is_applied = 0; is_applied < 2; is_applied++) {
+        const unsigned host = is_applied ? 10 : 9;
+        zone->before_apply = assert_named;
+        zone->is_held = true;
+        zone->faults[CALL_APPLY] =
+            (struct fault){.outcome = PROVIDER_TRANSIENT, .times = 1, .is_applied = is_applied != 0};
+        ask(world, 0, host, "198.18.0.1");
+        world_run(world, 10);
+        const struct asked *withdrawn = withdraw(world, host);
+        zone->is_held = false;
+        world_run(world, 5000);
+        assert_int_equal(result_of(withdrawn), OUTCOME_SET);
+        assert_int_not_equal(first_entry(world, host)->knowledge, RECORD_PLAIN);
+        assert_true(rdata_is_empty(&first_entry(world, host)->saved));
+        assert_empty(world);
+    }
+}
+
 static void test_texts(void **state)
 {
     struct world *world = *state;
@@ -201,6 +271,9 @@ int main(void)
         WORLD_TEST(test_what_is_not_there_needs_no_call),
         WORLD_TEST(test_newest_wins_either_way),
         WORLD_TEST(test_outdated),
+        WORLD_TEST(test_outdated_for_ever),
+        WORLD_TEST(test_overtaken),
+        WORLD_TEST(test_uncertain),
         WORLD_TEST(test_texts),
         WORLD_TEST(test_stop_with_a_batch_under_way),
     };

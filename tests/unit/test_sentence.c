@@ -73,14 +73,14 @@ static void test_withdrawals(void **state)
     } rows[] = {
         {OUTCOME_SET, 200, "home.example.com. now has no AAAA record"},
         {OUTCOME_UNCHANGED, 200, "home.example.com. already has no AAAA record; nothing to do"},
-        {OUTCOME_NO_RECORD, 403, "add AAAA to its record_type"},
+        {OUTCOME_NO_RECORD, 403, "has no AAAA in its record_type in hosts.yaml; name a type that it has"},
         {OUTCOME_LOCKED, 403, "remove lock_record"},
-        {OUTCOME_CONFLICT, 409, "never overwritten"},
-        {OUTCOME_REFUSED, 403, "refused the withdrawal for home.example.com."},
+        {OUTCOME_CONFLICT, 409, "never withdrawn; delete it in DNS itself"},
+        {OUTCOME_REFUSED, 403, "refused the withdrawal of AAAA for home.example.com."},
         {OUTCOME_NO_ZONE, 503, "does not have the zone of home.example.com."},
-        {OUTCOME_TIMED_OUT, 503, "has not accepted the withdrawal for home.example.com. yet"},
-        {OUTCOME_QUEUE_FULL, 503, "the withdrawal for home.example.com. was not taken"},
-        {OUTCOME_STOPPING, 503, "send the withdrawal for home.example.com. again"},
+        {OUTCOME_TIMED_OUT, 503, "has not accepted the withdrawal of AAAA for home.example.com. yet"},
+        {OUTCOME_QUEUE_FULL, 503, "the withdrawal of AAAA for home.example.com. was not taken"},
+        {OUTCOME_STOPPING, 503, "send the withdrawal of AAAA for home.example.com. again"},
     };
 
     (void)state;

@@ -152,11 +152,14 @@ def signed_parameters(
     address: str,
     at: int | None = None,
     nonce: str | None = None,
+    record_type: str | None = None,
 ) -> dict[str, str]:
-    """`time`, `nonce` and `signature` of a signed request; `address` is the internalIp or the source."""
+    """`time`, `nonce` and `signature` of a signed request; `address` is the internalIp or the source, `record_type` the
+    type of mode=clear."""
     moment = str(int(time.time()) if at is None else at)
     nonce = nonce or secrets.token_urlsafe(24)
     text = f"ddns53-1\n{mode}\n{hostname}\n{address}\n{moment}\n{nonce}\n"
+    text += f"{record_type}\n" if record_type is not None else ""
     signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     keep_confidential(secret, signature)
     return {"time": moment, "nonce": nonce, "signature": signature}
