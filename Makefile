@@ -87,6 +87,13 @@ PROGRAM_SOURCES := $(sort $(wildcard src/*.c))
 UNIT_SOURCES := $(sort $(wildcard tests/unit/test_*.c))
 FUZZ_SOURCES := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
+# The files of the provider rfc2136 are all that knows libknot.
+ifeq ($(HAVE_KNOT),no)
+LIBRARY_SOURCES := $(filter-out src/provider/rfc2136%,$(LIBRARY_SOURCES))
+UNIT_SOURCES := $(filter-out tests/unit/test_rfc2136%,$(UNIT_SOURCES))
+FUZZ_SOURCES := $(filter-out tests/fuzz/fuzz_rfc2136%,$(FUZZ_SOURCES))
+endif
+
 LIBRARY := $(BUILD)/libddns53.a
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(BUILD)/obj/%.o)
 PROGRAMS := $(PROGRAM_SOURCES:src/%.c=$(BUILD)/%)

@@ -4,19 +4,21 @@
 
 # shellcheck disable=SC2034 # read by those who source this file
 BUILD_PACKAGES='gcc libc6-dev make autoconf pkg-config libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev
-    libjansson-dev libsodium-dev libyaml-dev libsqlite3-dev libexpat1-dev libsystemd-dev'
+    libjansson-dev libsodium-dev libyaml-dev libsqlite3-dev libexpat1-dev libsystemd-dev
+    libknot-dev'
 
 # shellcheck disable=SC2034
 TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck mandoc pyflakes3 systemd
     util-linux mount procps binutils ca-certificates curl openssl jq sqlite3 bind9-utils bind9-dnsutils awscli
     dash perl net-tools iputils-ping
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
+    python3-dnspython faketime
     iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl'
 
 # Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
 # runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
 # shellcheck disable=SC2034
-SERVER_PACKAGES='nsd knot bind9 nginx-light'
+SERVER_PACKAGES='nsd knot bind9 pdns-server pdns-backend-sqlite3 nginx-light'
 
 # Prints those of the named packages that are not installed.
 missing_packages() {

@@ -189,6 +189,13 @@ static const struct block blocks[] = {
     {ADDRESS_IPV6, 10, ADDRESS_PRIVATE, {0xfe, 0xc0}}, /* site-local, RFC 3879 */
 };
 
+bool address_is_loopback(const struct address *address)
+{
+    static const struct address ipv6_loopback = {ADDRESS_IPV6, {[15] = 1}};
+
+    return address->family == ADDRESS_IPV4 ? address->bytes[0] == 127 : address_equal(address, &ipv6_loopback);
+}
+
 enum address_class address_classify(const struct address *address)
 {
     if (address->family != ADDRESS_IPV4 && address->family != ADDRESS_IPV6) {

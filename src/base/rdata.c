@@ -172,6 +172,16 @@ int rdata_add_bytes(struct rdata *rdata, const void *bytes, size_t length)
     return add_value(rdata, &(struct value){wire, used});
 }
 
+int rdata_add_wire(struct rdata *rdata, const uint8_t *wire, size_t length)
+{
+    size_t at = 0;
+
+    while (at < length) {
+        at += 1U + wire[at];
+    }
+    return length == 0 || at != length ? -EINVAL : add_value(rdata, &(struct value){wire, length});
+}
+
 /* ---- presentation ---- */
 
 struct reader {

@@ -47,6 +47,8 @@ bool rdata_equal(const struct rdata *a, const struct rdata *b);
 
 /* Adds a value to a set of texts: bytes, cut into strings of 255. -EINVAL: an address is there; -E2BIG; -ENOMEM. */
 int rdata_add_bytes(struct rdata *rdata, const void *bytes, size_t length);
+/* The same from a value as it stands in a DNS message, its strings as they are. -EINVAL also: it is no row of strings. */
+int rdata_add_wire(struct rdata *rdata, const uint8_t *wire, size_t length);
 /* The same from a value's presentation: strings with or without quotes, blanks between. -EINVAL: not that. */
 int rdata_add_text(struct rdata *rdata, const char *text, size_t length, enum text_escapes escapes);
 

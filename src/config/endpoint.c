@@ -63,13 +63,7 @@ void endpoint_done(struct endpoint *endpoint)
     endpoint->text = NULL;
 }
 
-static bool is_loopback(const struct address *address)
-{
-    static const struct address ipv6_loopback = {ADDRESS_IPV6, {[15] = 1}};
-    return address->family == ADDRESS_IPV4 ? address->bytes[0] == 127 : address_equal(address, &ipv6_loopback);
-}
-
 bool endpoint_is_local(const struct endpoint *endpoint)
 {
-    return endpoint->unix_path != NULL || is_loopback(&endpoint->address);
+    return endpoint->unix_path != NULL || address_is_loopback(&endpoint->address);
 }

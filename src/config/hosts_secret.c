@@ -1,10 +1,8 @@
 /* What proves a host: the current secret in one of its three forms, and the previous one with its date. */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/parse.h"
 #include "config/hosts_table.h"
 #include "config/value.h"
@@ -58,71 +56,10 @@ static int read_secret_text(const struct host_file *file, const char *key, const
     return 0;
 }
 
-/* Others may neither write it (they could let themselves in) nor, without a warning, read it. */
-static int check_secret_file(const struct host_file *file, const char *path, const struct yaml_node *node)
-{
-    struct stat info;
-
-    if (stat(path, &info) < 0) {
-        return -errno;
-    }
-    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        problems_add(file->problems, node->line, node->column,
-                     "shared_secret_file: group or others may write %s, run chmod go-w on it", value_show(path).text);
-        return -EINVAL;
-    }
-    if ((info.st_mode & S_IROTH) != 0) {
-        problems_warn(file->problems, node->line, node->column,
-                      "shared_secret_file: others may read %s, run chmod o-r on it", value_show(path).text);
-    }
-    return 0;
-}
-
-static int read_short_secret(const char *path, struct secret **ret_secret)
-{
-    _cleanup_(secret_freep) struct secret *secret = NULL;
-
-    int r = secret_read_file(path, &secret);
-    if (r < 0) {
-        return r;
-    }
-    if (secret_length(secret) > HOST_SECRET_MAX_BYTES) {
-        return -EFBIG;
-    }
-    *ret_secret = TAKE_PTR(secret);
-    return 0;
-}
-
 static int read_secret_file(const struct host_file *file, const char *key, const struct yaml_node *node,
                             struct secret **ret_secret)
 {
-    const char *text;
-
-    int r = value_read_text(file->problems, key, node, &text);
-    if (r < 0) {
-        return r;
-    }
-    if (node->length == 0) {
-        problems_add(file->problems, node->line, node->column, "%s: is no path, name one", key);
-        return -EINVAL;
-    }
-    _cleanup_free_ char *path = path_beside(file->path, text);
-    if (path == NULL) {
-        return -ENOMEM;
-    }
-    size_t problems_before = problems_count(file->problems);
-    r = check_secret_file(file, path, node);
-    if (r == 0) {
-        r = read_short_secret(path, ret_secret);
-    }
-    if (r == -ENOMEM || r == 0 || problems_count(file->problems) > problems_before) {
-        return r;
-    }
-    const char *why = r == -EINVAL ? "its first line is empty or has a NUL in it, or it is no file"
-                                   : (r == -EFBIG ? "its first line is longer than 256 bytes" : strerror(-r));
-    problems_add(file->problems, node->line, node->column, "%s: cannot read the secret from %s: %s", key,
-                 value_show(path).text, why);
-    return -EINVAL;
+    return value_read_secret_file(file->problems, file->path, key, node, HOST_SECRET_MAX_BYTES, ret_secret);
 }
 
 static int read_digest(const struct host_file *file, const char *key, const struct yaml_node *node,

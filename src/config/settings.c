@@ -44,7 +44,7 @@ static int read_rows(struct problems *problems, const struct yaml_node *root, st
     settings_check_keys(problems, "", root);
     for (size_t i = 0; settings_row(i) != NULL; i++) {
         const struct setting *row = settings_row(i);
-        if (strcmp(row->section, "zones[]") != 0) {
+        if (!setting_is_of_zone(row)) {
             int r = setting_read(problems, row, find_node(root, row), root, settings);
             result = r < 0 && result != -ENOMEM ? r : result;
         }
@@ -97,21 +97,32 @@ static int make_absolute(char **path, const char *file)
     return 0;
 }
 
-static int make_paths_absolute(struct settings *settings, const char *path)
+static int find_file(const char *path, char **ret_file)
 {
     _cleanup_free_ char *folder = getcwd(NULL, 0);
     if (folder == NULL) {
         return -errno;
     }
-    _cleanup_free_ char *file = path[0] == '/' ? strdup(path) : path_join(folder, path);
+    char *file = path[0] == '/' ? strdup(path) : path_join(folder, path);
     if (file == NULL) {
         return -ENOMEM;
     }
+    *ret_file = file;
+    return 0;
+}
 
+static int make_paths_absolute(struct settings *settings, const char *file)
+{
     char **beside_file[] = {&settings->certificate, &settings->private_key, &settings->hosts_file,
                             &settings->state_dir};
     for (size_t i = 0; i < ELEMENTS(beside_file); i++) {
         int r = make_absolute(beside_file[i], file);
+        if (r < 0) {
+            return r;
+        }
+    }
+    for (size_t i = 0; i < settings->zone_count; i++) {
+        int r = make_absolute(&settings->zones[i].rfc2136.secret_file, file);
         if (r < 0) {
             return r;
         }
@@ -151,7 +162,10 @@ static int load(const struct yaml_node *root, const char *path, struct problems 
     if (r < 0 || problems_count(problems) > problems_before) {
         return -EINVAL;
     }
-    r = make_paths_absolute(settings, path);
+    _cleanup_free_ char *file = NULL;
+    r = find_file(path, &file);
+    r = r < 0 ? r : settings_read_key_files(problems, root, file, settings);
+    r = r < 0 ? r : make_paths_absolute(settings, file);
     if (r < 0) {
         return r;
     }
@@ -168,6 +182,16 @@ int settings_load_text(const char *text, size_t length, const char *path, struct
     return r < 0 ? r : load(yaml_root(document), path, problems, ret_settings);
 }
 
+static bool has_secrets(const struct settings *settings)
+{
+    bool has_key = false;
+
+    for (size_t i = 0; i < settings->zone_count; i++) {
+        has_key |= settings->zones[i].rfc2136.secret && !settings->zones[i].rfc2136.secret_file;
+    }
+    return has_key || settings->api_key_count > 0;
+}
+
 int settings_load(const char *path, struct problems *problems, struct settings **ret_settings)
 {
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
@@ -176,7 +200,7 @@ int settings_load(const char *path, struct problems *problems, struct settings *
     if (r == 0) {
         r = load(yaml_root(document), path, problems, ret_settings);
     }
-    if (r == 0 && (*ret_settings)->api_key_count > 0) {
+    if (r == 0 && has_secrets(*ret_settings)) {
         value_warn_readable(path, problems);
     }
     return r;
@@ -199,7 +223,7 @@ void settings_unref(struct settings *settings)
     }
     for (size_t i = 0; settings_row(i) != NULL; i++) {
         const struct setting *row = settings_row(i);
-        if (strcmp(row->section, "zones[]") != 0 && row->type->clear != NULL) {
+        if (!setting_is_of_zone(row) && row->type->clear != NULL) {
             row->type->clear(row, settings);
         }
     }
@@ -214,7 +238,7 @@ void settings_dump(const struct settings *settings, struct buffer *buffer)
 
     for (size_t i = 0; settings_row(i) != NULL; i++) {
         const struct setting *row = settings_row(i);
-        if (strcmp(row->section, "zones[]") == 0) {
+        if (setting_is_of_zone(row)) {
             continue;
         }
         if (strcmp(row->section, section) != 0 && row->section[0] != '\0') {
@@ -254,19 +278,20 @@ static int keep_running(const struct setting *row, const struct settings *runnin
     _cleanup_buffer_ struct buffer before = BUFFER_INIT;
     _cleanup_buffer_ struct buffer after = BUFFER_INIT;
 
-    /* Equal when written equal: no secret needs a restart, so nothing that differs is masked. */
     row->type->write(row, running, &before);
     row->type->write(row, loaded, &after);
     if (buffer_status(&before) < 0 || buffer_status(&after) < 0) {
         return -ENOMEM;
     }
-    if (strcmp(buffer_text(&before), buffer_text(&after)) == 0) {
+    const bool is_zones = row->type == &setting_zones;
+    const bool is_same = !is_zones || settings_have_same_zone_secrets(running, loaded);
+    if (is_same && strcmp(buffer_text(&before), buffer_text(&after)) == 0) {
         return 0;
     }
     if (row->type->clear != NULL) {
         row->type->clear(row, loaded);
     }
-    int r = read_written(row, &before, loaded);
+    int r = is_zones ? settings_copy_zones(running, loaded) : read_written(row, &before, loaded);
     return r < 0 ? r : 1;
 }
 
@@ -276,7 +301,7 @@ int settings_merge(const struct settings *running, struct settings *loaded, stru
 
     for (size_t i = 0; settings_row(i) != NULL; i++) {
         const struct setting *row = settings_row(i);
-        if (!row->restart || strcmp(row->section, "zones[]") == 0) {
+        if (!row->restart || setting_is_of_zone(row)) {
             continue;
         }
         int r = keep_running(row, running, loaded);

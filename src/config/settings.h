@@ -22,7 +22,7 @@ enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC =
 
 /* Which header of a trusted proxy names the client. */
 enum proxy_header { PROXY_X_FORWARDED_FOR, PROXY_FORWARDED };
-enum provider_kind { PROVIDER_ROUTE53, PROVIDER_ZONEFILE };
+enum provider_kind { PROVIDER_ROUTE53, PROVIDER_ZONEFILE, PROVIDER_RFC2136 };
 
 /* A place to listen at: an address and a port (0: any free one), or a unix socket. */
 struct endpoint {
@@ -32,12 +32,23 @@ struct endpoint {
     char *text; /* as written */
 };
 
+/* A zone's own settings of provider rfc2136. */
+struct rfc2136_settings {
+    struct address server; /* family NONE: not given */
+    uint32_t port;
+    struct name key_name;  /* "": nothing is signed */
+    char *algorithm;       /* "hmac-sha256" and so on */
+    struct secret *secret; /* its bytes, not base64; NULL: nothing is signed */
+    char *secret_file;     /* absolute; NULL: the secret stands in the settings */
+};
+
 struct zone_settings {
     struct name name;
     enum provider_kind provider;
     char *zone_id; /* NULL: to be looked up; without a leading "/hostedzone/" */
     bool is_private;
     uint32_t default_ttl_s;
+    struct rfc2136_settings rfc2136;
 };
 
 struct settings {
@@ -91,7 +102,8 @@ struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 DEFINE_CLEANUP(struct settings *, settings_unref)
 
-/* The effective settings as YAML that settings_load reads again; secrets as "***". */
+/* The effective settings as YAML that settings_load reads again; secrets as "***", which it refuses for the key of a
+ * zone. */
 void settings_dump(const struct settings *settings, struct buffer *buffer);
 
 /* What is in force once `loaded` takes the place of `running`: puts the running value of each key that needs a restart

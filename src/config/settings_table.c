@@ -68,13 +68,28 @@ static const struct setting rows[] = {
     {KEY("zones[]", "name"), .type = &setting_zone_name, ZONE_AT(name), .restart = true,
      .help = "the name of the zone; the final dot is optional"},
     {KEY("zones[]", "provider"), .type = &setting_provider, ZONE_AT(provider), .default_text = "route53",
-     .restart = true, .help = "what carries changes to the DNS server: route53 or zonefile"},
+     .restart = true, .help = "what carries changes to the DNS server: route53, zonefile or rfc2136"},
     {KEY("zones[]", "zone_id"), .type = &setting_zone_id, ZONE_AT(zone_id), .default_text = "\"\"", .restart = true,
      .help = "Route 53's id of the zone; without one it is looked up by name"},
     {KEY("zones[]", "private"), .type = &setting_bool, ZONE_AT(is_private), .default_text = "false", .restart = true,
      .help = "which one, where a public and a private zone share the name"},
     {KEY("zones[]", "default_ttl"), .type = &setting_uint, ZONE_AT(default_ttl_s), RANGE(0, INT32_MAX, "seconds"),
      .default_text = "60", .restart = true, .help = "for hosts that name no ttl"},
+    {KEY("zones[]", "server"), .type = &setting_server, ZONE_AT(rfc2136.server), .default_text = "\"\"",
+     .restart = true, .help = "rfc2136: the address of the zone's primary name server"},
+    {KEY("zones[]", "port"), .type = &setting_uint, ZONE_AT(rfc2136.port), RANGE(1, UINT16_MAX, ""),
+     .default_text = "53", .restart = true, .help = "rfc2136: its port"},
+    {KEY("zones[]", "tsig"), .type = &setting_tsig, .default_text = "{}", .restart = true,
+     .help = "rfc2136: the key that updates are signed with; none only towards a loopback address"},
+    {KEY("zones[].tsig", "name"), .type = &setting_key_name, ZONE_AT(rfc2136.key_name), .default_text = "\"\"",
+     .restart = true, .help = "the name of the key, as the name server has it"},
+    {KEY("zones[].tsig", "algorithm"), .type = &setting_algorithm, ZONE_AT(rfc2136.algorithm),
+     .default_text = "hmac-sha256", .restart = true, .help = "hmac-sha256, hmac-sha384 or hmac-sha512"},
+    {KEY("zones[].tsig", "secret"), .type = &setting_key_secret, ZONE_AT(rfc2136.secret), .default_text = "\"\"",
+     .restart = true, .help = "the secret of the key, in base64"},
+    {KEY("zones[].tsig", "secret_file"), .type = &setting_path_or_none, ZONE_AT(rfc2136.secret_file),
+     .default_text = "\"\"", .restart = true,
+     .help = "a file with that in its first line, relative to this file; one of both is needed"},
     {KEY("route53", "endpoint"), .type = &setting_url, AT(route53_endpoint), .default_text = "\"\"", .restart = true,
      .help = "URL of the API; \"\" is that of AWS_ENDPOINT_URL_ROUTE_53 or AWS_ENDPOINT_URL, else AWS's own"},
     {KEY("route53", "region"), .type = &setting_region, AT(route53_region), .default_text = "us-east-1",
@@ -94,6 +109,22 @@ static const struct setting rows[] = {
 const struct setting *settings_row(size_t index)
 {
     return index < ELEMENTS(rows) ? &rows[index] : NULL;
+}
+
+bool setting_is_of_zone(const struct setting *row)
+{
+    return strncmp(row->section, "zones[]", strlen("zones[]")) == 0;
+}
+
+const struct setting *setting_next(const char *section, size_t *index)
+{
+    while (*index < ELEMENTS(rows)) {
+        const struct setting *row = &rows[(*index)++];
+        if (strcmp(row->section, section) == 0) {
+            return row;
+        }
+    }
+    return NULL;
 }
 
 const char *settings_key_name(size_t index)
@@ -124,7 +155,7 @@ static bool has_key(const char *section, const char *key)
 static bool has_section(const char *section)
 {
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        if (strcmp(rows[i].section, section) == 0 && section[0] != '\0' && strcmp(section, "zones[]") != 0) {
+        if (strcmp(rows[i].section, section) == 0 && section[0] != '\0' && !setting_is_of_zone(&rows[i])) {
             return true;
         }
     }

@@ -1,7 +1,8 @@
 /*
  * The table behind config/settings.h, private to src/config: one row per key of ddns53d.yaml. A row's type reads its
- * value out of a YAML node into the struct, writes it as YAML, and frees it. Rows named "zones[].KEY" describe
- * one item of `zones`: their base is a struct zone_settings, that of all others the struct settings.
+ * value out of a YAML node into the struct, writes it as YAML, and frees it. Rows named "zones[].KEY" and
+ * "zones[].tsig.KEY" describe one item of `zones`: their base is a struct zone_settings, that of all others the struct
+ * settings.
  */
 #ifndef DDNS53_CONFIG_SETTINGS_TABLE_H
 #define DDNS53_CONFIG_SETTINGS_TABLE_H
@@ -14,6 +15,8 @@
 #include "base/yaml.h"
 
 struct setting;
+struct settings;
+struct zone_settings;
 
 struct setting_type {
     /* 0, -EINVAL with a problem added, -ENOMEM. What it set is freed with `clear` in any case. */
@@ -25,7 +28,7 @@ struct setting_type {
 
 struct setting {
     const char *name;    /* dotted: "server.listen" */
-    const char *section; /* its first part, "" for a key at the top, "zones[]" for one of a zone */
+    const char *section; /* its first part, "" for a key at the top, "zones[]" or "zones[].tsig" for one of a zone */
     const char *key;     /* its last part */
     const struct setting_type *type;
     size_t offset;       /* in its base */
@@ -67,6 +70,25 @@ extern const struct setting_type setting_zones; /* struct zone_settings * and a 
 extern const struct setting_type setting_zone_name;
 extern const struct setting_type setting_provider;
 extern const struct setting_type setting_zone_id;
+/* Their secrets are written as "***", so that neither is seen by what is written. -ENOMEM. */
+bool settings_have_same_zone_secrets(const struct settings *a, const struct settings *b);
+int settings_copy_zones(const struct settings *from, struct settings *to);
+/* settings_rfc2136.c */
+extern const struct setting_type setting_server;     /* struct address */
+extern const struct setting_type setting_tsig;       /* the rows of "zones[].tsig" */
+extern const struct setting_type setting_key_name;   /* struct name */
+extern const struct setting_type setting_algorithm;  /* char * */
+extern const struct setting_type setting_key_secret; /* struct secret * */
+
+/* Does the row describe a zone, not the whole? */
+bool setting_is_of_zone(const struct setting *row);
+/* The next row of a section after `*index`; NULL: no more. */
+const struct setting *setting_next(const char *section, size_t *index);
+/* What a zone of provider rfc2136 needs. 0, or -EINVAL with a problem. */
+int settings_check_rfc2136(struct problems *problems, const struct yaml_node *node, const struct zone_settings *zone);
+/* Reads the secret files of keys; `file`: the settings file's absolute path. 0, -EINVAL with problems, -ENOMEM. */
+int settings_read_key_files(struct problems *problems, const struct yaml_node *root, const char *file,
+                            struct settings *settings);
 
 /* A double-quoted YAML scalar. */
 void setting_write_quoted(struct buffer *buffer, const char *text);

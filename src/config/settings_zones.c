@@ -54,8 +54,15 @@ static int read_provider(struct problems *problems, const struct setting *row, c
         zone->provider = PROVIDER_ROUTE53;
     } else if (strcmp(text, "zonefile") == 0) {
         zone->provider = PROVIDER_ZONEFILE;
+    } else if (strcmp(text, "rfc2136") == 0) {
+        zone->provider = PROVIDER_RFC2136;
+#ifndef HAVE_KNOT
+        value_add_error(problems, row->name, node,
+                        "is not in this ddns53d, which was built without libknot: build one with it");
+        return -EINVAL;
+#endif
     } else {
-        value_add_error(problems, row->name, node, "is no provider, write route53 or zonefile");
+        value_add_error(problems, row->name, node, "is no provider, write route53, zonefile or rfc2136");
         return -EINVAL;
     }
     return 0;
@@ -63,9 +70,11 @@ static int read_provider(struct problems *problems, const struct setting *row, c
 
 static void write_provider(const struct setting *row, const void *base, struct buffer *buffer)
 {
+    static const char *const names[] = {
+        [PROVIDER_ROUTE53] = "route53", [PROVIDER_ZONEFILE] = "zonefile", [PROVIDER_RFC2136] = "rfc2136"};
+
     (void)row;
-    bool is_route53 = ((const struct zone_settings *)base)->provider == PROVIDER_ROUTE53;
-    buffer_append_text(buffer, is_route53 ? "route53" : "zonefile");
+    buffer_append_text(buffer, names[((const struct zone_settings *)base)->provider]);
 }
 
 const struct setting_type setting_provider = {read_provider, write_provider, NULL};
@@ -109,18 +118,6 @@ const struct setting_type setting_zone_id = {read_zone_id, write_zone_id, clear_
 
 /* ---- the list ---- */
 
-/* The next row of a zone after `*index`; NULL: no more. */
-static const struct setting *next_row(size_t *index)
-{
-    for (const struct setting *row; (row = settings_row(*index)) != NULL;) {
-        (*index)++;
-        if (strcmp(row->section, SECTION) == 0) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
 static int read_zone(struct problems *problems, const struct yaml_node *node, struct zone_settings *zone)
 {
     int result = 0;
@@ -131,11 +128,14 @@ static int read_zone(struct problems *problems, const struct yaml_node *node, st
     }
     settings_check_keys(problems, SECTION, node);
     size_t index = 0;
-    for (const struct setting *row; (row = next_row(&index)) != NULL;) {
+    for (const struct setting *row; (row = setting_next(SECTION, &index)) != NULL;) {
         int r = setting_read(problems, row, yaml_get(node, row->key), node, zone);
         result = r < 0 ? r : result;
     }
-    if (zone->provider == PROVIDER_ZONEFILE && (zone->zone_id != NULL || zone->is_private)) {
+    if (result == 0) {
+        result = settings_check_rfc2136(problems, node, zone);
+    }
+    if (zone->provider != PROVIDER_ROUTE53 && (zone->zone_id != NULL || zone->is_private)) {
         const struct yaml_node *wrong = yaml_get(node, zone->zone_id != NULL ? "zone_id" : "private");
         problems_add(problems, wrong->line, wrong->column,
                      SECTION ".%s: only a zone of provider route53 has it, remove it",
@@ -197,7 +197,7 @@ static void write_zones(const struct setting *row, const void *base, struct buff
     for (size_t i = 0; i < settings->zone_count; i++) {
         const char *lead = "\n  - ";
         size_t index = 0;
-        for (const struct setting *key; (key = next_row(&index)) != NULL;) {
+        for (const struct setting *key; (key = setting_next(SECTION, &index)) != NULL;) {
             buffer_printf(buffer, "%s%s: ", lead, key->key);
             key->type->write(key, &settings->zones[i], buffer);
             lead = "\n    ";
@@ -211,7 +211,7 @@ static void clear_zones(const struct setting *row, void *base)
     (void)row;
     for (size_t i = 0; i < settings->zone_count; i++) {
         size_t index = 0;
-        for (const struct setting *key; (key = next_row(&index)) != NULL;) {
+        for (const struct setting *key; (key = setting_next(SECTION, &index)) != NULL;) {
             if (key->type->clear != NULL) {
                 key->type->clear(key, &settings->zones[i]);
             }
@@ -222,6 +222,43 @@ static void clear_zones(const struct setting *row, void *base)
 }
 
 const struct setting_type setting_zones = {read_zones, write_zones, clear_zones};
+
+bool settings_have_same_zone_secrets(const struct settings *a, const struct settings *b)
+{
+    bool is_same = a->zone_count == b->zone_count;
+
+    for (size_t i = 0; is_same && i < a->zone_count; i++) {
+        const struct secret *of_a = a->zones[i].rfc2136.secret;
+        const struct secret *of_b = b->zones[i].rfc2136.secret;
+        is_same =
+            of_a != NULL && of_b != NULL ? secret_equals(of_a, secret_bytes(of_b), secret_length(of_b)) : of_a == of_b;
+    }
+    return is_same;
+}
+
+int settings_copy_zones(const struct settings *from, struct settings *to)
+{
+    int result = 0;
+
+    to->zone_count = 0;
+    to->zones = calloc(from->zone_count, sizeof(*to->zones));
+    if (to->zones == NULL) {
+        return -ENOMEM;
+    }
+    to->zone_count = from->zone_count;
+    for (size_t i = 0; i < from->zone_count; i++) {
+        struct zone_settings *zone = &to->zones[i];
+        *zone = from->zones[i];
+        zone->rfc2136.secret = secret_ref(zone->rfc2136.secret);
+        char **texts[] = {&zone->zone_id, &zone->rfc2136.algorithm, &zone->rfc2136.secret_file};
+        for (size_t k = 0; k < ELEMENTS(texts); k++) {
+            if (*texts[k] != NULL && (*texts[k] = strdup(*texts[k])) == NULL) {
+                result = -ENOMEM;
+            }
+        }
+    }
+    return result;
+}
 
 int settings_zone_of(const struct settings *settings, const char *hostname)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/parse.h"
 #include "config/settings.h"
 
@@ -194,6 +195,78 @@ int value_read_schemes(struct problems *problems, const char *key, const struct 
         *ret_set = set;
     }
     return result;
+}
+
+/* Others may neither write it (they could let themselves in) nor, without a warning, read it. */
+static int check_secret_file(struct problems *problems, const char *key, const char *path, const struct yaml_node *node)
+{
+    struct stat info;
+
+    if (stat(path, &info) < 0) {
+        return -errno;
+    }
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        problems_add(problems, node->line, node->column, "%s: group or others may write %s, run chmod go-w on it", key,
+                     value_show(path).text);
+        return -EINVAL;
+    }
+    if ((info.st_mode & S_IROTH) != 0) {
+        problems_warn(problems, node->line, node->column, "%s: others may read %s, run chmod o-r on it", key,
+                      value_show(path).text);
+    }
+    return 0;
+}
+
+static int read_short_secret(const char *path, size_t max_bytes, struct secret **ret_secret)
+{
+    _cleanup_(secret_freep) struct secret *secret = NULL;
+
+    int r = secret_read_file(path, &secret);
+    if (r < 0) {
+        return r;
+    }
+    if (secret_length(secret) > max_bytes) {
+        return -EFBIG;
+    }
+    *ret_secret = TAKE_PTR(secret);
+    return 0;
+}
+
+int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
+                           size_t max_bytes, struct secret **ret_secret)
+{
+    const char *text;
+
+    int r = value_read_text(problems, key, node, &text);
+    if (r < 0) {
+        return r;
+    }
+    if (node->length == 0) {
+        problems_add(problems, node->line, node->column, "%s: is no path, name one", key);
+        return -EINVAL;
+    }
+    _cleanup_free_ char *path = path_beside(file, text);
+    if (path == NULL) {
+        return -ENOMEM;
+    }
+    size_t problems_before = problems_count(problems);
+    r = check_secret_file(problems, key, path, node);
+    if (r == 0) {
+        r = read_short_secret(path, max_bytes, ret_secret);
+    }
+    if (r == -ENOMEM || r == 0 || problems_count(problems) > problems_before) {
+        return r;
+    }
+    if (r == -EFBIG) {
+        problems_add(problems, node->line, node->column,
+                     "%s: cannot read the secret from %s: its first line is longer than %zu bytes", key,
+                     value_show(path).text, max_bytes);
+        return -EINVAL;
+    }
+    problems_add(problems, node->line, node->column, "%s: cannot read the secret from %s: %s", key,
+                 value_show(path).text,
+                 r == -EINVAL ? "its first line is empty or has a NUL in it, or it is no file" : strerror(-r));
+    return -EINVAL;
 }
 
 #define WORD_MAX 40

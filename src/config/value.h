@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/secret.h"
 #include "base/yaml.h"
 
 /* Where 0 or a negative errno is returned: -EINVAL when a problem was added. */
@@ -26,6 +27,11 @@ int value_read_schemes(struct problems *problems, const char *key, const struct 
 int value_check_list(struct problems *problems, const char *key, const struct yaml_node *node, const char *example);
 /* `KEY: "TEXT" WHAT`, for a node that is a scalar and no secret. */
 void value_add_error(struct problems *problems, const char *key, const struct yaml_node *node, const char *what);
+
+/* The first line of a file whose path is relative to `file`. One that others may write is refused, one that they may read
+ * is warned about. */
+int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
+                           size_t max_bytes, struct secret **ret_secret);
 
 /* Does nothing stand after `key:`? */
 bool value_is_empty(const struct yaml_node *node);

@@ -56,6 +56,7 @@ struct daemon {
     struct aws_service *route53;
     struct pacer *route53_pacer;
     struct pacer *zonefile_pacer;
+    struct pacer *rfc2136_pacer;
     struct queue *queue;
     struct tls *tls;
     struct ratelimit *reads;

@@ -16,6 +16,7 @@
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 #include "daemon/work.h"
+#include "provider/rfc2136.h"
 #include "provider/route53.h"
 #include "provider/zonefile.h"
 
@@ -196,9 +197,21 @@ static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
         pacer = daemon->zonefile_pacer;
         provider_zone = new_zonefile(daemon, zone);
         break;
+    case PROVIDER_RFC2136:
+#ifdef HAVE_KNOT /* the settings have none without it */
+        if (!daemon->rfc2136_pacer) {
+            daemon->rfc2136_pacer = pacer_new(daemon->loop, 0);
+        }
+        ops = &rfc2136_ops;
+        pacer = daemon->rfc2136_pacer;
+        provider_zone = rfc2136_zone_new(daemon->loop, zone->name.text, &zone->rfc2136);
+#endif
+        break;
     }
-    if (!pacer || !provider_zone) {
-        ops->free(provider_zone);
+    if (!ops || !pacer || !provider_zone) {
+        if (ops) {
+            ops->free(provider_zone);
+        }
         return -ENOMEM;
     }
     int status = queue_add_zone(daemon->queue, zone->name.text, ops, provider_zone, pacer);
@@ -538,6 +551,7 @@ int daemon_free(struct daemon *daemon)
     queue_free(daemon->queue);
     pacer_free(daemon->route53_pacer);
     pacer_free(daemon->zonefile_pacer);
+    pacer_free(daemon->rfc2136_pacer);
     aws_service_free(daemon->route53);
     credentials_free(daemon->credentials);
     http_client_free(daemon->client);

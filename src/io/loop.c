@@ -15,7 +15,10 @@
 #define ROUNDS_MAX 64
 
 #define HEAP_SIZE_MIN 64
-#define WATCHES_MAX 64 /* callbacks of descriptors in one turn */
+/* Descriptors get so many callbacks in one turn, and so much time: one that is always ready must not keep timers,
+ * posted work and the poller's sockets waiting. */
+#define WATCHES_MAX 64
+#define WATCHES_MS 4
 
 struct heap_entry {
     struct loop_timer *timer;
@@ -269,11 +272,15 @@ void loop_watch_cancel(struct loop *loop, struct loop_watch *watch)
 /* One at a time, since each may cancel any other. The kernel goes through those that are ready in turns. */
 static void run_watches(struct loop *loop)
 {
+    const int64_t until_ms = loop->watch_count > 0 ? loop_now_ms(loop) + WATCHES_MS : 0;
     struct epoll_event event;
 
     for (unsigned i = 0; i < WATCHES_MAX && loop->watch_count > 0 && epoll_wait(loop->epoll, &event, 1, 0) == 1; i++) {
         struct loop_watch *watch = event.data.ptr;
         watch->run(watch, event.events);
+        if (loop_now_ms(loop) >= until_ms) {
+            break;
+        }
     }
 }
 

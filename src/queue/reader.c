@@ -126,6 +126,12 @@ bool reader_page(struct reader *reader, bool more)
     return !more;
 }
 
+void reader_refused(struct reader *reader)
+{
+    reader->phase = READER_FINDING;
+    reader->is_found = false;
+}
+
 bool reader_advance(struct reader *reader, struct record *next)
 {
     if (reader->phase != READER_SINGLES) {

@@ -9,7 +9,7 @@
  *    | nothing of ours is in it |                    \--- so many changes wait that ---> LISTING
  *    +------------------------- +                         pages are fewer calls
  *                               |
- *            the zone is gone --+  (from any)
+ *            the zone is gone --+  (from any), or may not be listed
  */
 #ifndef DDNS53_QUEUE_READER_H
 #define DDNS53_QUEUE_READER_H
@@ -78,6 +78,8 @@ void reader_found(struct reader *reader, uint64_t record_count, size_t ours, str
 bool reader_list(struct reader *reader, uint32_t generation);
 /* A page came; true: it was the last one. */
 bool reader_page(struct reader *reader, bool more);
+/* The zone may not be listed: it is found anew, which says how it is to be read. */
+void reader_refused(struct reader *reader);
 /* The cursor's record is known; `next` NULL: it was the last one. True: the read-back is complete. */
 bool reader_advance(struct reader *reader, struct record *next);
 /* The zone is gone: finding it is next, and what is under way does not count. */

@@ -190,6 +190,9 @@ static void listed(const struct provider_result *result, bool more, void *userda
         zone_kick(zone);
         return;
     }
+    if (result->outcome == PROVIDER_CREDENTIALS) {
+        reader_refused(reader);
+    }
     if (read_worked(zone, result, false) && reader_page(reader, more)) {
         learn_absent(zone);
         complete(zone);

@@ -122,7 +122,7 @@ def test_the_log_is_found(text, example):
 
 
 def test_every_secret_that_is_made_needs_no_escaping():
-    """`openssl rand -hex` and the like, nowhere base64."""
+    """`openssl rand -hex` and the like; base64 only for TSIG, for no client sends its secrets."""
     made = []
     for folder in ("README.md", "etc", "man", "contrib"):
         place = REPOSITORY / folder
@@ -130,7 +130,8 @@ def test_every_secret_that_is_made_needs_no_escaping():
             if path.is_file():
                 made += [(path, line) for line in path.read_text().splitlines() if re.search(r"\b[a-z]+ rand -", line)]
     assert made
-    assert not [f"{path}: {line}" for path, line in made if "rand -hex " not in line]
+    tsig = REPOSITORY / "man" / "ddns53-rfc2136.7"
+    assert not [f"{path}: {line}" for path, line in made if "rand -hex " not in line and path != tsig]
 
 
 def test_no_block_has_two_columns(text):

@@ -92,6 +92,27 @@ static void test_giant_zone_is_asked_for_single_records(void **state)
     world_free(world);
 }
 
+/* What a provider may do is found out by prepare: how the zone is read must not be stuck with what it said before. */
+static void test_a_listing_that_is_not_permitted_any_more(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    put(world, 0, 3, "192.0.2.1");
+    zone->faults[CALL_LIST] = (struct fault){.outcome = PROVIDER_CREDENTIALS, .message = "no", .times = 1};
+    queue_start(world->queue);
+    world_run(world, 1000);
+    assert_int_equal(zone->counts[CALL_PREPARE], 1);
+    assert_int_equal(zone->counts[CALL_LIST], 1);
+    zone->record_count = UINT32_MAX; /* it may not be listed */
+    world_run(world, 60000);
+    assert_int_equal(zone->counts[CALL_PREPARE], 2);
+    assert_int_equal(zone->counts[CALL_LIST], 1);
+    world_run(world, 3600000);
+    assert_int_equal(zone->counts[CALL_LOOK_UP], 2 * HOSTS);
+    assert_int_equal(view_of(world, 3).knowledge, RECORD_PLAIN);
+}
+
 static void test_reconcile_comes_again(void **state)
 {
     struct world *world = *state;
@@ -712,6 +733,7 @@ int main(void)
         cmocka_unit_test(test_changed_by_somebody_else),
         WORLD_TEST(test_listing),
         cmocka_unit_test(test_giant_zone_is_asked_for_single_records),
+        WORLD_TEST(test_a_listing_that_is_not_permitted_any_more),
         WORLD_TEST(test_reconcile_comes_again),
         WORLD_TEST(test_failing_readback_is_logged_once),
         WORLD_TEST(test_ready_is_told_once),

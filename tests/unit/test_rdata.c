@@ -111,6 +111,25 @@ static void test_long_texts_are_cut_into_strings(void **state)
     rdata_drop(&rdata);
 }
 
+static void test_values_of_messages(void **state)
+{
+    static const uint8_t wire[] = {1, 'a', 0, 2, 'b', 'c'};
+    struct rdata rdata = {0};
+    size_t length = 0;
+
+    (void)state;
+    for (size_t cut = 0; cut < sizeof(wire); cut++) {
+        const bool is_whole = cut == 2 || cut == 3;
+        assert_int_equal(rdata_add_wire(&rdata, wire, cut), is_whole ? 0 : -EINVAL);
+        rdata_drop(&rdata);
+    }
+    assert_int_equal(rdata_add_wire(&rdata, wire, sizeof(wire)), 0);
+    assert_prints(&rdata, "\"a\" \"\" \"bc\"");
+    assert_memory_equal(rdata_wire(&rdata, 0, &length), wire, sizeof(wire));
+    assert_int_equal(length, sizeof(wire));
+    rdata_drop(&rdata);
+}
+
 static void test_sets(void **state)
 {
     struct rdata one = parsed("\"a\"\n\"b\""), other = parsed("\"b\""), third = {0};
@@ -155,9 +174,13 @@ static void test_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_what_is_refused),
-        cmocka_unit_test(test_escapes),     cmocka_unit_test(test_long_texts_are_cut_into_strings),
-        cmocka_unit_test(test_sets),        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_long_texts_are_cut_into_strings),
+        cmocka_unit_test(test_values_of_messages),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_types),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

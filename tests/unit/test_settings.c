@@ -184,6 +184,9 @@ static void a_dump_loads_again_and_dumps_the_same(void **state)
     }
 }
 
+#define RFC2136_ZONE "zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1, "
+#define KEY_TEXT "MDEyMzQ1Njc4OWFiY2RlZg==" /* 0123456789abcdef */
+
 /* A file, and every problem it has, a line each. */
 static const struct {
     const char *text;
@@ -275,7 +278,7 @@ static const struct {
      "d.yaml:1:16: zones[].name: \"*.a.test\" cannot be the name of a zone, write one such as example.com\n"
      "d.yaml:1:36: zones[].name: \"a..test\" is no domain name: empty label (two dots in a row)\n"},
     {"zones: [{name: a.test, provider: bind, zone_id: z1, private: 1, default_ttl: 2147483648}]\n",
-     "d.yaml:1:34: zones[].provider: \"bind\" is no provider, write route53 or zonefile\n"
+     "d.yaml:1:34: zones[].provider: \"bind\" is no provider, write route53, zonefile or rfc2136\n"
      "d.yaml:1:49: zones[].zone_id: \"z1\" is no zone id: up to 32 capital letters and digits such as Z1FXLQ1OABKR4O, "
      "or \"\"\n"
      "d.yaml:1:62: zones[].private: \"1\" is neither true nor false\n"
@@ -283,7 +286,90 @@ static const struct {
     {"zones: [{name: a.test, provider: zonefile, zone_id: Z1}, {name: b.test, provider: zonefile, private: true}]\n",
      "d.yaml:1:53: zones[].zone_id: only a zone of provider route53 has it, remove it\n"
      "d.yaml:1:102: zones[].private: only a zone of provider route53 has it, remove it\n"},
+    {"zones: [{name: a.test, server: 192.0.2.1}, {name: b.test, port: 5353}, {name: c.test, tsig: {name: k}}]\n",
+     "d.yaml:1:32: zones[].server: only a zone of provider rfc2136 has it, remove it\n"
+     "d.yaml:1:65: zones[].port: only a zone of provider rfc2136 has it, remove it\n"
+     "d.yaml:1:93: zones[].tsig: only a zone of provider rfc2136 has it, remove it\n"},
+#ifdef HAVE_KNOT
+    {"zones: [{name: a.test, provider: rfc2136, zone_id: Z1}, {name: b.test, provider: rfc2136, server: ns.b.test}]\n",
+     "d.yaml:1:9: zones[].server: is missing, add the address of the zone's primary name server\n"
+     "d.yaml:1:52: zones[].zone_id: only a zone of provider route53 has it, remove it\n"
+     "d.yaml:1:99: zones[].server: \"ns.b.test\" is no address, write one such as 192.0.2.1 or 2001:db8::1\n"},
+    {"zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1}]\n",
+     "d.yaml:1:9: zones[].tsig: is missing, and only a server on a loopback address may do without: add name and "
+     "secret_file of a key\n"},
+    {RFC2136_ZONE "tsig: [a]}]\n",
+     "d.yaml:1:68: zones[].tsig: must be a mapping, write {name: NAME, secret_file: PATH}\n"},
+    {RFC2136_ZONE "tsig: {nam: k, algorithm: hmac-md5}}]\n",
+     "d.yaml:1:69: zones[].tsig.nam: unknown key, did you mean zones[].tsig.name?\n"
+     "d.yaml:1:88: zones[].tsig.algorithm: \"hmac-md5\" is no algorithm, write hmac-sha256, hmac-sha384 or "
+     "hmac-sha512\n"},
+    {RFC2136_ZONE "tsig: {name: k..k, secret: \"***\"}}]\n",
+     "d.yaml:1:75: zones[].tsig.name: \"k..k\" is no name of a key: empty label (two dots in a row)\n"
+     "d.yaml:1:89: zones[].tsig.secret: is no base64 of 1 to 1024 bytes, write what tsig-keygen prints as secret\n"},
+    {RFC2136_ZONE "tsig: {name: k}}]\n", "d.yaml:1:68: zones[].tsig.secret_file: is missing, add it or secret\n"},
+    {RFC2136_ZONE "tsig: {secret: " KEY_TEXT "}}]\n",
+     "d.yaml:1:68: zones[].tsig.name: is missing, add the key's name\n"},
+    {RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT ", secret_file: none}}]\n",
+     "d.yaml:1:68: zones[].tsig.secret: stands beside secret_file, remove one of them\n"},
+    {RFC2136_ZONE "tsig: {name: k, secret_file: none}}]\n",
+     "d.yaml:1:91: zones[].tsig.secret_file: cannot read the secret from /etc/ddns53/none: No such file or "
+     "directory\n"},
+#else
+    {"zones: [{name: a.test, provider: rfc2136, server: 127.0.0.1}]\n",
+     "d.yaml:1:34: zones[].provider: \"rfc2136\" is not in this ddns53d, which was built without libknot: build one "
+     "with "
+     "it\n"},
+#endif
 };
+
+#ifdef HAVE_KNOT
+static void the_key_of_a_zone(void **state)
+{
+    (void)state;
+    _cleanup_(settings_unrefp) struct settings *settings =
+        load_good("zones:\n"
+                  "  - {name: a.test, provider: rfc2136, server: \"2001:db8::1\", port: 5353,\n"
+                  "     tsig: {name: Key, algorithm: hmac-sha512, secret: " KEY_TEXT "}}\n"
+                  "  - {name: b.test, provider: rfc2136, server: 127.0.0.1}\n");
+    const struct rfc2136_settings *with_key = &settings->zones[0].rfc2136;
+    const struct rfc2136_settings *without = &settings->zones[1].rfc2136;
+    _cleanup_buffer_ struct buffer dump = BUFFER_INIT;
+
+    assert_int_equal(settings->zones[0].provider, PROVIDER_RFC2136);
+    assert_int_equal(with_key->server.family, ADDRESS_IPV6);
+    assert_int_equal(with_key->port, 5353);
+    assert_string_equal(with_key->key_name.text, "key.");
+    assert_string_equal(with_key->algorithm, "hmac-sha512");
+    assert_true(secret_equals(with_key->secret, "0123456789abcdef", 16));
+    assert_int_equal(without->port, 53);
+    assert_null(without->secret);
+    settings_dump(settings, &dump);
+    assert_null(strstr(buffer_text(&dump), "MDEy"));
+    assert_non_null(strstr(buffer_text(&dump), "tsig: {name: \"key.\", algorithm: hmac-sha512, secret: \"***\", "
+                                               "secret_file: \"\"}"));
+}
+
+/* What is written of both is the same. */
+static void another_secret_needs_a_restart(void **state)
+{
+    (void)state;
+    _cleanup_(settings_unrefp) struct settings *running =
+        load_good(RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n");
+    _cleanup_(settings_unrefp) struct settings *same =
+        load_good(RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n");
+    _cleanup_(settings_unrefp) struct settings *other =
+        load_good(RFC2136_ZONE "tsig: {name: k, secret: AAAAAAAAAAAAAAAAAAAAAAAA}}]\n");
+    _cleanup_buffer_ struct buffer keys = BUFFER_INIT;
+
+    assert_int_equal(settings_merge(running, same, &keys), 0);
+    assert_string_equal(buffer_text(&keys), "");
+    assert_int_equal(settings_merge(running, other, &keys), 0);
+    assert_string_equal(buffer_text(&keys), "zones");
+    assert_true(secret_equals(other->zones[0].rfc2136.secret, "0123456789abcdef", 16)); /* the running one */
+    assert_string_equal(other->zones[0].rfc2136.algorithm, "hmac-sha256");
+}
+#endif
 
 static void every_problem_in_one_go(void **state)
 {
@@ -374,7 +460,7 @@ static void check_merged(const struct settings *merged, const struct settings *r
         const struct setting *row = settings_row(i);
         _cleanup_buffer_ struct buffer is = BUFFER_INIT;
         _cleanup_buffer_ struct buffer wanted = BUFFER_INIT;
-        if (strcmp(row->section, "zones[]") == 0) {
+        if (setting_is_of_zone(row)) {
             continue;
         }
         row->type->write(row, merged, &is);
@@ -392,7 +478,7 @@ static void check_all_differ(const struct settings *a, const struct settings *b)
         const struct setting *row = settings_row(i);
         _cleanup_buffer_ struct buffer of_a = BUFFER_INIT;
         _cleanup_buffer_ struct buffer of_b = BUFFER_INIT;
-        if (strcmp(row->section, "zones[]") == 0) {
+        if (setting_is_of_zone(row)) {
             continue;
         }
         row->type->write(row, a, &of_a);
@@ -503,6 +589,41 @@ static int load_from(const char *path, struct problems **ret_problems, struct se
     return settings_load(path, *ret_problems, ret_settings);
 }
 
+#ifdef HAVE_KNOT
+static void the_file_of_a_key(void **state)
+{
+    static const struct {
+        const char *text;
+        mode_t mode;
+        int status;
+        size_t warnings;
+    } rows[] = {
+        {KEY_TEXT "\nmore\n", 0600, 0, 0}, {KEY_TEXT, 0644, 0, 1},           {KEY_TEXT, 0666, -EINVAL, 0},
+        {"c2hvcnQ=\n", 0600, 0, 1},        {"no base64!", 0600, -EINVAL, 0}, {"\n", 0600, -EINVAL, 0},
+    };
+    static const char text[] = RFC2136_ZONE "tsig: {name: k, secret_file: a.key}}]\n";
+    char *folder = temporary_folder_make();
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_(problems_freep) struct problems *problems = NULL;
+        _cleanup_(settings_unrefp) struct settings *settings = NULL;
+        (void)temporary_file(folder, "a.key", rows[i].text, strlen(rows[i].text), rows[i].mode);
+        const char *path = temporary_file(folder, "d.yaml", text, strlen(text), 0644);
+        assert_int_equal(load_from(path, &problems, &settings), rows[i].status);
+        assert_int_equal(problems_count(problems), rows[i].status == 0 ? 0 : 1);
+        assert_int_equal(problems_warning_count(problems), rows[i].warnings);
+        if (settings && rows[i].mode == 0644) {
+            _cleanup_buffer_ struct buffer dump = BUFFER_INIT;
+            assert_true(secret_equals(settings->zones[0].rfc2136.secret, "0123456789abcdef", 16));
+            settings_dump(settings, &dump); /* names the file, and so loads again */
+            assert_null(strstr(buffer_text(&dump), "***"));
+        }
+    }
+    temporary_folder_remove(folder);
+}
+#endif
+
 static void files_and_their_modes(void **state)
 {
     static const char with_key[] = ZONES "server: {api_keys: [\"0123456789abcdef\"]}\n";
@@ -559,6 +680,9 @@ static const struct yaml_node *find_key(const struct yaml_node *root, const char
     if (strcmp(section, "zones[]") == 0) {
         return yaml_get(yaml_get(root, "zones")->items[0], dot + 1);
     }
+    if (strcmp(section, "zones[].tsig") == 0) {
+        return yaml_get(yaml_get(yaml_get(root, "zones")->items[0], "tsig"), dot + 1);
+    }
     const struct yaml_node *mapping = yaml_get(root, section);
     return mapping == NULL ? NULL : yaml_get(mapping, dot + 1);
 }
@@ -610,6 +734,11 @@ int main(void)
         cmocka_unit_test(every_default),
         cmocka_unit_test(every_key),
         cmocka_unit_test(a_dump_loads_again_and_dumps_the_same),
+#ifdef HAVE_KNOT
+        cmocka_unit_test(the_key_of_a_zone),
+        cmocka_unit_test(another_secret_needs_a_restart),
+        cmocka_unit_test(the_file_of_a_key),
+#endif
         cmocka_unit_test(every_problem_in_one_go),
         cmocka_unit_test(a_key_twice_is_refused),
         cmocka_unit_test(empty_sections_are_fine),

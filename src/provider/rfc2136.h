@@ -1,0 +1,22 @@
+/*
+ * The rfc2136 provider: dynamic updates (RFC 2136) at a primary name server such as BIND, Knot or PowerDNS, signed with TSIG
+ * (RFC 8945). By TCP; where no connection can be made, by UDP. I/O thread only.
+ * A batch is one UPDATE message, whose prerequisites say what DNS must hold for each record: one that somebody
+ * changed since we looked is never overwritten, and the batch comes back as PROVIDER_REFUSED (`is_outdated`).
+ * A record counts only when it stands at exactly its name: what a wildcard makes up is RECORD_ABSENT. A name with a
+ * CNAME, or several addresses of a type, is RECORD_FOREIGN; several TXT records are one set.
+ * The zone is listed by a zone transfer where the server allows it, and else read by queries.
+ */
+#ifndef DDNS53_PROVIDER_RFC2136_H
+#define DDNS53_PROVIDER_RFC2136_H
+
+#include "config/settings.h"
+#include "io/loop.h"
+#include "provider/provider.h"
+
+extern const struct provider_ops rfc2136_ops;
+
+/* Borrows the loop, copies the rest. NULL: no memory. */
+struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name, const struct rfc2136_settings *settings);
+
+#endif
