@@ -192,8 +192,8 @@ coverage:
 
 # ---- static checks -----------------------------------------------------------------------------------------------
 
-.PHONY: lint check-layers check-format format tidy cppcheck check-shell check-man check-python check-units
-lint: check-layers check-format tidy cppcheck check-shell check-man check-python check-units
+.PHONY: lint check-layers check-format format tidy cppcheck check-unused check-shell check-man check-python check-units
+lint: check-layers check-format tidy cppcheck check-unused check-shell check-man check-python check-units
 
 check-layers:
 	tests/check-layers --self-test
@@ -218,6 +218,11 @@ cppcheck: config.mk
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppressions-list=tests/cppcheck.suppressions --cppcheck-build-dir=$(BUILD)/cppcheck -j 2 \
 	    -D_GNU_SOURCE --include=config.h -Isrc src
+
+# Functions that no program reaches.
+check-unused: config.mk
+	tests/check-unused --self-test
+	tests/check-unused
 
 check-shell:
 	tests/list-files shell | xargs -0 -r shellcheck -x
@@ -301,7 +306,7 @@ help:
 	    'make check              unit tests, fuzz seeds, layers (make unit: only the unit tests)' \
 	    'make fuzz TARGET=NAME   fuzz with clang for SECONDS=60' \
 	    'make coverage           line coverage of src/ by all tests (needs gcovr)' \
-	    'make lint               clang-format, clang-tidy, cppcheck, shellcheck, man pages, Python, units' \
+	    'make lint               clang-format, clang-tidy, cppcheck, unused functions, shell, man pages, Python, units' \
 	    'make format             apply clang-format' \
 	    'make install            with DESTDIR=DIR where wanted; make uninstall keeps settings' \
 	    'make dist               a source archive' \
