@@ -166,6 +166,18 @@ static void zone_append(struct records *records, struct entry *entry)
     zone->last = entry;
 }
 
+void zone_records_unlink(struct zone_records *zone, struct entry *before, const struct entry *entry)
+{
+    if (before) {
+        before->next_in_zone = entry->next_in_zone;
+    } else {
+        zone->first = entry->next_in_zone;
+    }
+    if (zone->last == entry) {
+        zone->last = before;
+    }
+}
+
 /* Takes the record out of a zone's list. Hosts move between zones only when the settings' zones change. */
 static void zone_remove(struct records *records, struct entry *entry)
 {
@@ -175,14 +187,7 @@ static void zone_remove(struct records *records, struct entry *entry)
     for (struct entry *at = zone->first; at && at != entry; at = at->next_in_zone) {
         before = at;
     }
-    if (before) {
-        before->next_in_zone = entry->next_in_zone;
-    } else {
-        zone->first = entry->next_in_zone;
-    }
-    if (zone->last == entry) {
-        zone->last = before;
-    }
+    zone_records_unlink(zone, before, entry);
 }
 
 static int zones_reserve(struct records *records, uint32_t zone)

@@ -54,6 +54,9 @@ struct zone_records {
     struct entry *last;
 };
 
+/* With zones_lock; `before` is the entry in front of it, NULL: it is the first. */
+void zone_records_unlink(struct zone_records *zone, struct entry *before, const struct entry *entry);
+
 struct records {
     struct stripe stripes[STRIPE_COUNT];
     struct table *striping; /* stays empty: a hash of its own, so that a stripe's table doesn't get equal bits */

@@ -21,21 +21,28 @@ static inline struct settings *some_settings(void)
     return settings;
 }
 
-/* Pairs of hostname and record types ("A", "[A, AAAA]"), NULL at the end. */
-static inline struct hosts *some_hosts(const char *const *pairs)
+/* Of a hosts file's text. */
+static inline struct hosts *hosts_of(const char *text)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new("h.yaml");
     _cleanup_(settings_unrefp) struct settings *settings = some_settings();
-    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
     struct hosts *hosts = NULL;
+
+    assert_int_equal(hosts_load_text(text, strlen(text), "/h.yaml", settings, problems, &hosts), 0);
+    return hosts;
+}
+
+/* Pairs of hostname and record types ("A", "[A, AAAA]"), NULL at the end. */
+static inline struct hosts *some_hosts(const char *const *pairs)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
 
     buffer_append_text(&text, *pairs ? "hosts:\n" : "hosts: []\n");
     for (; *pairs; pairs += 2) {
         buffer_printf(&text, "  - {hostname: %s, record_type: %s, shared_secret: a secret of the tests}\n", pairs[0],
                       pairs[1]);
     }
-    assert_int_equal(hosts_load_text(buffer_text(&text), text.length, "/h.yaml", settings, problems, &hosts), 0);
-    return hosts;
+    return hosts_of(buffer_text(&text));
 }
 
 #endif
