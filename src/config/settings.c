@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +112,29 @@ static int find_file(const char *path, char **ret_file)
     return 0;
 }
 
+/* systemd makes /run/NAME beside /var/lib/NAME (RuntimeDirectory=, StateDirectory=). */
+static int place_control_socket(struct settings *settings, const char *file)
+{
+    static const char library[] = "/var/lib/";
+    const char *name = settings->state_dir + strlen(library);
+    char *path = NULL;
+
+    if (!settings->control_socket || strcmp(settings->control_socket, "auto") != 0) {
+        return make_absolute(&settings->control_socket, file);
+    }
+    if (strncmp(settings->state_dir, library, strlen(library)) == 0 && name[0] != '\0' && !strchr(name, '/')) {
+        path = asprintf(&path, "/run/%s/control.sock", name) < 0 ? NULL : path;
+    } else {
+        path = path_join(settings->state_dir, "control.sock");
+    }
+    if (!path) {
+        return -ENOMEM;
+    }
+    free(settings->control_socket);
+    settings->control_socket = path;
+    return 0;
+}
+
 static int make_paths_absolute(struct settings *settings, const char *file)
 {
     char **beside_file[] = {&settings->certificate, &settings->private_key, &settings->hosts_file,
@@ -135,7 +159,7 @@ static int make_paths_absolute(struct settings *settings, const char *file)
         free(settings->zonefile_directory);
         settings->zonefile_directory = inside;
     }
-    return 0;
+    return place_control_socket(settings, file);
 }
 
 static int load(const struct yaml_node *root, const char *path, struct problems *problems,

@@ -67,6 +67,7 @@ struct settings {
     size_t api_key_count;
     /* admin */
     struct endpoint *admin_listen; /* NULL: off */
+    char *control_socket;          /* absolute path, NULL: off */
     char *hosts_file;              /* absolute */
     char *state_dir;               /* absolute */
     /* update */
@@ -80,6 +81,7 @@ struct settings {
     uint32_t reads_per_minute;
     uint32_t auth_failures_per_minute;
     uint32_t queued_changes;
+    uint32_t decisions_mib; /* 0: none are kept */
     /* zones */
     struct zone_settings *zones;
     size_t zone_count;

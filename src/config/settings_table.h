@@ -52,19 +52,20 @@ int setting_read(struct problems *problems, const struct setting *row, const str
 
 /* settings_types.c */
 extern const struct setting_type setting_bool;
-extern const struct setting_type setting_uint;         /* uint32_t */
-extern const struct setting_type setting_text;         /* char *, may be "" */
-extern const struct setting_type setting_path;         /* char *, not empty */
-extern const struct setting_type setting_path_or_none; /* char *, "" is NULL */
-extern const struct setting_type setting_url;          /* char *, may be "" */
-extern const struct setting_type setting_region;       /* char * */
-extern const struct setting_type setting_schemes;      /* unsigned */
-extern const struct setting_type setting_listen;       /* struct endpoint * and a count */
-extern const struct setting_type setting_admin_listen; /* struct endpoint *, "" is NULL */
-extern const struct setting_type setting_prefixes;     /* struct prefix * and a count */
-extern const struct setting_type setting_proxy_header; /* enum proxy_header */
-extern const struct setting_type setting_command;      /* char ** and a count, may be empty */
-extern const struct setting_type setting_secrets;      /* struct secret ** and a count */
+extern const struct setting_type setting_uint;           /* uint32_t */
+extern const struct setting_type setting_text;           /* char *, may be "" */
+extern const struct setting_type setting_path;           /* char *, not empty */
+extern const struct setting_type setting_path_or_none;   /* char *, "" is NULL */
+extern const struct setting_type setting_url;            /* char *, may be "" */
+extern const struct setting_type setting_region;         /* char * */
+extern const struct setting_type setting_schemes;        /* unsigned */
+extern const struct setting_type setting_listen;         /* struct endpoint * and a count */
+extern const struct setting_type setting_admin_listen;   /* struct endpoint *, "" is NULL */
+extern const struct setting_type setting_control_socket; /* char *, "" is NULL, "auto" stays until state_dir is known */
+extern const struct setting_type setting_prefixes;       /* struct prefix * and a count */
+extern const struct setting_type setting_proxy_header;   /* enum proxy_header */
+extern const struct setting_type setting_command;        /* char ** and a count, may be empty */
+extern const struct setting_type setting_secrets;        /* struct secret ** and a count */
 /* settings_zones.c */
 extern const struct setting_type setting_zones; /* struct zone_settings * and a count */
 extern const struct setting_type setting_zone_name;

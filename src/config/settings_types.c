@@ -379,6 +379,18 @@ static void clear_admin_listen(const struct setting *row, void *base)
 
 const struct setting_type setting_admin_listen = {read_admin_listen, write_admin_listen, clear_admin_listen};
 
+/* Like a path, but a plain nothing is no way to turn it off: a key whose value was forgotten looks the same. */
+static int read_control_socket(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                               void *base)
+{
+    if (node->kind == YAML_SCALAR && !node->plain && node->length == 0) {
+        return 0;
+    }
+    return read_path(problems, row, node, base);
+}
+
+const struct setting_type setting_control_socket = {read_control_socket, write_text, clear_text};
+
 static int read_prefix(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
 {
     const char *text;

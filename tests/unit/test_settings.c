@@ -53,6 +53,7 @@ static void every_default(void **state)
     assert_int_equal(settings->proxy_header, PROXY_X_FORWARDED_FOR);
     assert_int_equal(settings->api_key_count, 0);
     assert_string_equal(settings->admin_listen->text, "127.0.0.1:9053");
+    assert_string_equal(settings->control_socket, "/run/ddns53/control.sock");
     assert_string_equal(settings->hosts_file, "/etc/ddns53/hosts.yaml");
     assert_string_equal(settings->state_dir, "/var/lib/ddns53");
     assert_int_equal(settings->update_timeout_s, 10);
@@ -64,6 +65,7 @@ static void every_default(void **state)
     assert_int_equal(settings->reads_per_minute, 120);
     assert_int_equal(settings->auth_failures_per_minute, 10);
     assert_int_equal(settings->queued_changes, 100000);
+    assert_int_equal(settings->decisions_mib, 32);
     assert_int_equal(settings->zone_count, 1);
     assert_string_equal(settings->zones[0].name.text, "example.com.");
     assert_int_equal(settings->zones[0].provider, PROVIDER_ROUTE53);
@@ -91,6 +93,7 @@ static const char everything[] =
     "  api_keys: [\"0123456789abcdef\", \"fedcba9876543210\"]\n"
     "admin:\n"
     "  listen: \"\"\n"
+    "  socket: \"\"\n"
     "hosts_file: \"a \\\\ b.yaml\"\n"
     "state_dir: state\n"
     "update: {timeout_s: 1, reconcile_s: 60, default_auth: [basic, secret]}\n"
@@ -101,6 +104,7 @@ static const char everything[] =
     "  reads_per_minute: 4\n"
     "  auth_failures_per_minute: 5\n"
     "  queued_changes: 6\n"
+    "  decisions_mib: 7\n"
     "zones:\n"
     "  - {name: Example.COM, zone_id: /hostedzone/Z1FXLQ1OABKR4O, private: true, default_ttl: 0}\n"
     "  - {name: sub.example.com., provider: zonefile, default_ttl: 2147483647}\n"
@@ -129,6 +133,7 @@ static void every_key(void **state)
     assert_int_equal(settings->api_key_count, 2);
     assert_true(secret_equals(settings->api_keys[1], "fedcba9876543210", 16));
     assert_null(settings->admin_listen);
+    assert_null(settings->control_socket);
     assert_string_equal(settings->hosts_file, "/etc/ddns53/a \\ b.yaml");
     assert_string_equal(settings->state_dir, "/etc/ddns53/state");
     assert_int_equal(settings->update_timeout_s, 1);
@@ -140,6 +145,7 @@ static void every_key(void **state)
     assert_int_equal(settings->reads_per_minute, 4);
     assert_int_equal(settings->auth_failures_per_minute, 5);
     assert_int_equal(settings->queued_changes, 6);
+    assert_int_equal(settings->decisions_mib, 7);
     assert_int_equal(settings->zone_count, 2);
     assert_string_equal(settings->zones[0].name.text, "example.com.");
     assert_string_equal(settings->zones[0].zone_id, "Z1FXLQ1OABKR4O");
@@ -438,7 +444,7 @@ static void what_needs_a_restart(void **state)
         {ZONES "server: {listen: [\"127.0.0.1:1\"], tls: false}\n", "server.listen, server.tls"},
         {ZONES "admin: {listen: \"\"}\nlimits: {connections: 1, connections_per_address: 1}\n",
          "admin.listen, limits.connections, limits.connections_per_address"},
-        {ZONES "state_dir: /x\n", "state_dir, zonefile.directory"},
+        {ZONES "state_dir: /x\n", "admin.socket, state_dir, zonefile.directory"},
         {ZONES "route53: {endpoint: \"http://x\", region: x, profile: x}\nzonefile: {directory: x}\n",
          "route53.endpoint, route53.region, route53.profile, zonefile.directory"},
     };
@@ -564,6 +570,37 @@ static void endpoints(void **state)
     assert_int_equal(endpoint.address.family, ADDRESS_NONE);
     assert_string_equal(endpoint.unix_path, "/run/x.sock");
     endpoint_done(&endpoint);
+}
+
+static void the_control_socket_is_where_systemd_makes_its_folder(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *path; /* NULL: off */
+    } rows[] = {
+        {"state_dir: /var/lib/ddns53\n", "/run/ddns53/control.sock"},
+        {"state_dir: /var/lib/other\n", "/run/other/control.sock"},
+        {"state_dir: /var/lib/a/b\n", "/var/lib/a/b/control.sock"},
+        {"state_dir: /var/lib/\n", "/var/lib/control.sock"},
+        {"state_dir: /srv/x\n", "/srv/x/control.sock"},
+        {"state_dir: x\n", "/etc/ddns53/x/control.sock"},
+        {"admin: {socket: auto}\n", "/run/ddns53/control.sock"},
+        {"admin: {socket: \"\"}\n", NULL},
+        {"admin: {socket: c.sock}\n", "/etc/ddns53/c.sock"},
+        {"admin: {socket: /a/c.sock}\n", "/a/c.sock"},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+        buffer_printf(&text, ZONES "%s", rows[i].text);
+        _cleanup_(settings_unrefp) struct settings *settings = load_good(buffer_text(&text));
+        if (rows[i].path) {
+            assert_string_equal(settings->control_socket, rows[i].path);
+        } else {
+            assert_null(settings->control_socket);
+        }
+    }
 }
 
 static void the_longest_zone_wins(void **state)
@@ -746,6 +783,7 @@ int main(void)
         cmocka_unit_test(what_needs_a_restart),
         cmocka_unit_test(a_reload_of_every_row_twice),
         cmocka_unit_test(endpoints),
+        cmocka_unit_test(the_control_socket_is_where_systemd_makes_its_folder),
         cmocka_unit_test(the_longest_zone_wins),
         cmocka_unit_test(files_and_their_modes),
         cmocka_unit_test(a_relative_path_becomes_absolute),
