@@ -66,6 +66,7 @@ void decision_note_host(struct request *request, const struct hosts *hosts, cons
     }
 
     (void)snprintf(request->decision.host, sizeof(request->decision.host), "%s", shown ? text : WITHHELD);
+    request->decision.is_ours = hosts_find(hosts, text) != NULL && shown;
 }
 
 /* ---- logins ---- */
@@ -79,16 +80,17 @@ void decision_failed_login(struct request *request, const char *dialect, enum au
     request->decision.reason = auth_reason_word(reason);
     request->decision.message = NULL;
     request->decision.is_written = true;
+    refused_keep(request, dialect, 401, "badauth");
     if (log_limit_take(service->log_limit, LOG_LIMITED_AUTH_FAILURE, &request->source, now_ms)) {
         refused_write(request, LOG_LEVEL_NOTICE, "auth_failure", dialect, NULL, NULL);
     }
 }
 
-void decision_login(const struct request *request, const char *dialect, const struct host *host,
-                    enum auth_reason reason)
+void decision_login(struct request *request, const char *dialect, const struct host *host, enum auth_reason reason)
 {
     char source[ADDRESS_TEXT_SIZE];
 
+    request->decision.secret = reason == AUTH_BY_PREVIOUS_SECRET ? "previous" : "current";
     if (reason == AUTH_BY_PREVIOUS_SECRET) {
         log_event(LOG_LEVEL_NOTICE, "previous_secret", "dialect", dialect, "source", refused_source(request, source),
                   "host", host->hostname, NULL);

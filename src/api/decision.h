@@ -17,9 +17,9 @@
 void decision_note_host(struct request *request, const struct hosts *hosts, const char *sent, size_t length,
                         const struct name *name);
 
-/* Credentials that fit no host: counts the failure, and writes event=auth_failure for fail2ban. */
+/* Credentials that fit no host: counts the failure, keeps the decision, and writes event=auth_failure for fail2ban. */
 void decision_failed_login(struct request *request, const char *dialect, enum auth_reason reason);
-/* Credentials that fit: says so where a previous secret did. */
-void decision_login(const struct request *request, const char *dialect, const struct host *host,
-                    enum auth_reason reason);
+/* Credentials that fit: notes which secret did, and says so where it was a previous one. */
+void decision_login(struct request *request, const char *dialect, const struct host *host, enum auth_reason reason);
+
 #endif

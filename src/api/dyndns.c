@@ -216,6 +216,9 @@ static int read_addresses(struct job *job, const struct params *params)
         status = text ? dyndns_add_prefix(&job->addresses, text) : 0;
     }
     dyndns_default(&job->addresses, &job->request->source);
+    for (size_t i = 0; i < ELEMENTS(job->request->decision.asked); i++) {
+        job->request->decision.asked[i] = job->addresses.families[i].address;
+    }
     return status;
 }
 
@@ -426,6 +429,7 @@ static int add_line(struct job *job, size_t index, struct update *update, const 
         return 0;
     }
     decision_login(job->request, DYNDNS_DIALECT, host, *ret_reason);
+    update_note_secret(update, job->request->decision.secret);
     if (job->withdrawn != 0) {
         return add_withdrawals(job, line, update, hosts, &proof, name, now_s);
     }
@@ -578,6 +582,19 @@ static bool read_deletion(struct job *job, const struct params *params)
     return is_named(job, status);
 }
 
+/* Whatever is refused next: whoever looks for the host is to find it. */
+static void note_first_host(struct request *request, const char *hostnames)
+{
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    const size_t length = hostnames ? strcspn(hostnames, ",") : 0;
+    struct name name;
+
+    if (length > 0 && strcasecmp(hostnames, "YES") != 0) {
+        read_name(hostnames, length, &name);
+        decision_note_host(request, hosts, hostnames, length, &name);
+    }
+}
+
 /* `read` looks at the parameters but for the credentials; false: it has answered. */
 static void run(struct request *request, const char *const *known, size_t known_count,
                 bool (*read)(struct job *job, const struct params *params))
@@ -586,8 +603,16 @@ static void run(struct request *request, const char *const *known, size_t known_
     _cleanup_(asked_done) struct asked asked = {0};
     _cleanup_free_ struct job *job = calloc(1, sizeof(*job));
     const char *reason = NULL;
-    int status = job ? dialect_params(request, known, known_count, &params, &reason) : -ENOMEM;
+    int status = job ? dialect_all_params(request, known, known_count, &params, &reason) : -ENOMEM;
 
+    if (status == 0) {
+        note_first_host(request, params.values[HOSTNAME]);
+        request->decision.is_withdrawal = read == read_deletion;
+    }
+    if (status == 0 && params.unspoken) {
+        status = -ENOTSUP;
+        reason = params.unspoken;
+    }
     if (status == 0 && read == read_deletion && params.has_others) { /* no router sends it by itself */
         status = -ENOTSUP;
         reason = "a deletion comes with a parameter that it does not have; send hostname, type and credentials";

@@ -271,6 +271,21 @@ static bool use_nonce(struct request *request, const struct query *query, const 
     return false;
 }
 
+/* Of every request that names one, so that whoever looks for it finds what is wrong with the others, too. */
+static void note_host(struct request *request, const struct query *query)
+{
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    struct name name;
+
+    if (!query->hostname || query->hostname[0] == '\0') {
+        return;
+    }
+    if (name_parse(query->hostname, strlen(query->hostname), &name, NULL) < 0) {
+        name.text[0] = '\0';
+    }
+    decision_note_host(request, hosts, query->hostname, strlen(query->hostname), &name);
+}
+
 /* Authenticates; NULL: answered. The host belongs to `hosts`. */
 static const struct host *authenticate(struct request *request, const struct query *query, const struct hosts *hosts,
                                        const struct proof *proof, const struct name *name, enum record_type type)
@@ -278,7 +293,6 @@ static const struct host *authenticate(struct request *request, const struct que
     uint32_t retry_after_s;
     enum auth_reason reason;
 
-    decision_note_host(request, hosts, query->hostname, strlen(query->hostname), name);
     if (!access_may_try(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return NULL;
@@ -333,6 +347,17 @@ static bool read_internal_ip(struct request *request, const struct query *query,
     return true;
 }
 
+static struct update *new_update(struct request *request, const struct query *query, struct hosts *hosts,
+                                 enum auth_scheme scheme)
+{
+    struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, scheme);
+
+    if (update) {
+        update_note_secret(update, request->decision.secret);
+    }
+    return update;
+}
+
 static void run_set(struct request *request, const struct query *query)
 {
     struct address address;
@@ -346,12 +371,13 @@ static void run_set(struct request *request, const struct query *query)
     if (!read_proof(request, query, &proof, &name) || !read_internal_ip(request, query, &proof, &address)) {
         return;
     }
+    request->decision.asked[0] = address;
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
     const struct host *host = authenticate(request, query, hosts, &proof, &name, record_type_of(&address));
     if (!host) {
         return;
     }
-    struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme);
+    struct update *update = new_update(request, query, hosts, proof.scheme);
     int r = update ? update_add(update, host, &address, false) : -ENOMEM;
     r = r < 0 ? r : follow_add_address(update, hosts, host, &address);
     run_update(request, query, update, 1, r); /* the followers are not answered for */
@@ -382,19 +408,21 @@ static void run_clear(struct request *request, const struct query *query)
     struct name name;
     enum record_type type = RECORD_A; /* the row that is meant, or any */
 
+    request->decision.is_withdrawal = true;
     if (!read_types(request, query, &types) || !read_proof(request, query, &proof, &name)) {
         return;
     }
     proof.type_sent = query->type;
     if (query->type) {
         (void)record_type_parse(query->type, &type);
+        request->decision.type = record_type_text(type);
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
     const struct host *host = authenticate(request, query, hosts, &proof, &name, type);
     if (!host) {
         return;
     }
-    struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme);
+    struct update *update = new_update(request, query, hosts, proof.scheme);
     const int64_t now_s = clock_realtime_s(request->service->clock);
     int r = update ? withdraw_add(update, hosts, &proof, &name, types, now_s) : -ENOMEM;
     if (r == 0 && update_count(update) == 0) {
@@ -468,6 +496,7 @@ void modes_run(struct request *request, const struct query *query)
         if (strcmp(query->mode, modes[i].mode) != 0) {
             continue;
         }
+        note_host(request, query);
         if (modes[i].changes && query->unspoken) {
             modes_refuse(request, query->dialect, 400, "bad_request", query->unspoken);
         } else {

@@ -50,6 +50,16 @@ static void answer_outcome(struct update *update, void *userdata)
     }
 }
 
+static void note_host(struct request *request, const struct hosts *hosts, const char *hostname)
+{
+    struct name name;
+
+    if (name_parse(hostname, strlen(hostname), &name, NULL) < 0) {
+        name.text[0] = '\0';
+    }
+    decision_note_host(request, hosts, hostname, strlen(hostname), &name);
+}
+
 /* The host that is meant; NULL: answered. */
 static const struct host *find_host(struct request *request, const struct hosts *hosts, const struct proof *proof,
                                     const char *hostname, enum record_type type)
@@ -65,7 +75,6 @@ static const struct host *find_host(struct request *request, const struct hosts 
         if (name_parse(hostname, strlen(hostname), &name, NULL) < 0) {
             name.text[0] = '\0';
         }
-        decision_note_host(request, hosts, hostname, strlen(hostname), &name);
         host = auth_host(hosts, proof, &name, type, now_s, &reason);
     } else {
         size_t count = auth_hosts_of_secret(hosts, proof, now_s, found, ELEMENTS(found), &reason);
@@ -98,6 +107,9 @@ static const struct host *find_host(struct request *request, const struct hosts 
 static void set_address(struct request *request, const struct hosts *hosts, const struct host *host,
                         const struct address *address, struct update *update)
 {
+    if (update) {
+        update_note_secret(update, request->decision.secret);
+    }
     if (!update || update_add(update, host, address, false) < 0 ||
         follow_add_address(update, hosts, host, address) < 0) {
         update_free(update);
@@ -146,10 +158,14 @@ void api_secret(struct request *request)
                status == -ENOMEM ? "the server is out of memory; try again later" : reason);
         return;
     }
+    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    if (params.values[HOSTNAME]) {
+        note_host(request, hosts, params.values[HOSTNAME]);
+    }
     if (!read_request(request, &params, &address)) {
         return;
     }
-    _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(request->service->current);
+    request->decision.asked[0] = address;
     const struct proof proof = {
         .scheme = AUTH_SECRET,
         .source = request->source,

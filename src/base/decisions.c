@@ -133,7 +133,7 @@ static void put_source(struct line *line, const struct address *source)
     put_text(line, "source", text);
 }
 
-static void print(const struct decision *decision, struct line *line)
+static void print(const struct kept_decision *decision, struct line *line)
 {
     begin(line, decision->time_ms);
     put_source(line, &decision->source);
@@ -166,7 +166,7 @@ static void hand_over(struct decisions *decisions, struct family *family, const 
     pthread_mutex_unlock(&decisions->lock);
 }
 
-void decisions_keep(struct decisions *decisions, const struct decision *decision)
+void decisions_keep(struct decisions *decisions, const struct kept_decision *decision)
 {
     struct line line;
 

@@ -18,7 +18,7 @@
 #include "base/cleanup.h"
 
 /* Texts are borrowed for the call; NULL: none. The names of the fields are those of the JSON. */
-struct decision {
+struct kept_decision {
     int64_t time_ms;       /* since 1970 */
     struct address source; /* family NONE: "local" */
     const char *dialect;
@@ -56,7 +56,7 @@ void decisions_free(struct decisions *decisions);
 DEFINE_CLEANUP(struct decisions *, decisions_free)
 
 /* NULL: does nothing. */
-void decisions_keep(struct decisions *decisions, const struct decision *decision);
+void decisions_keep(struct decisions *decisions, const struct kept_decision *decision);
 /* Tells what was counted in the minutes that are over. Call it once a second. NULL is fine. */
 void decisions_tick(struct decisions *decisions, int64_t now_ms);
 

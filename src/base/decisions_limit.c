@@ -86,7 +86,7 @@ static struct entry *find_or_add(struct decisions_limit *limit, uint64_t key)
     return entry;
 }
 
-static struct entry *entry_of_host(struct decisions_limit *limit, const struct decision *decision)
+static struct entry *entry_of_host(struct decisions_limit *limit, const struct kept_decision *decision)
 {
     const char *host = decision->host ? decision->host : "";
     const uint64_t key = table_hash(limit->by_key, host, strlen(host));
@@ -95,19 +95,19 @@ static struct entry *entry_of_host(struct decisions_limit *limit, const struct d
     return find_or_add(limit, decision->is_refused ? ~key : key);
 }
 
-static struct entry *entry_of_source(struct decisions_limit *limit, const struct decision *decision)
+static struct entry *entry_of_source(struct decisions_limit *limit, const struct kept_decision *decision)
 {
     const struct address key = address_limit_key(&decision->source);
 
     return find_or_add(limit, table_hash(limit->by_key, &key, sizeof(key)));
 }
 
-static bool is_rationed(const struct decision *decision)
+static bool is_rationed(const struct kept_decision *decision)
 {
     return decision->is_unchanged && !decision->is_in_overlap;
 }
 
-static void count_as_left_out(struct decisions_limit *limit, const struct decision *decision, struct entry *host,
+static void count_as_left_out(struct decisions_limit *limit, const struct kept_decision *decision, struct entry *host,
                               struct entry *source)
 {
     struct entry *entry = decision->is_ours || !source ? host : source;
@@ -124,7 +124,7 @@ static void count_as_left_out(struct decisions_limit *limit, const struct decisi
 }
 
 /* The lock is held. */
-static bool take(struct decisions_limit *limit, const struct decision *decision)
+static bool take(struct decisions_limit *limit, const struct kept_decision *decision)
 {
     const struct decisions_limits *limits = &limit->limits;
     struct entry *host = entry_of_host(limit, decision);
@@ -150,7 +150,7 @@ static bool take(struct decisions_limit *limit, const struct decision *decision)
     return true;
 }
 
-bool decisions_limit_take(struct decisions_limit *limit, const struct decision *decision, int64_t now_ms)
+bool decisions_limit_take(struct decisions_limit *limit, const struct kept_decision *decision, int64_t now_ms)
 {
     pthread_mutex_lock(&limit->lock);
     if (!limit->has_begun) {

@@ -28,7 +28,7 @@ struct decisions_limit *decisions_limit_new(const struct decisions_limits *limit
 void decisions_limit_free(struct decisions_limit *limit);
 
 /* Shall it be written? Counts it where not. */
-bool decisions_limit_take(struct decisions_limit *limit, const struct decision *decision, int64_t now_ms);
+bool decisions_limit_take(struct decisions_limit *limit, const struct kept_decision *decision, int64_t now_ms);
 
 /* One host or source of which some were only counted; both NULL: all that are not remembered. */
 struct decisions_left_out {

@@ -15,6 +15,7 @@
 #include "api/service.h"
 #include "aws/aws_call.h"
 #include "aws/credentials.h"
+#include "base/decisions.h"
 #include "base/log_limit.h"
 #include "config/current.h"
 #include "provider/on_change.h"
@@ -64,6 +65,7 @@ struct daemon {
     struct logins *logins;
     struct replay *replay;
     struct log_limit *log_limit;
+    struct decisions *decisions;
     struct updater updater;
     struct api api_handlers;
     struct service service;

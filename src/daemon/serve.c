@@ -23,6 +23,7 @@ static void tick(struct daemon *daemon, int64_t now_ms)
         server_reap(daemon->admin_server, now_ms);
     }
     log_limit_tick(daemon->log_limit, now_ms);
+    decisions_tick(daemon->decisions, now_ms);
     if (now_ms - atomic_load(&daemon->beat_ms) < WATCHDOG_SILENCE_MS) {
         service_manager_watchdog();
     }

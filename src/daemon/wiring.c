@@ -82,6 +82,18 @@ static const struct metric_row lines_suppressed_row = {
     .labels = {"event"},
 };
 
+static const struct metric_row decisions_counted_row = {
+    .name = "ddns53_decisions_counted_total",
+    .help = "Decisions that were only counted, there being many of them about one host or source or in all",
+    .type = METRIC_COUNTER,
+};
+
+static const struct metric_row decisions_lost_row = {
+    .name = "ddns53_decisions_lost_total",
+    .help = "Decisions that were dropped, the disk being too slow or full",
+    .type = METRIC_COUNTER,
+};
+
 static const char *environment_of(const char *name)
 {
     return getenv(name); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
@@ -312,6 +324,10 @@ static void collect_figures(void *userdata)
         metric_set(metrics_family(daemon->metrics, &lines_suppressed_row),
                    (double)log_limit_suppressed(daemon->log_limit, i), log_limit_rows[i].event, NULL, NULL);
     }
+    metric_set(metrics_family(daemon->metrics, &decisions_counted_row), (double)decisions_counted(daemon->decisions),
+               NULL, NULL, NULL);
+    metric_set(metrics_family(daemon->metrics, &decisions_lost_row), (double)decisions_lost(daemon->decisions), NULL,
+               NULL, NULL);
     reload_figures(daemon);
     if (tls_expires_s(daemon->tls) != 0) {
         metric_set(metrics_family(daemon->metrics, &certificate_row), (double)tls_expires_s(daemon->tls), NULL, NULL,
@@ -328,19 +344,22 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->logins = logins_new(LOGINS_MAX);
     daemon->replay = replay_new(clock_system(), NONCES_PER_HOST, NONCES_MAX);
     daemon->log_limit = log_limit_new();
+    daemon->decisions = decisions_new(&(struct decisions_options){
+        .state_dir = settings->state_dir, .bytes = (size_t)settings->decisions_mib << 20, .clock = clock_system()});
     daemon->tls = tls_new();
-    if (!daemon->log_limit || !daemon->replay || !daemon->reads || !daemon->failures || !daemon->logins ||
-        !daemon->tls || process_metrics_add(daemon->metrics) < 0 ||
+    if (!daemon->log_limit || !daemon->decisions || !daemon->replay || !daemon->reads || !daemon->failures ||
+        !daemon->logins || !daemon->tls || process_metrics_add(daemon->metrics) < 0 ||
         metrics_on_collect(daemon->metrics, collect_figures, daemon) < 0) {
         return -ENOMEM;
     }
-    daemon->updater =
-        (struct updater){daemon->records, daemon->queue, clock_system(), metrics_family(daemon->metrics, &updates_row)};
+    daemon->updater = (struct updater){daemon->records, daemon->queue, clock_system(),
+                                       metrics_family(daemon->metrics, &updates_row), daemon->decisions};
     daemon->api_handlers = (struct api){&daemon->updater, daemon->replay, daemon->reads, daemon->failures};
     daemon->service = (struct service){
         .current = daemon->current,
         .handlers = &daemon->api_handlers,
         .log_limit = daemon->log_limit,
+        .decisions = daemon->decisions,
         .logins = daemon->logins,
         .clock = clock_system(),
         .requests = metrics_family(daemon->metrics, &requests_row),
@@ -352,6 +371,7 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->admin = (struct admin){daemon->metrics, report_trouble, daemon};
     daemon->admin_service = daemon->service;
     daemon->admin_service.handlers = &daemon->admin;
+    daemon->admin_service.decisions = NULL; /* nobody asks for a host there */
     return settings->tls ? tls_load(daemon->tls, settings, clock_realtime_s(clock_system()), message) : 0;
 }
 
@@ -490,6 +510,9 @@ static int begin(struct daemon *daemon)
     int status = start_workers(daemon);
 
     if (status == 0) {
+        status = decisions_start(daemon->decisions);
+    }
+    if (status == 0) {
         status = loop_start_thread(daemon->loop);
     }
     if (status < 0) {
@@ -572,6 +595,7 @@ int daemon_free(struct daemon *daemon)
     replay_free(daemon->replay);
     log_limit_flush(daemon->log_limit);
     log_limit_free(daemon->log_limit);
+    decisions_free(daemon->decisions);
     metrics_free(daemon->metrics);
     current_free(daemon->current);
     settings_unref(daemon->started);

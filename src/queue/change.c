@@ -1,5 +1,6 @@
 #include "queue/change.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -374,6 +375,9 @@ void change_end(struct change *change, enum outcome outcome, enum record_foreign
         struct waiter *waiter = waiters.first;
         waiters.first = waiter->next;
         waiter->change = NULL;
+        if (change->id && !change->is_already) {
+            (void)snprintf(waiter->change_id, sizeof(waiter->change_id), "%s", change->id->text);
+        }
         waiter_answer(waiter, outcome, foreign, message);
     }
 }

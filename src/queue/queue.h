@@ -28,12 +28,15 @@ struct change;
 struct submission;
 struct queue;
 
+#define WAITER_CHANGE_ID_SIZE 48 /* Route 53 has at most 32 characters and "/change/" */
+
 /* One record that a request asks for, and what came of it: embedded in the caller's item, zeroed at first. */
 struct waiter {
-    struct change_request request; /* the caller's; `was` stays empty */
-    enum outcome outcome;          /* OUTCOME_PENDING: for the queue; what is decided already is left alone */
-    enum record_foreign foreign;   /* OUTCOME_CONFLICT: why */
-    char *message;                 /* the provider's words, NULL: none; freed by waiter_done */
+    struct change_request request;         /* the caller's; `was` stays empty */
+    enum outcome outcome;                  /* OUTCOME_PENDING: for the queue; what is decided already is left alone */
+    enum record_foreign foreign;           /* OUTCOME_CONFLICT: why */
+    char *message;                         /* the provider's words, NULL: none; freed by waiter_done */
+    char change_id[WAITER_CHANGE_ID_SIZE]; /* the provider's, "": none */
     /* the queue's own */
     struct submission *submission;
     struct waiter *next_in_submission;

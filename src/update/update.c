@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decisions.h"
 #include "base/log.h"
 
 struct update {
@@ -13,6 +14,7 @@ struct update {
     const struct updater *updater;
     struct hosts *hosts;
     enum auth_scheme scheme;
+    const char *secret;
     int64_t started_ms;
     struct update_item *items; /* they stay where they are from update_run on */
     size_t count;
@@ -82,7 +84,8 @@ static int add(struct update *update, const struct host *host, enum record_type 
     struct update_item *item = next_item(update, &r);
 
     if (item) {
-        *item = (struct update_item){.host = host, .type = type, .follower = follower};
+        *item = (struct update_item){
+            .host = host, .type = type, .follower = follower, .secret = follower ? NULL : update->secret};
         item->waiter.request.value = rdata_hold(value);
         item->waiter.request.ttl_s = host->ttl_s;
     }
@@ -101,6 +104,11 @@ int update_add_withdrawal(struct update *update, const struct host *host, enum r
     static const struct rdata nothing;
 
     return add(update, host, type, &nothing, false);
+}
+
+void update_note_secret(struct update *update, const char *secret)
+{
+    update->secret = secret;
 }
 
 bool update_may_set(const struct update *update, const struct host *host, const struct address *address)
@@ -142,6 +150,36 @@ static void log_item(const struct update *update, const struct update_item *item
               item->waiter.message, NULL);
 }
 
+static void keep_decision(const struct update *update, const struct update_item *item)
+{
+    const struct updater *updater = update->updater;
+    const enum outcome outcome = item_outcome(item);
+    const bool is_withdrawal = rdata_is_empty(item_value(item));
+    _cleanup_buffer_ struct buffer value = BUFFER_INIT;
+
+    if (!updater->decisions) {
+        return;
+    }
+    rdata_print(item_value(item), &value);
+    decisions_keep(updater->decisions, &(struct kept_decision){
+                                           .time_ms = clock_realtime_ms(updater->clock),
+                                           .source = update->submission.source,
+                                           .dialect = update->submission.dialect,
+                                           .host = item->host->hostname,
+                                           .type = record_type_text(item->type),
+                                           .value = buffer_text(&value),
+                                           .verdict = outcome_word(outcome),
+                                           .message = item->waiter.message,
+                                           .reason = item->follower ? "follower" : NULL,
+                                           .change_id = item->waiter.change_id[0] ? item->waiter.change_id : NULL,
+                                           .secret = item->secret,
+                                           .is_withdrawal = is_withdrawal,
+                                           .is_ours = true,
+                                           .is_unchanged = outcome == OUTCOME_UNCHANGED,
+                                           .is_in_overlap = item->host->previous.is_set,
+                                       });
+}
+
 /* Every outcome is known: count, log, tell. */
 static void finish(struct update *update)
 {
@@ -151,6 +189,7 @@ static void finish(struct update *update)
         metric_add(update->updater->updates, 1, update->submission.dialect,
                    outcome_word(item_outcome(&update->items[i])), NULL);
         log_item(update, &update->items[i], now_ms);
+        keep_decision(update, &update->items[i]);
     }
     update->done(update, update->userdata);
 }

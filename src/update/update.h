@@ -20,7 +20,8 @@ struct updater {
     struct records *records;
     struct queue *queue;
     const struct clock *clock;
-    struct metric *updates; /* ddns53_updates_total{dialect,result}; NULL in tests */
+    struct metric *updates;      /* ddns53_updates_total{dialect,result}; NULL in tests */
+    struct decisions *decisions; /* NULL: they are not kept */
 };
 
 struct update_item {
@@ -28,6 +29,7 @@ struct update_item {
     const struct host *host;
     enum record_type type; /* known even where there is no such record */
     bool follower;         /* set along with its router; not answered for */
+    const char *secret;    /* "current" or "previous": which one the request came with; static; NULL: not known */
 };
 
 static inline enum outcome item_outcome(const struct update_item *item)
@@ -53,6 +55,8 @@ DEFINE_CLEANUP(struct update *, update_free)
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower);
 /* The record is to be withdrawn. */
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
+/* Which secret the hosts of the items that are added from now on were authenticated with, for the decisions; static. */
+void update_note_secret(struct update *update, const char *secret);
 /* May the host set that address, whatever its record holds now? */
 bool update_may_set(const struct update *update, const struct host *host, const struct address *address);
 size_t update_count(const struct update *update);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decisions.h"
 #include "base/log_limit.h"
 
 #define MESSAGE_SIZE 256
@@ -27,6 +28,51 @@ static const char *first_half(const char *message, char ret_text[MESSAGE_SIZE])
     return ret_text;
 }
 
+/* `198.18.7.9, 2001:db8::9`; NULL: none. */
+static const char *print_asked(const struct decision_note *note, char ret_text[2 * ADDRESS_TEXT_SIZE + 2])
+{
+    ret_text[0] = '\0';
+    for (size_t i = 0; i < ELEMENTS(note->asked); i++) {
+        char text[ADDRESS_TEXT_SIZE];
+        if (note->asked[i].family == ADDRESS_NONE) {
+            continue;
+        }
+        address_print(&note->asked[i], text);
+        if (ret_text[0] != '\0') {
+            (void)strcat(ret_text, ", ");
+        }
+        (void)strcat(ret_text, text);
+    }
+    return ret_text[0] != '\0' ? ret_text : NULL;
+}
+
+void refused_keep(const struct request *request, const char *dialect, unsigned status, const char *result)
+{
+    const struct decision_note *note = &request->decision;
+    char asked[2 * ADDRESS_TEXT_SIZE + 2];
+    char message[MESSAGE_SIZE];
+
+    if (!request->service->decisions) {
+        return;
+    }
+    decisions_keep(request->service->decisions, &(struct kept_decision){
+                                                    .time_ms = clock_realtime_ms(request->service->clock),
+                                                    .source = request->source,
+                                                    .dialect = dialect,
+                                                    .host = note->host[0] != '\0' ? note->host : NULL,
+                                                    .type = note->type,
+                                                    .value = print_asked(note, asked),
+                                                    .verdict = result,
+                                                    .reason = note->reason,
+                                                    .message = first_half(note->message, message),
+                                                    .secret = note->secret,
+                                                    .status = status,
+                                                    .is_withdrawal = note->is_withdrawal,
+                                                    .is_ours = note->is_ours,
+                                                    .is_refused = true,
+                                                });
+}
+
 void refused_write(const struct request *request, enum log_level level, const char *event, const char *dialect,
                    const char *status, const char *result)
 {
@@ -46,6 +92,7 @@ void refused_log(struct request *request, const char *dialect, unsigned status, 
 
     (void)snprintf(status_text, sizeof(status_text), "%u", status);
     request->decision.is_written = true;
+    refused_keep(request, dialect, status, result);
     if (log_limit_take(service->log_limit, LOG_LIMITED_REFUSED, &request->source, clock_monotonic_ms(service->clock))) {
         refused_write(request, LOG_LEVEL_INFO, "refused", dialect, status_text, result);
     }

@@ -17,6 +17,7 @@
 #include "config/current.h"
 
 struct answer;
+struct decisions;
 struct log_limit;
 struct logins;
 
@@ -25,6 +26,7 @@ struct service {
     struct current *current;
     const void *handlers;        /* what the routes work with; they know its type */
     struct log_limit *log_limit; /* of lines that strangers cause; NULL in tests */
+    struct decisions *decisions; /* where what is refused is kept; NULL: nowhere */
     struct logins *logins;       /* addresses that logged in lately; NULL in tests */
     const struct clock *clock;
     struct metric *requests;        /* ddns53_requests_total{dialect,result}; NULL in tests */
@@ -36,12 +38,18 @@ struct service {
 
 enum request_method { REQUEST_GET, REQUEST_POST }; /* HEAD is a GET whose answer loses its body */
 
-/* What the log says of a refusal, see web/refused.h. Texts are borrowed until the answer is given. */
+/* What the log and the decisions that are kept say of a request, see web/refused.h. Texts are borrowed until the answer is
+ * given. */
 struct decision_note {
-    char host[NAME_SIZE]; /* as asked, "": none */
-    const char *reason;   /* one word; NULL: the answer's result says it */
-    const char *message;  /* a sentence, logged up to its semicolon; NULL: none */
-    bool is_written;      /* a line says it already */
+    char host[NAME_SIZE];    /* as asked, "": none */
+    bool is_ours;            /* it is in hosts.yaml */
+    bool is_withdrawal;      /* a record is to be withdrawn */
+    struct address asked[2]; /* addresses that it asks for; family NONE: none */
+    const char *type;        /* of the record, where no address says it; static; NULL: not known */
+    const char *secret;      /* "current" or "previous", once the credentials fit; static */
+    const char *reason;      /* one word; NULL: the answer's result says it */
+    const char *message;     /* a sentence, logged up to its semicolon; NULL: none */
+    bool is_written;         /* a line says it already */
 };
 
 struct request {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decisions.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "web/server_exchange.h"
@@ -26,6 +27,11 @@ static void log_plain_http(const struct connection *connection)
     const struct address *peer = connection_peer(connection);
     char source[ADDRESS_TEXT_SIZE] = "local";
 
+    decisions_keep(service->decisions, &(struct kept_decision){.time_ms = clock_realtime_ms(service->clock),
+                                                               .source = *peer,
+                                                               .dialect = "server",
+                                                               .verdict = "plain_http",
+                                                               .is_refused = true});
     if (!log_limit_take(service->log_limit, LOG_LIMITED_PLAIN_HTTP, peer, clock_monotonic_ms(service->clock))) {
         return;
     }
