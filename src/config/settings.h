@@ -17,8 +17,8 @@
 #include "base/secret.h"
 #include "base/yaml.h"
 
-/* How a client may prove itself; bits of a set. */
-enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC = 8 };
+/* How a client may prove itself; bits of a set. No host allows AUTH_OPERATOR: that is who sits at the machine. */
+enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC = 8, AUTH_OPERATOR = 16 };
 
 /* Which header of a trusted proxy names the client. */
 enum proxy_header { PROXY_X_FORWARDED_FOR, PROXY_FORWARDED };

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "admin/admin.h"
+#include "admin/control.h"
 #include "api/ratelimit.h"
 #include "api/service.h"
 #include "aws/aws_call.h"
@@ -31,10 +32,15 @@
 /* See daemon/reload.h. */
 struct reload {
     pthread_t thread;
-    int ended;       /* eventfd: the thread has done its work */
-    bool is_running; /* there is a thread to join */
-    bool is_wanted;  /* once more, when it has ended */
-    unsigned number; /* of the last one begun, from 1 */
+    int ended;                     /* eventfd: the thread has done its work */
+    bool is_running;               /* there is a thread to join */
+    bool is_wanted;                /* once more, when it has ended */
+    unsigned number;               /* of the last one begun, from 1 */
+    pthread_mutex_t lock;          /* over the requests that wait for an answer */
+    struct reload_waiter *wanted;  /* for the next one */
+    struct reload_waiter *waiting; /* for the one that runs */
+    bool is_over;                  /* none is begun any more */
+    json_t *report;                /* of the one that runs, or ran last; the thread's, then main's */
     atomic_bool has_failed;
     atomic_llong time_s; /* Unix time at which the files were last read */
 };
@@ -71,11 +77,15 @@ struct daemon {
     struct service service;
     struct admin admin;
     struct service admin_service;
+    struct control control;
+    struct service control_service;
     struct server *api;
     struct server *admin_server;
-    int signals;  /* signalfd */
-    int drained;  /* eventfd: the queue has drained */
-    bool threads; /* the I/O thread runs */
+    struct server *control_server; /* NULL: off */
+    int64_t started_s;             /* Unix time */
+    int signals;                   /* signalfd */
+    int drained;                   /* eventfd: the queue has drained */
+    bool threads;                  /* the I/O thread runs */
     /* A beat of the I/O thread's heart, for the watchdog. */
     struct loop_work beat;
     atomic_llong beat_ms;

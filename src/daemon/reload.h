@@ -16,8 +16,13 @@ void reload_done(struct daemon *daemon);
 void reload_begin(struct daemon *daemon);
 /* daemon->reload.ended is readable: the thread has done its work. Begins the next one when it was asked for. */
 void reload_end(struct daemon *daemon);
-/* Waits for a reload that is under way, begins no other. False: it did not end in time, and still uses the daemon. */
+/* Waits for a reload that is under way, begins no other, and answers all who wait. False: it did not end in time, and still uses the daemon. */
 bool reload_stop(struct daemon *daemon, int timeout_ms);
+
+/* Any thread: an operator asks for one; the request is answered when it has ended. */
+void reload_ask(void *userdata, struct request *request);
+/* Any thread: the last one, for `status`: an object, NULL: no memory. */
+json_t *reload_object(struct daemon *daemon);
 
 /* Tells the service manager what is served, and whether the last reload worked. */
 void reload_announce(const struct daemon *daemon);

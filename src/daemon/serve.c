@@ -22,6 +22,9 @@ static void tick(struct daemon *daemon, int64_t now_ms)
     if (daemon->admin_server) {
         server_reap(daemon->admin_server, now_ms);
     }
+    if (daemon->control_server) {
+        server_reap(daemon->control_server, now_ms);
+    }
     log_limit_tick(daemon->log_limit, now_ms);
     decisions_tick(daemon->decisions, now_ms);
     if (now_ms - atomic_load(&daemon->beat_ms) < WATCHDOG_SILENCE_MS) {

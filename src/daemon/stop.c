@@ -92,7 +92,9 @@ static _Noreturn void give_up(const struct daemon *daemon, const char *what)
     log_error("stop_failed",
               "%s; %zu requests were never answered and changes of %zu records are lost, though nobody was told that "
               "they are done; this is a bug, please report it",
-              what, count_unanswered(daemon->api) + count_unanswered(daemon->admin_server),
+              what,
+              count_unanswered(daemon->api) + count_unanswered(daemon->admin_server) +
+                  count_unanswered(daemon->control_server),
               queue_busy_records(daemon->queue));
     log_stop(DAEMON_LOG_MS);
     _exit(EX_SOFTWARE);

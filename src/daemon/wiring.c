@@ -1,6 +1,7 @@
 /* From settings and hosts to a daemon that listens. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,9 +11,11 @@
 #include <unistd.h>
 
 #include "api/routes.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process_metrics.h"
 #include "base/service_manager.h"
+#include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 #include "daemon/work.h"
@@ -30,10 +33,12 @@
 #define LINGER_MS 2000          /* for answers to go out at the end */
 #define WORKER_STOP_MS 5000     /* for what a worker does at the end */
 #define LARGE_ZONES_NICENESS 10 /* computes for seconds, and may */
-/* Files besides limits.connections: state, logs, curl, epoll and so on, the admin listener's connections, and those of
- * both servers that are about to be closed. */
+/* Files besides limits.connections: state, logs, curl, epoll and so on, connections of the admin listener and the control
+ * socket, and those of all servers that are about to be closed. */
 #define ADMIN_CONNECTIONS 64
-#define SPARE_FILES (256 + ADMIN_CONNECTIONS + 2 * CONNECTIONS_SPARE)
+#define CONTROL_CONNECTIONS 64
+#define CONTROL_FOLDER_MODE 0750
+#define SPARE_FILES (256 + ADMIN_CONNECTIONS + CONTROL_CONNECTIONS + 3 * CONNECTIONS_SPARE)
 
 static const struct metric_row updates_row = {
     .name = "ddns53_updates_total",
@@ -372,7 +377,71 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->admin_service = daemon->service;
     daemon->admin_service.handlers = &daemon->admin;
     daemon->admin_service.decisions = NULL; /* nobody asks for a host there */
+    daemon->control = (struct control){
+        .current = daemon->current,
+        .updater = &daemon->updater,
+        .records = daemon->records,
+        .queue = daemon->queue,
+        .describe = control_describe,
+        .reload = reload_ask,
+        .userdata = daemon,
+    };
+    daemon->control_service = daemon->admin_service;
+    daemon->control_service.handlers = &daemon->control;
+    daemon->started_s = clock_realtime_s(clock_system());
     return settings->tls ? tls_load(daemon->tls, settings, clock_realtime_s(clock_system()), message) : 0;
+}
+
+/* systemd makes the folder; without it we do, where we may. */
+static void make_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *folder = slash && slash != path ? strndup(path, (size_t)(slash - path)) : NULL;
+
+    if (folder) {
+        (void)folder_make(folder, CONTROL_FOLDER_MODE); /* what is wrong shows when the socket is made */
+    }
+}
+
+/* A socket at which somebody listens is another daemon's. Anything else that is wrong is told, and the hosts are served
+ * without an operator's socket. */
+static int start_control(struct daemon *daemon, struct buffer *message)
+{
+    const struct settings *settings = daemon->started;
+    _cleanup_buffer_ struct buffer wrong = BUFFER_INIT;
+    struct endpoint endpoint = {.unix_path = settings->control_socket};
+    const struct server_options options = {
+        .what = "control",
+        .listen = &endpoint,
+        .listen_count = 1,
+        .threads = 1,
+        .connections = CONTROL_CONNECTIONS,
+        .request_ms = settings->request_s * 1000,
+        .find = control_route_find,
+        .check_peers = true,
+    };
+
+    if (!settings->control_socket) {
+        return 0;
+    }
+    if (asprintf(&endpoint.text, "unix:%s", settings->control_socket) < 0) {
+        return -ENOMEM;
+    }
+    make_folder_of(settings->control_socket);
+    int r = server_start(&daemon->control_service, &options, &wrong, &daemon->control_server);
+    free(endpoint.text);
+    if (r == -EADDRINUSE) {
+        buffer_printf(message,
+                      "another ddns53d listens at the control socket %s; stop that one, or give this one its own "
+                      "admin.socket",
+                      settings->control_socket);
+        return r;
+    }
+    if (r < 0) {
+        log_warning("control_failed", "ddns53ctl cannot reach this daemon: %s; or name another path as admin.socket",
+                    wrong.length > 0 ? buffer_text(&wrong) : strerror(-r));
+    }
+    return 0;
 }
 
 /* They are bound, and accept later. */
@@ -410,10 +479,10 @@ static int start_servers(struct daemon *daemon, struct buffer *message)
         .request_ms = settings->request_s * 1000,
         .find = admin_route_find,
     };
-    if (options.listen_count == 0 && options.socket_count == 0) {
-        return 0;
+    if (options.listen_count > 0 || options.socket_count > 0) {
+        status = server_start(&daemon->admin_service, &options, message, &daemon->admin_server);
     }
-    return server_start(&daemon->admin_service, &options, message, &daemon->admin_server);
+    return status < 0 ? status : start_control(daemon, message);
 }
 
 static void raise_file_limit(const struct settings *settings)
@@ -524,6 +593,9 @@ static int begin(struct daemon *daemon)
     if (daemon->admin_server) {
         server_accept(daemon->admin_server);
     }
+    if (daemon->control_server) {
+        server_accept(daemon->control_server);
+    }
     return 0;
 }
 
@@ -555,6 +627,10 @@ static int free_servers(struct daemon *daemon)
     if (r == 0) {
         daemon->api = NULL;
         r = server_free(daemon->admin_server, LINGER_MS);
+    }
+    if (r == 0) {
+        daemon->admin_server = NULL;
+        r = server_free(daemon->control_server, LINGER_MS);
     }
     return r;
 }

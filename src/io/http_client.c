@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/buffer.h"
+#include "base/unix_socket.h"
 
 /* All lines of a response's header together; what we talk to sends less than 2 KiB. */
 #define RESPONSE_HEADER_MAX_BYTES (64 * 1024)
@@ -36,6 +37,7 @@ struct http_call {
     CURL *easy;
     struct curl_slist *headers;
     char *body;
+    int folder_fd; /* of a unix socket whose path is long, open until the call ends; -1: none */
     struct buffer received;
     size_t response_max_bytes;
     size_t header_bytes;
@@ -131,6 +133,9 @@ static void call_free(struct http_call *call)
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
     free(call->body);
+    if (call->folder_fd >= 0) {
+        close(call->folder_fd);
+    }
     buffer_wipe(&call->received); /* it may have been credentials */
     free(call);
 }
@@ -409,11 +414,29 @@ static int set_body(struct http_call *call, const struct http_request *request)
     return 0;
 }
 
+static int set_unix_socket(struct http_call *call, const char *path)
+{
+    struct sockaddr_un address;
+    int r = unix_socket_address(path, &address, &call->folder_fd);
+
+    if (r < 0) {
+        return r;
+    }
+    set_pointer(call, CURLOPT_UNIX_SOCKET_PATH, address.sun_path);
+    if (call->folder_fd >= 0) {
+        set_long(call, CURLOPT_FORBID_REUSE, 1); /* by then the descriptor's number may be another folder's */
+    }
+    return 0;
+}
+
 static int set_request(struct http_call *call, const struct http_request *request)
 {
     const bool is_get = strcmp(request->method, "GET") == 0;
-    int r;
+    int r = request->unix_socket ? set_unix_socket(call, request->unix_socket) : 0;
 
+    if (r < 0) {
+        return r;
+    }
     if (request->body || !is_get) {
         r = set_body(call, request);
         if (r < 0) {
@@ -447,6 +470,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
         return -ENOMEM;
     }
     call->client = client;
+    call->folder_fd = -1;
     call->done = done;
     call->userdata = userdata;
     call->response_max_bytes = request->response_max_bytes;

@@ -17,6 +17,7 @@ struct http_call;
 struct http_request {
     const char *method; /* "GET", "POST", "PUT" */
     const char *url;
+    const char *unix_socket;    /* path of a socket to connect to, whatever host the URL names; NULL: none */
     const char *const *headers; /* "Name: value" each, NULL-terminated; sent in that order; may be NULL */
     const void *body;           /* NULL: none */
     size_t body_length;

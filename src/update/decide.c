@@ -8,6 +8,9 @@ static enum outcome may_set_address(const struct host *host, enum auth_scheme sc
     if (class == ADDRESS_NEVER) {
         return OUTCOME_UNUSABLE;
     }
+    if (scheme == AUTH_OPERATOR) {
+        return OUTCOME_PENDING;
+    }
     if (host->lock_record) {
         return OUTCOME_LOCKED;
     }
@@ -32,7 +35,7 @@ static enum outcome may_set(const struct host *host, enum auth_scheme scheme, co
     if (value->address.family != ADDRESS_NONE) {
         return may_set_address(host, scheme, source, &value->address);
     }
-    return host->lock_record ? OUTCOME_LOCKED : OUTCOME_PENDING;
+    return host->lock_record && scheme != AUTH_OPERATOR ? OUTCOME_LOCKED : OUTCOME_PENDING;
 }
 
 static bool is_in_dns(const struct host *host, const struct rdata *value, const struct record_view *known)

@@ -99,6 +99,11 @@ int update_add(struct update *update, const struct host *host, const struct addr
     return add(update, host, record_type_of(address), &value, follower);
 }
 
+int update_add_value(struct update *update, const struct host *host, enum record_type type, const struct rdata *value)
+{
+    return add(update, host, type, value, false);
+}
+
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type)
 {
     static const struct rdata nothing;

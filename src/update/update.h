@@ -53,6 +53,8 @@ DEFINE_CLEANUP(struct update *, update_free)
 
 /* `host` is of the update's table. -ENOMEM, -E2BIG (more than UPDATE_RECORDS_MAX). */
 int update_add(struct update *update, const struct host *host, const struct address *address, bool follower);
+/* The same of any value; `value` fits the type. The host's TTL goes with it. */
+int update_add_value(struct update *update, const struct host *host, enum record_type type, const struct rdata *value);
 /* The record is to be withdrawn. */
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
 /* Which secret the hosts of the items that are added from now on were authenticated with, for the decisions; static. */

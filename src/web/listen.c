@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/unix_socket.h"
+
 /* The kernel caps it at net.core.somaxconn. */
 #define BACKLOG 4096
 #define UNIX_MODE 0660
@@ -72,7 +74,9 @@ static const char *advice_for(int error)
 
 static int fail(struct buffer *message, const struct endpoint *endpoint, int error)
 {
-    buffer_printf(message, "cannot listen at %s: %s; %s", endpoint->text, strerror(error), advice_for(error));
+    buffer_printf(message, "cannot listen at %s: %s; %s", endpoint->text, strerror(error),
+                  error == EADDRINUSE && endpoint->unix_path ? "stop what listens there, or choose another path"
+                                                             : advice_for(error));
     return -error;
 }
 
@@ -153,14 +157,15 @@ static int remove_stale(const struct endpoint *endpoint, const struct sockaddr_u
 
 static int open_unix(const struct endpoint *endpoint, struct buffer *message, struct listener *listener)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    _cleanup_close_ int folder_fd = -1; /* held until the socket is bound */
+    struct sockaddr_un un;
     struct stat info;
 
-    if (strlen(endpoint->unix_path) >= sizeof(un.sun_path)) {
-        return fail(message, endpoint, ENAMETOOLONG);
+    int r = unix_socket_address(endpoint->unix_path, &un, &folder_fd);
+    if (r < 0) {
+        return fail(message, endpoint, -r);
     }
-    memcpy(un.sun_path, endpoint->unix_path, strlen(endpoint->unix_path));
-    int r = remove_stale(endpoint, &un, message);
+    r = remove_stale(endpoint, &un, message);
     if (r < 0) {
         return r;
     }
@@ -197,6 +202,13 @@ static char *print_unix(const struct sockaddr_un *un, socklen_t length)
     return asprintf(&text, UNIX_PREFIX "%.*s", (int)path_length, un->sun_path) < 0 ? NULL : text;
 }
 
+static char *print_path(const char *path)
+{
+    char *text = NULL;
+
+    return asprintf(&text, UNIX_PREFIX "%s", path) < 0 ? NULL : text;
+}
+
 static char *print_tcp(const struct sockaddr_storage *storage, uint16_t *ret_port)
 {
     struct address address = {0};
@@ -225,7 +237,9 @@ static int describe(struct listener *listener)
     if (storage.ss_family == AF_UNIX) {
         struct sockaddr_un un;
         memcpy(&un, &storage, sizeof(un));
-        listener->text = print_unix(&un, length < sizeof(un) ? length : (socklen_t)sizeof(un));
+        /* Ours goes by its path: the address may be one of /proc. */
+        listener->text = listener->unix_path ? print_path(listener->unix_path)
+                                             : print_unix(&un, length < sizeof(un) ? length : (socklen_t)sizeof(un));
     } else if (storage.ss_family == AF_INET || storage.ss_family == AF_INET6) {
         listener->text = print_tcp(&storage, &listener->port);
     } else {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/address.h"
 #include "base/buffer.h"
@@ -61,6 +62,7 @@ struct request {
     size_t body_length;
     bool body_dropped;     /* one came with a method that has none */
     struct address source; /* trusted proxies peeled off; family NONE: a unix socket without a proxy's header */
+    uid_t peer_uid;        /* of a server that checks its peers */
     int64_t started_ms;    /* monotonic */
     void *dialect_data;    /* the dialect's own; `dialect_free` is called with it when the request ends */
     void (*dialect_free)(void *data);

@@ -270,6 +270,7 @@ static struct server *server_new(const struct service *service, const struct ser
     server->exchanges = (struct exchanges){.service = service,
                                            .find = options->find,
                                            .check_api_keys = options->check_api_keys,
+                                           .check_peers = options->check_peers,
                                            .request_ms = options->request_ms,
                                            .connections = server->connections};
     exchanges_init(&server->exchanges);
@@ -387,4 +388,14 @@ size_t server_connections(const struct server *server)
 uint16_t server_port(const struct server *server, size_t index)
 {
     return index < server->listener_count ? server->listeners[index].port : 0;
+}
+
+const char *server_listening(const struct server *server, size_t index)
+{
+    return index < server->listener_count ? server->listeners[index].text : NULL;
+}
+
+bool server_has_tls(const struct server *server)
+{
+    return server->tls != NULL;
 }

@@ -29,6 +29,7 @@ struct server_options {
     uint32_t request_ms;                                        /* from accept to the last byte of the request */
     const struct route *(*find)(const struct request *request); /* route_find, or admin's own */
     bool check_api_keys;                                        /* server.api_keys counts here */
+    bool check_peers; /* a unix socket for this machine's operators: see check_peer in web/server_check.c */
 };
 
 /* Binds and listens, and makes everything ready, but takes no connection yet. Negative errno with a sentence in `message`;
@@ -62,5 +63,8 @@ size_t server_connections(const struct server *server);
 
 /* The port of the index-th listener, the real one where 0 was asked for; 0: a unix socket, or no such listener. */
 uint16_t server_port(const struct server *server, size_t index);
+/* What the index-th listener listens at, `[::]:443` or `unix:PATH`, borrowed; NULL: no such listener. */
+const char *server_listening(const struct server *server, size_t index);
+bool server_has_tls(const struct server *server);
 
 #endif

@@ -2,11 +2,15 @@
 
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/parse.h"
 #include "web/client_address.h"
 #include "web/head.h"
 #include "web/server_library.h"
+
+#define PEER_GROUPS_MAX 1024
 
 static const struct refusal line_too_long = {
     414, true, "line_too_long",
@@ -31,6 +35,10 @@ static const struct refusal bad_forwarding = {400, false, "forwarded",
                                               "that server.proxy_header names, and remove the other\n"};
 static const struct refusal no_api_key = {
     403, false, "api_key", "this server needs an API key; send one that it knows in the header x-api-key\n"};
+
+static const struct refusal wrong_peer = {403, false, "peer",
+                                          "this socket is for root, the daemon's own user and its group; run the "
+                                          "command as one of them\n"};
 
 const struct refusal refusal_body_too_large = {413, true, "body_too_large",
                                                "the body is larger than 8192 bytes; send less\n"};
@@ -266,6 +274,41 @@ static const struct refusal *check_api_key(const struct exchange *exchange, cons
     return fits ? NULL : &no_api_key;
 }
 
+/* Is that group among the peer's supplementary ones? Linux tells since 4.13. */
+static bool peer_has_group(int fd, gid_t group)
+{
+    gid_t groups[PEER_GROUPS_MAX];
+    socklen_t length = sizeof(groups);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < length / sizeof(groups[0]); i++) {
+        if (groups[i] == group) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Root, our own user, and who is in our own group: whom the mode of the socket lets in as well. It is asked once more, for
+ * a mode is easily changed. */
+static const struct refusal *check_peer(struct exchange *exchange)
+{
+    const int fd = connection_fd(exchange->connection);
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) {
+        return &wrong_peer;
+    }
+    exchange->request.peer_uid = peer.uid;
+    if (peer.uid == 0 || peer.uid == geteuid() || peer.gid == getegid() || peer_has_group(fd, getegid())) {
+        return NULL;
+    }
+    return &wrong_peer;
+}
+
 const struct refusal *check_headers(struct exchange *exchange, const char *method, const char *version)
 {
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(exchange->exchanges->service->current);
@@ -287,6 +330,9 @@ const struct refusal *check_headers(struct exchange *exchange, const char *metho
     }
     if (refusal == NULL) {
         refusal = source;
+    }
+    if (refusal == NULL && exchange->exchanges->check_peers) {
+        refusal = check_peer(exchange);
     }
     if (refusal == NULL && exchange->exchanges->check_api_keys) {
         refusal = check_api_key(exchange, settings);

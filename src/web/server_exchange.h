@@ -30,6 +30,7 @@ struct exchanges {
     const struct service *service;
     const struct route *(*find)(const struct request *request);
     bool check_api_keys;
+    bool check_peers;
     atomic_uint request_ms; /* a reload may change it */
     struct connections *connections;
     atomic_size_t pending; /* handlers that have not answered */
