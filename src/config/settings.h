@@ -128,5 +128,7 @@ int settings_zone_of(const struct settings *settings, const char *hostname);
 
 /* "hash" and so on -> one bit of enum auth_scheme; 0: no such scheme. */
 unsigned auth_scheme_parse(const char *text);
+/* Of one bit. */
+const char *auth_scheme_text(unsigned scheme);
 
 #endif

@@ -7,6 +7,7 @@ static const struct command *const families[] = {
     /* setting up */
 
     /* hosts and devices */
+    commands_client,
 
     /* hosts.yaml */
 

@@ -9,6 +9,7 @@
 /* setting up */
 
 /* hosts and devices */
+extern const struct command commands_client[];
 
 /* hosts.yaml */
 
