@@ -522,7 +522,8 @@ static void print_server(struct provider_zone *zone)
                    (unsigned)zone->server.address.port);
 }
 
-struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name, const struct rfc2136_settings *settings)
+struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name,
+                                       const struct rfc2136_zone_settings *settings)
 {
     _cleanup_(rfc2136_freep) struct provider_zone *zone = calloc(1, sizeof(*zone));
 

@@ -306,7 +306,7 @@ static void turn(struct fixture *fixture)
 
 static void make_zone(struct fixture *fixture, bool has_key)
 {
-    struct rfc2136_settings settings = {.algorithm = (char[]){"hmac-sha256"}};
+    struct rfc2136_zone_settings settings = {.algorithm = (char[]){"hmac-sha256"}};
     struct sockaddr_in name;
     socklen_t length = sizeof(name);
 
