@@ -11,11 +11,8 @@
  * that cannot stand in a record of ours asks: Route 53 refuses it, and the record is looked up. */
 static void write_placeholder(enum record_type type, struct buffer *buffer)
 {
-    static const char *const values[RECORD_TYPE_COUNT] = {
-        [RECORD_A] = "0.0.0.0", [RECORD_AAAA] = "::", [RECORD_TXT] = "\"\""};
-
     buffer_append_text(buffer, "<ResourceRecord>");
-    xml_append_element(buffer, "Value", values[type]);
+    xml_append_element(buffer, "Value", record_type_placeholder(type));
     buffer_append_text(buffer, "</ResourceRecord>");
 }
 
