@@ -417,8 +417,8 @@ static void rfc2136_look_up(struct provider_zone *zone, const struct record *rec
     zone->looked_up = done;
     zone->look_up.userdata = userdata;
     zone->looked_up_record = record;
-    const int r =
-        rfc2136_write_query(&zone->look_up.request, zone->server.key, record->hostname, record_type_number(record->type));
+    const int r = rfc2136_write_query(&zone->look_up.request, zone->server.key, record->hostname,
+                                      record_type_number(record->type));
     rfc2136_call_send(&zone->look_up, r, false, NULL, on_looked_up);
 }
 

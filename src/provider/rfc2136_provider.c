@@ -228,7 +228,8 @@ static const struct setting_type setting_tsig = {read_tsig, write_tsig, clear_ts
 
 /* ---- together ---- */
 
-static int check_key(struct problems *problems, const struct yaml_node *node, const struct rfc2136_zone_settings *settings)
+static int check_key(struct problems *problems, const struct yaml_node *node,
+                     const struct rfc2136_zone_settings *settings)
 {
     const char *what = NULL;
 
@@ -330,9 +331,8 @@ static const struct setting rows[] = {
      .restart = true, .help = "hmac-sha256, hmac-sha384 or hmac-sha512"},
     {SETTING_KEY(SECTION, "secret"), .type = &setting_key_secret, ZONE_AT(secret), .default_text = "\"\"",
      .restart = true, .help = "the secret of the key, in base64"},
-    {SETTING_KEY(SECTION, "secret_file"), .type = &setting_path_or_none, ZONE_AT(secret_file),
-     .default_text = "\"\"", .restart = true,
-     .help = "a file with that in its first line, relative to this file; one of both is needed"},
+    {SETTING_KEY(SECTION, "secret_file"), .type = &setting_path_or_none, ZONE_AT(secret_file), .default_text = "\"\"",
+     .restart = true, .help = "a file with that in its first line, relative to this file; one of both is needed"},
 };
 
 #ifdef HAVE_KNOT

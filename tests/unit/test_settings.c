@@ -175,10 +175,19 @@ static void every_key(void **state)
     assert_string_equal(zonefile_of(settings)->on_change[3], "");
 }
 
+#define RFC2136_ZONE "zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1, "
+#define KEY_TEXT "MDEyMzQ1Njc4OWFiY2RlZg==" /* 0123456789abcdef */
+
 static void a_dump_loads_again_and_dumps_the_same(void **state)
 {
     (void)state;
-    const char *texts[] = {ZONES, everything};
+    const char *texts[] = {
+        ZONES,
+        everything,
+#ifdef HAVE_KNOT
+        "zones: [{name: a.test, provider: rfc2136, server: \"::1\", port: 5353, default_ttl: 1}]\n",
+#endif
+    };
 
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
         _cleanup_buffer_ struct buffer first = BUFFER_INIT;
@@ -199,9 +208,6 @@ static void a_dump_loads_again_and_dumps_the_same(void **state)
         }
     }
 }
-
-#define RFC2136_ZONE "zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1, "
-#define KEY_TEXT "MDEyMzQ1Njc4OWFiY2RlZg==" /* 0123456789abcdef */
 
 /* A file, and every problem it has, a line each. */
 static const struct {
@@ -299,6 +305,8 @@ static const struct {
      "or \"\"\n"
      "d.yaml:1:62: zones[].private: \"1\" is neither true nor false\n"
      "d.yaml:1:78: zones[].default_ttl: 2147483648 is out of range, must be 0 to 2147483647 seconds\n"},
+    {"zones: [{name: a.test, provider: bind, server: 192.0.2.1, private: true}]\n", /* any may be meant */
+     "d.yaml:1:34: zones[].provider: \"bind\" is no provider, write route53, zonefile or rfc2136\n"},
     {"zones: [{name: a.test, provider: zonefile, zone_id: Z1}, {name: b.test, provider: zonefile, private: true}]\n",
      "d.yaml:1:53: zones[].zone_id: only a zone of provider route53 has it, remove it\n"
      "d.yaml:1:102: zones[].private: only a zone of provider route53 has it, remove it\n"},
@@ -651,6 +659,11 @@ static void the_file_of_a_key(void **state)
 static void files_and_their_modes(void **state)
 {
     static const char with_key[] = ZONES "server: {api_keys: [\"0123456789abcdef\"]}\n";
+#ifdef HAVE_KNOT
+    static const char with_secret[] = RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n";
+    static const char with_both[] = RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n"
+                                                 "server: {api_keys: [\"0123456789abcdef\"]}\n";
+#endif
     static const struct {
         const char *text;
         mode_t mode;
@@ -659,6 +672,9 @@ static void files_and_their_modes(void **state)
     } rows[] = {
         {ZONES, 0644, 0, 0},          {with_key, 0640, 0, 0},    {with_key, 0644, 0, 1},
         {with_key, 0660, -EINVAL, 0}, {ZONES, 0602, -EINVAL, 0},
+#ifdef HAVE_KNOT
+        {with_secret, 0640, 0, 0},    {with_secret, 0644, 0, 1}, {with_both, 0644, 0, 1},
+#endif
     };
     char *folder = temporary_folder_make();
 
