@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034 # read by those who source this file
 BUILD_PACKAGES='gcc libc6-dev make autoconf pkg-config libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev
     libjansson-dev libsodium-dev libyaml-dev libsqlite3-dev libexpat1-dev libsystemd-dev
-    libknot-dev'
+    libknot-dev libqrencode-dev'
 
 # shellcheck disable=SC2034
 TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellcheck mandoc pyflakes3 systemd
@@ -13,7 +13,8 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     dash perl net-tools iputils-ping
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
     python3-dnspython faketime
-    iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl'
+    iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl
+    zsh fish zbar-tools'
 
 # Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
 # runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.

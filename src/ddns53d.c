@@ -1,16 +1,14 @@
 /* ddns53d: arguments and exit codes; src/daemon/ does the rest. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/standard_files.h"
 #include "daemon/daemon.h"
 
 struct arguments {
@@ -89,15 +87,9 @@ static const char usage[] =
     "SIGHUP reloads settings, hosts and certificate; SIGTERM finishes what is queued and ends.\n"
     "See ddns53d(8), ddns53d.yaml(5), ddns53-hosts.yaml(5) and ddns53-api(7).\n";
 
-/* Writes what is still in the buffer of standard output, while it can still be told whether that worked: a full disk
- * shows only now. The status to exit with. */
 static int finish_output(void)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
-        return EXIT_SUCCESS;
-    }
-    (void)fprintf(stderr, "ddns53d: standard output: %s; its answer is not complete\n", strerror(errno));
-    return EX_IOERR;
+    return standard_output_finish("ddns53d") < 0 ? EX_IOERR : EXIT_SUCCESS;
 }
 
 /* -1: go on; otherwise the status to exit with. */
@@ -152,34 +144,14 @@ static int dump_config(const struct settings *settings)
     return finish_output();
 }
 
-/* Whoever started us may have closed one of the three: then the next file that is opened, the state say, would take its
- * number, and the log would be written into it. */
-static void hold_standard_files(void)
-{
-    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    while (fd >= 0 && fd <= STDERR_FILENO) {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-}
-
-/* No core dump, and no debugger of the same user: both would show secrets. Root may still look. */
-static void hide_memory(void)
-{
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail with these arguments */
-}
-
 int main(int argc, char **argv)
 {
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     struct arguments arguments;
 
-    hide_memory();
-    hold_standard_files();
+    memory_hide();
+    standard_files_hold();
     int status = read_arguments(argc, argv, &arguments);
 
     if (status >= 0) {

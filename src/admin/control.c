@@ -62,12 +62,11 @@ bool control_name(struct request *request, const json_t *body, struct name *ret_
 
 static json_t *zone_object(const struct queue_zone_view *view, const struct zone_settings *zone)
 {
-    return json_pack("{s:s, s:s, s:b, s:s?, s:i, s:b, s:b, s:I, s:I, s:f, s:I, s:s?}", "name", view->name, "provider",
-                     view->provider, "private", zone->is_private, "zone_id", zone->zone_id, "default_ttl",
-                     (int)zone->default_ttl_s, "ready", view->is_ready, "read", view->is_read, "queued",
-                     (json_int_t)view->queued, "oldest_ms", (json_int_t)view->oldest_ms, "pace", view->pace,
-                     "failing_s", (json_int_t)(view->failing_ms < 0 ? -1 : view->failing_ms / 1000), "trouble",
-                     view->failing_ms < 0 ? NULL : view->trouble);
+    return json_pack("{s:s, s:s, s:I, s:b, s:b, s:I, s:I, s:f, s:I, s:s?}", "name", view->name, "provider",
+                     view->provider, "default_ttl", (json_int_t)zone->default_ttl_s, "ready", view->is_ready, "read",
+                     view->is_read, "queued", (json_int_t)view->queued, "oldest_ms", (json_int_t)view->oldest_ms,
+                     "pace", view->pace, "failing_s", (json_int_t)(view->failing_ms < 0 ? -1 : view->failing_ms / 1000),
+                     "trouble", view->failing_ms < 0 ? NULL : view->trouble);
 }
 
 static json_t *zones_array(const struct request *request, const struct queue_view *view)

@@ -152,13 +152,11 @@ static int read_value(const json_t *body, struct asked *asked, struct rdata *ret
 
     if (address && !values) {
         r = read_address(address, ret_value);
-        const enum record_type type = r == 0 ? record_type_of(&ret_value->address) : asked->type;
-        r = r == 0 && asked->has_type && type != asked->type ? -EINVAL : r;
-        asked->type = type;
-    } else if (values && !address && asked->has_type && asked->type == RECORD_TXT) {
+        asked->type = r == 0 && !asked->has_type ? record_type_of(&ret_value->address) : asked->type;
+    } else if (values && !address && asked->has_type) {
         r = read_texts(values, ret_value);
     }
-    return r;
+    return r == 0 && !record_value_fits(asked->type, ret_value) ? -EINVAL : r;
 }
 
 /* The row that has the record, else the first of that name, which is then told that it has none; NULL: answered. */

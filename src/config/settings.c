@@ -21,6 +21,52 @@ struct counted_settings {
 
 /* ---- loading ---- */
 
+static size_t provider_count(void)
+{
+    size_t count = 0;
+
+    while (provider_table[count]) {
+        count++;
+    }
+    return count;
+}
+
+void *settings_of_provider(const struct settings *settings, const struct provider_settings *provider)
+{
+    size_t index = 0;
+
+    while (provider_table[index] != provider) {
+        index++;
+    }
+    return settings->of_providers[index];
+}
+
+static int allocate_of_providers(struct settings *settings)
+{
+    settings->of_providers = calloc(provider_count() + 1, sizeof(*settings->of_providers));
+    if (!settings->of_providers) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; provider_table[i]; i++) {
+        settings->of_providers[i] = calloc(1, provider_table[i]->size + 1);
+        if (!settings->of_providers[i]) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+const struct setting *settings_row_in(const struct settings *settings, size_t index, void **ret_base)
+{
+    const struct provider_settings *owner = NULL;
+    const struct setting *row = settings_row_of(index, &owner);
+
+    if (row) {
+        *ret_base = setting_is_of_zone(row) ? NULL : owner ? settings_of_provider(settings, owner) : (void *)settings;
+    }
+    return row;
+}
+
 static const struct yaml_node *find_node(const struct yaml_node *root, const struct setting *row)
 {
     const struct yaml_node *section = row->section[0] == '\0' ? root : yaml_get(root, row->section);
@@ -43,10 +89,11 @@ static int read_rows(struct problems *problems, const struct yaml_node *root, st
     int result = 0;
 
     settings_check_keys(problems, "", root);
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
+    const struct setting *row;
+    void *base;
+    for (size_t i = 0; (row = settings_row_in(settings, i, &base)); i++) {
         if (!setting_is_of_zone(row)) {
-            int r = setting_read(problems, row, find_node(root, row), root, settings);
+            int r = setting_read(problems, row, find_node(root, row), root, base);
             result = r < 0 && result != -ENOMEM ? r : result;
         }
     }
@@ -83,8 +130,7 @@ static void check_together(struct problems *problems, const struct yaml_node *ro
     }
 }
 
-/* Replaces an owned path by one that does not depend on the working directory; `file` is absolute. */
-static int make_absolute(char **path, const char *file)
+int settings_make_absolute(char **path, const char *file)
 {
     if (*path == NULL || (*path)[0] == '/') {
         return 0;
@@ -98,20 +144,6 @@ static int make_absolute(char **path, const char *file)
     return 0;
 }
 
-static int find_file(const char *path, char **ret_file)
-{
-    _cleanup_free_ char *folder = getcwd(NULL, 0);
-    if (folder == NULL) {
-        return -errno;
-    }
-    char *file = path[0] == '/' ? strdup(path) : path_join(folder, path);
-    if (file == NULL) {
-        return -ENOMEM;
-    }
-    *ret_file = file;
-    return 0;
-}
-
 /* systemd makes /run/NAME beside /var/lib/NAME (RuntimeDirectory=, StateDirectory=). */
 static int place_control_socket(struct settings *settings, const char *file)
 {
@@ -120,7 +152,7 @@ static int place_control_socket(struct settings *settings, const char *file)
     char *path = NULL;
 
     if (!settings->control_socket || strcmp(settings->control_socket, "auto") != 0) {
-        return make_absolute(&settings->control_socket, file);
+        return settings_make_absolute(&settings->control_socket, file);
     }
     if (strncmp(settings->state_dir, library, strlen(library)) == 0 && name[0] != '\0' && !strchr(name, '/')) {
         path = asprintf(&path, "/run/%s/control.sock", name) < 0 ? NULL : path;
@@ -140,26 +172,30 @@ static int make_paths_absolute(struct settings *settings, const char *file)
     char **beside_file[] = {&settings->certificate, &settings->private_key, &settings->hosts_file,
                             &settings->state_dir};
     for (size_t i = 0; i < ELEMENTS(beside_file); i++) {
-        int r = make_absolute(beside_file[i], file);
+        int r = settings_make_absolute(beside_file[i], file);
         if (r < 0) {
             return r;
         }
-    }
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        int r = make_absolute(&settings->zones[i].rfc2136.secret_file, file);
-        if (r < 0) {
-            return r;
-        }
-    }
-    if (settings->zonefile_directory[0] != '/') {
-        char *inside = path_join(settings->state_dir, settings->zonefile_directory);
-        if (inside == NULL) {
-            return -ENOMEM;
-        }
-        free(settings->zonefile_directory);
-        settings->zonefile_directory = inside;
     }
     return place_control_socket(settings, file);
+}
+
+/* What can only be done once all keys are known. */
+static int finish(struct problems *problems, const struct yaml_node *root, const char *path, struct settings *settings)
+{
+    _cleanup_free_ char *folder = getcwd(NULL, 0);
+    if (folder == NULL) {
+        return -errno;
+    }
+    _cleanup_free_ char *file = path[0] == '/' ? strdup(path) : path_join(folder, path);
+    int r = file ? make_paths_absolute(settings, file) : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && provider_table[i]; i++) {
+        if (provider_table[i]->finish) {
+            r = provider_table[i]->finish(problems, root, file, settings, settings->of_providers[i]);
+        }
+    }
+    return r;
 }
 
 static int load(const struct yaml_node *root, const char *path, struct problems *problems,
@@ -178,7 +214,10 @@ static int load(const struct yaml_node *root, const char *path, struct problems 
 
     size_t problems_before = problems_count(problems);
     settings->tls = true; /* in case it cannot be read: one problem is enough */
-    int r = read_rows(problems, root, settings);
+    int r = allocate_of_providers(settings);
+    if (r == 0) {
+        r = read_rows(problems, root, settings);
+    }
     if (r < 0 && r != -EINVAL) {
         return r;
     }
@@ -186,10 +225,7 @@ static int load(const struct yaml_node *root, const char *path, struct problems 
     if (r < 0 || problems_count(problems) > problems_before) {
         return -EINVAL;
     }
-    _cleanup_free_ char *file = NULL;
-    r = find_file(path, &file);
-    r = r < 0 ? r : settings_read_key_files(problems, root, file, settings);
-    r = r < 0 ? r : make_paths_absolute(settings, file);
+    r = finish(problems, root, path, settings);
     if (r < 0) {
         return r;
     }
@@ -208,12 +244,13 @@ int settings_load_text(const char *text, size_t length, const char *path, struct
 
 static bool has_secrets(const struct settings *settings)
 {
-    bool has_key = false;
+    bool has_secret = settings->api_key_count > 0;
 
     for (size_t i = 0; i < settings->zone_count; i++) {
-        has_key |= settings->zones[i].rfc2136.secret && !settings->zones[i].rfc2136.secret_file;
+        const struct zone_settings *zone = &settings->zones[i];
+        has_secret |= zone->provider->has_secret && zone->provider->has_secret(zone->own);
     }
-    return has_key || settings->api_key_count > 0;
+    return has_secret;
 }
 
 int settings_load(const char *path, struct problems *problems, struct settings **ret_settings)
@@ -238,6 +275,22 @@ struct settings *settings_ref(struct settings *settings)
     return settings;
 }
 
+static void clear_rows(struct settings *settings)
+{
+    const struct setting *row;
+    void *base;
+
+    for (size_t i = 0; (row = settings_row_in(settings, i, &base)); i++) {
+        if (!setting_is_of_zone(row) && row->type->clear) {
+            row->type->clear(row, base);
+        }
+    }
+    for (size_t i = 0; provider_table[i]; i++) {
+        free(settings->of_providers[i]);
+    }
+    free(TAKE_PTR(settings->of_providers));
+}
+
 void settings_unref(struct settings *settings)
 {
     struct counted_settings *counted = (struct counted_settings *)settings;
@@ -245,11 +298,8 @@ void settings_unref(struct settings *settings)
     if (counted == NULL || atomic_fetch_sub_explicit(&counted->references, 1, memory_order_acq_rel) != 1) {
         return;
     }
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
-        if (!setting_is_of_zone(row) && row->type->clear != NULL) {
-            row->type->clear(row, settings);
-        }
+    if (settings->of_providers) {
+        clear_rows(settings);
     }
     free(counted);
 }
@@ -259,9 +309,10 @@ void settings_unref(struct settings *settings)
 void settings_dump(const struct settings *settings, struct buffer *buffer)
 {
     const char *section = "";
+    const struct setting *row;
+    void *base;
 
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
+    for (size_t i = 0; (row = settings_row_in(settings, i, &base)); i++) {
         if (setting_is_of_zone(row)) {
             continue;
         }
@@ -271,7 +322,7 @@ void settings_dump(const struct settings *settings, struct buffer *buffer)
         section = row->section;
         bool is_list_below = row->type == &setting_zones;
         buffer_printf(buffer, "%s%s:%s", section[0] == '\0' ? "" : "  ", row->key, is_list_below ? "" : " ");
-        row->type->write(row, settings, buffer);
+        row->type->write(row, base, buffer);
         buffer_append_char(buffer, '\n');
     }
 }
@@ -279,7 +330,7 @@ void settings_dump(const struct settings *settings, struct buffer *buffer)
 /* ---- merging ---- */
 
 /* Reads the row from what its type wrote. */
-static int read_written(const struct setting *row, const struct buffer *written, struct settings *settings)
+static int read_written(const struct setting *row, const struct buffer *written, void *base)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new("running");
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
@@ -293,29 +344,42 @@ static int read_written(const struct setting *row, const struct buffer *written,
     if (r == 0) {
         r = yaml_load_text(text.data, text.length, problems, &document);
     }
-    return r < 0 ? r : row->type->read(problems, row, yaml_get(yaml_root(document), "running"), settings);
+    return r < 0 ? r : row->type->read(problems, row, yaml_get(yaml_root(document), "running"), base);
 }
 
-/* 1: the values differed, and the loaded one is now the running one. */
-static int keep_running(const struct setting *row, const struct settings *running, struct settings *loaded)
+/* 1: they differ. */
+static int is_written_differently(const struct setting *row, const void *running, const void *loaded,
+                                  struct buffer *before)
 {
-    _cleanup_buffer_ struct buffer before = BUFFER_INIT;
     _cleanup_buffer_ struct buffer after = BUFFER_INIT;
 
-    row->type->write(row, running, &before);
+    row->type->write(row, running, before);
     row->type->write(row, loaded, &after);
-    if (buffer_status(&before) < 0 || buffer_status(&after) < 0) {
+    if (buffer_status(before) < 0 || buffer_status(&after) < 0) {
         return -ENOMEM;
     }
+    return strcmp(buffer_text(before), buffer_text(&after)) != 0;
+}
+
+/* 1: the values differed, and the loaded one is now the running one. Of what needs a restart, only zones have secrets,
+ * which are not written. */
+static int keep_running(const struct setting *row, const void *running, void *loaded)
+{
+    _cleanup_buffer_ struct buffer before = BUFFER_INIT;
     const bool is_zones = row->type == &setting_zones;
-    const bool is_same = !is_zones || settings_have_same_zone_secrets(running, loaded);
-    if (is_same && strcmp(buffer_text(&before), buffer_text(&after)) == 0) {
-        return 0;
+    int r = is_written_differently(row, running, loaded, &before);
+
+    if (r < 0 || (r == 0 && (!is_zones || settings_have_same_hidden(running, loaded)))) {
+        return r;
     }
-    if (row->type->clear != NULL) {
+    if (is_zones) {
+        settings_share_zones(running, loaded);
+        return 1;
+    }
+    if (row->type->clear) {
         row->type->clear(row, loaded);
     }
-    int r = is_zones ? settings_copy_zones(running, loaded) : read_written(row, &before, loaded);
+    r = read_written(row, &before, loaded);
     return r < 0 ? r : 1;
 }
 
@@ -323,12 +387,14 @@ int settings_merge(const struct settings *running, struct settings *loaded, stru
 {
     const char *separator = "";
 
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
+    const struct setting *row;
+    void *base, *running_base = NULL;
+    for (size_t i = 0; (row = settings_row_in(loaded, i, &base)); i++) {
         if (!row->restart || setting_is_of_zone(row)) {
             continue;
         }
-        int r = keep_running(row, running, loaded);
+        (void)settings_row_in(running, i, &running_base);
+        int r = keep_running(row, running_base, base);
         if (r < 0) {
             return r;
         }

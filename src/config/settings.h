@@ -22,7 +22,6 @@ enum auth_scheme { AUTH_HASH = 1, AUTH_SIGNED = 2, AUTH_SECRET = 4, AUTH_BASIC =
 
 /* Which header of a trusted proxy names the client. */
 enum proxy_header { PROXY_X_FORWARDED_FOR, PROXY_FORWARDED };
-enum provider_kind { PROVIDER_ROUTE53, PROVIDER_ZONEFILE, PROVIDER_RFC2136 };
 
 /* A place to listen at: an address and a port (0: any free one), or a unix socket. */
 struct endpoint {
@@ -32,23 +31,38 @@ struct endpoint {
     char *text; /* as written */
 };
 
-/* A zone's own settings of provider rfc2136. */
-struct rfc2136_settings {
-    struct address server; /* family NONE: not given */
-    uint32_t port;
-    struct name key_name;  /* "": nothing is signed */
-    char *algorithm;       /* "hmac-sha256" and so on */
-    struct secret *secret; /* its bytes, not base64; NULL: nothing is signed */
-    char *secret_file;     /* absolute; NULL: the secret stands in the settings */
+struct settings;
+
+/* What a provider adds to ddns53d.yaml: the keys of a section of its own, and those of its zones. */
+struct provider_settings {
+    const char *name;    /* as in zones[].provider */
+    const char *missing; /* the library that this program was built without: no zone can have it. NULL: none is */
+    const struct setting *rows; /* config/settings_table.h; those of "zones[]" belong to its zones */
+    size_t row_count;
+    size_t size;      /* of the struct that its section is read into; 0: it has no section */
+    size_t zone_size; /* of the struct that its keys of a zone are read into; 0: they have none */
+    /* What the keys of one zone get wrong together; `node` is the zone's mapping. 0, -EINVAL with a problem, -ENOMEM.
+     * NULL: nothing. */
+    int (*check_zone)(struct problems *problems, const struct yaml_node *node, const void *zone);
+    /* Does the settings file have a secret of the zone, so that others may not read it? NULL: no. */
+    bool (*has_secret)(const void *zone);
+    /* Are the secrets of two zones the same, which are written as "***"? NULL: there are none. */
+    bool (*has_same_hidden)(const void *a, const void *b);
+    /* Once everything is read and right: makes paths absolute, reads files that keys name. `path` is the absolute path of the
+     * settings file, `root` its mapping, `own` the section's struct. 0, -EINVAL with a problem, -ENOMEM. NULL: nothing. */
+    int (*finish)(struct problems *problems, const struct yaml_node *root, const char *path, struct settings *settings,
+                  void *own);
 };
+
+/* Every provider, the default one first, NULL at the end. The table is provider/registry.c's: this folder knows none
+ * of them. */
+extern const struct provider_settings *const provider_table[];
 
 struct zone_settings {
     struct name name;
-    enum provider_kind provider;
-    char *zone_id; /* NULL: to be looked up; without a leading "/hostedzone/" */
-    bool is_private;
+    const struct provider_settings *provider;
     uint32_t default_ttl_s;
-    struct rfc2136_settings rfc2136;
+    void *own; /* the provider's struct, see zone_size */
 };
 
 struct settings {
@@ -85,15 +99,7 @@ struct settings {
     /* zones */
     struct zone_settings *zones;
     size_t zone_count;
-    /* route53 */
-    char *route53_endpoint; /* "": the environment's, else AWS's own */
-    char *route53_region;
-    char *route53_profile; /* "": AWS_PROFILE, else "default" */
-    uint32_t route53_requests_per_second;
-    /* zonefile */
-    char *zonefile_directory;  /* absolute */
-    char **zonefile_on_change; /* a command and its arguments */
-    size_t zonefile_on_change_count;
+    void **of_providers; /* their own structs, in the order of provider_table; see settings_of_provider */
 };
 
 /* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. */
@@ -125,10 +131,15 @@ void endpoint_done(struct endpoint *endpoint);
 /* A loopback address or a unix socket: nothing from outside gets there. */
 bool endpoint_is_local(const struct endpoint *endpoint);
 
+/* The struct that the provider's section was read into. Borrowed from the settings. */
+void *settings_of_provider(const struct settings *settings, const struct provider_settings *provider);
+
 /* Index of the zone with the longest name that `hostname` (normalised) is within; -ENOENT: none. */
 int settings_zone_of(const struct settings *settings, const char *hostname);
 
 /* "hash" and so on -> one bit of enum auth_scheme; 0: no such scheme. */
 unsigned auth_scheme_parse(const char *text);
+/* Of one bit. */
+const char *auth_scheme_text(unsigned scheme);
 
 #endif

@@ -7,12 +7,12 @@
 #include "config/settings.h"
 #include "config/value.h"
 
-#define KEY(in, of) .name = in "." of, .section = (in), .key = (of)
+#define KEY SETTING_KEY
 #define TOP(of) .name = (of), .section = "", .key = (of)
-#define AT(field) .offset = offsetof(struct settings, field)
-#define LIST_AT(field, count) AT(field), .count_offset = offsetof(struct settings, count)
-#define ZONE_AT(field) .offset = offsetof(struct zone_settings, field)
-#define RANGE(low, high, what) .minimum = (low), .maximum = (high), .unit = (what)
+#define AT(field) SETTING_AT(struct settings, field)
+#define LIST_AT(field, count) SETTING_LIST_AT(struct settings, field, count)
+#define ZONE_AT(field) SETTING_AT(struct zone_settings, field)
+#define RANGE SETTING_RANGE
 
 /* In the order of the sample file, which is that of --dump-config. */
 static const struct setting rows[] = {
@@ -75,47 +75,48 @@ static const struct setting rows[] = {
     {KEY("zones[]", "name"), .type = &setting_zone_name, ZONE_AT(name), .restart = true,
      .help = "the name of the zone; the final dot is optional"},
     {KEY("zones[]", "provider"), .type = &setting_provider, ZONE_AT(provider), .default_text = "route53",
-     .restart = true, .help = "what carries changes to the DNS server: route53, zonefile or rfc2136"},
-    {KEY("zones[]", "zone_id"), .type = &setting_zone_id, ZONE_AT(zone_id), .default_text = "\"\"", .restart = true,
-     .help = "Route 53's id of the zone; without one it is looked up by name"},
-    {KEY("zones[]", "private"), .type = &setting_bool, ZONE_AT(is_private), .default_text = "false", .restart = true,
-     .help = "which one, where a public and a private zone share the name"},
+     .restart = true, .help = "what carries changes to the DNS server"},
     {KEY("zones[]", "default_ttl"), .type = &setting_uint, ZONE_AT(default_ttl_s), RANGE(0, INT32_MAX, "seconds"),
      .default_text = "60", .restart = true, .help = "for hosts that name no ttl"},
-    {KEY("zones[]", "server"), .type = &setting_server, ZONE_AT(rfc2136.server), .default_text = "\"\"",
-     .restart = true, .help = "rfc2136: the address of the zone's primary name server"},
-    {KEY("zones[]", "port"), .type = &setting_uint, ZONE_AT(rfc2136.port), RANGE(1, UINT16_MAX, ""),
-     .default_text = "53", .restart = true, .help = "rfc2136: its port"},
-    {KEY("zones[]", "tsig"), .type = &setting_tsig, .default_text = "{}", .restart = true,
-     .help = "rfc2136: the key that updates are signed with; none only towards a loopback address"},
-    {KEY("zones[].tsig", "name"), .type = &setting_key_name, ZONE_AT(rfc2136.key_name), .default_text = "\"\"",
-     .restart = true, .help = "the name of the key, as the name server has it"},
-    {KEY("zones[].tsig", "algorithm"), .type = &setting_algorithm, ZONE_AT(rfc2136.algorithm),
-     .default_text = "hmac-sha256", .restart = true, .help = "hmac-sha256, hmac-sha384 or hmac-sha512"},
-    {KEY("zones[].tsig", "secret"), .type = &setting_key_secret, ZONE_AT(rfc2136.secret), .default_text = "\"\"",
-     .restart = true, .help = "the secret of the key, in base64"},
-    {KEY("zones[].tsig", "secret_file"), .type = &setting_path_or_none, ZONE_AT(rfc2136.secret_file),
-     .default_text = "\"\"", .restart = true,
-     .help = "a file with that in its first line, relative to this file; one of both is needed"},
-    {KEY("route53", "endpoint"), .type = &setting_url, AT(route53_endpoint), .default_text = "\"\"", .restart = true,
-     .help = "URL of the API; \"\" is that of AWS_ENDPOINT_URL_ROUTE_53 or AWS_ENDPOINT_URL, else AWS's own"},
-    {KEY("route53", "region"), .type = &setting_region, AT(route53_region), .default_text = "us-east-1",
-     .restart = true, .help = "the region that requests are signed for"},
-    {KEY("route53", "profile"), .type = &setting_text, AT(route53_profile), .default_text = "\"\"", .restart = true,
-     .help = "profile of the shared credentials file; \"\" is that of AWS_PROFILE, else default"},
-    {KEY("route53", "requests_per_second"), .type = &setting_uint, AT(route53_requests_per_second),
-     RANGE(1, 1000, "a second"), .default_text = "5", .help = "the ceiling of the adaptive pace, per account"},
-    {KEY("zonefile", "directory"), .type = &setting_path, AT(zonefile_directory), .default_text = "zones",
-     .restart = true, .help = "the folder of the zone files, one per zone, relative to state_dir"},
-    {KEY("zonefile", "on_change"), .type = &setting_command, LIST_AT(zonefile_on_change, zonefile_on_change_count),
-     .default_text = "[]", .restart = true,
-     .help = "a command and its arguments, run without a shell, at most once a second, after zone files were written; "
-             "{zone} and {file} in an argument stand for a zone's name and file: it is run for each zone then"},
 };
+
+const struct setting *settings_row_of(size_t index, const struct provider_settings **ret_owner)
+{
+    const struct provider_settings *owner = NULL;
+    const struct setting *of_owner = rows;
+    size_t count = ELEMENTS(rows);
+
+    for (size_t i = 0; index >= count; i++) {
+        index -= count;
+        owner = provider_table[i];
+        if (!owner) {
+            return NULL;
+        }
+        of_owner = owner->rows;
+        count = owner->row_count;
+    }
+    if (ret_owner) {
+        *ret_owner = owner;
+    }
+    return &of_owner[index];
+}
 
 const struct setting *settings_row(size_t index)
 {
-    return index < ELEMENTS(rows) ? &rows[index] : NULL;
+    return settings_row_of(index, NULL);
+}
+
+const struct setting *settings_next_row(const char *section, const struct provider_settings *owner, size_t *index)
+{
+    const struct provider_settings *owner_of_row = NULL;
+
+    for (const struct setting *row; (row = settings_row_of(*index, &owner_of_row));) {
+        (*index)++;
+        if (owner_of_row == owner && strcmp(row->section, section) == 0) {
+            return row;
+        }
+    }
+    return NULL;
 }
 
 bool setting_is_of_zone(const struct setting *row)
@@ -123,36 +124,30 @@ bool setting_is_of_zone(const struct setting *row)
     return strncmp(row->section, "zones[]", strlen("zones[]")) == 0;
 }
 
-const struct setting *setting_next(const char *section, size_t *index)
-{
-    while (*index < ELEMENTS(rows)) {
-        const struct setting *row = &rows[(*index)++];
-        if (strcmp(row->section, section) == 0) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
 const char *settings_key_name(size_t index)
 {
-    return index < ELEMENTS(rows) ? rows[index].name : NULL;
+    const struct setting *row = settings_row(index);
+    return row ? row->name : NULL;
 }
 
 const char *settings_key_help(size_t index)
 {
-    return index < ELEMENTS(rows) ? rows[index].help : NULL;
+    const struct setting *row = settings_row(index);
+    return row ? row->help : NULL;
 }
 
 const char *settings_key_default(size_t index)
 {
-    return index < ELEMENTS(rows) ? rows[index].default_text : NULL;
+    const struct setting *row = settings_row(index);
+    return row ? row->default_text : NULL;
 }
 
 static bool has_key(const char *section, const char *key)
 {
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        if (strcmp(rows[i].section, section) == 0 && strcmp(rows[i].key, key) == 0) {
+    const struct setting *row;
+
+    for (size_t i = 0; (row = settings_row(i)); i++) {
+        if (strcmp(row->section, section) == 0 && strcmp(row->key, key) == 0) {
             return true;
         }
     }
@@ -161,8 +156,10 @@ static bool has_key(const char *section, const char *key)
 
 static bool has_section(const char *section)
 {
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        if (strcmp(rows[i].section, section) == 0 && section[0] != '\0' && !setting_is_of_zone(&rows[i])) {
+    const struct setting *row;
+
+    for (size_t i = 0; (row = settings_row(i)); i++) {
+        if (strcmp(row->section, section) == 0 && section[0] != '\0' && !setting_is_of_zone(row)) {
             return true;
         }
     }
@@ -178,13 +175,14 @@ static void add_unknown_key(struct problems *problems, const char *section, cons
 
     (void)snprintf(before, sizeof(before), "%s%s", section, section[0] == '\0' ? "" : ".");
     nearest_init(&nearest, word.text);
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+    const struct setting *row;
+    for (size_t i = 0; (row = settings_row(i)); i++) {
         /* The right key in the wrong section is a near miss too. */
-        bool is_here = strcmp(rows[i].section, section) == 0;
-        nearest_offer(&nearest, rows[i].key, is_here ? 0 : 1, rows[i].name);
-        if (section[0] == '\0' && has_section(rows[i].section)) {
-            nearest_offer(&nearest, rows[i].section, 0, rows[i].section);
-            nearest_offer(&nearest, rows[i].name, 1, rows[i].name); /* "server.listen:" as one key */
+        bool is_here = strcmp(row->section, section) == 0;
+        nearest_offer(&nearest, row->key, is_here ? 0 : 1, row->name);
+        if (section[0] == '\0' && has_section(row->section)) {
+            nearest_offer(&nearest, row->section, 0, row->section);
+            nearest_offer(&nearest, row->name, 1, row->name); /* "server.listen:" as one key */
         }
     }
     value_add_unknown_key(problems, before, mapping, index, &nearest, "remove it");

@@ -1,8 +1,9 @@
 /*
- * The table behind config/settings.h, private to src/config: one row per key of ddns53d.yaml. A row's type reads its
- * value out of a YAML node into the struct, writes it as YAML, and frees it. Rows named "zones[].KEY" and
- * "zones[].tsig.KEY" describe one item of `zones`: their base is a struct zone_settings, that of all others the struct
- * settings.
+ * The table behind config/settings.h, for src/config and for providers, which have rows of their own: one row per key
+ * of ddns53d.yaml. A row's type reads its value out of a YAML node into a struct, its base, writes it as YAML, and
+ * frees it. Rows of section "zones[]" describe one item of `zones`, and those of "zones[].KEY" a mapping in it. The base
+ * of our own rows is struct zone_settings there, and struct settings elsewhere; that of a provider's rows is the struct
+ * of its zones, or of its section.
  */
 #ifndef DDNS53_CONFIG_SETTINGS_TABLE_H
 #define DDNS53_CONFIG_SETTINGS_TABLE_H
@@ -16,7 +17,12 @@
 
 struct setting;
 struct settings;
-struct zone_settings;
+struct provider_settings;
+
+#define SETTING_KEY(in, of) .name = in "." of, .section = (in), .key = (of)
+#define SETTING_AT(base, field) .offset = offsetof(base, field)
+#define SETTING_LIST_AT(base, field, count) SETTING_AT(base, field), .count_offset = offsetof(base, count)
+#define SETTING_RANGE(low, high, what) .minimum = (low), .maximum = (high), .unit = (what)
 
 struct setting_type {
     /* 0, -EINVAL with a problem added, -ENOMEM. What it set is freed with `clear` in any case. */
@@ -41,8 +47,16 @@ struct setting {
     bool restart; /* a change takes effect only at the next start */
 };
 
-/* NULL past the end. */
+/* Our rows, then those of each provider; NULL past the end. `ret_owner` is the provider whose row it is, NULL for ours;
+ * it may be NULL itself. */
+const struct setting *settings_row_of(size_t index, const struct provider_settings **ret_owner);
 const struct setting *settings_row(size_t index);
+/* The same, with the struct of the settings that is the row's base; NULL there for a row of zones. */
+const struct setting *settings_row_in(const struct settings *settings, size_t index, void **ret_base);
+/* The next row of a section that is ours (`owner` NULL) or the provider's, after `*index`; NULL: no more. */
+const struct setting *settings_next_row(const char *section, const struct provider_settings *owner, size_t *index);
+/* Does the row describe a zone, not the whole? */
+bool setting_is_of_zone(const struct setting *row);
 
 /* Every key of `mapping` that `section` has no row for is a problem. */
 void settings_check_keys(struct problems *problems, const char *section, const struct yaml_node *mapping);
@@ -70,27 +84,13 @@ extern const struct setting_type setting_secrets;        /* struct secret ** and
 extern const struct setting_type setting_zones; /* struct zone_settings * and a count */
 extern const struct setting_type setting_zone_name;
 extern const struct setting_type setting_provider;
-extern const struct setting_type setting_zone_id;
-/* Their secrets are written as "***", so that neither is seen by what is written. -ENOMEM. */
-bool settings_have_same_zone_secrets(const struct settings *a, const struct settings *b);
-int settings_copy_zones(const struct settings *from, struct settings *to);
-/* settings_rfc2136.c */
-extern const struct setting_type setting_server;     /* struct address */
-extern const struct setting_type setting_tsig;       /* the rows of "zones[].tsig" */
-extern const struct setting_type setting_key_name;   /* struct name */
-extern const struct setting_type setting_algorithm;  /* char * */
-extern const struct setting_type setting_key_secret; /* struct secret * */
+/* Do zones that are written equal also have the same secrets, which are not written? */
+bool settings_have_same_hidden(const struct settings *a, const struct settings *b);
+/* Gives up the zones of `to`, and takes a reference to those of `from`. */
+void settings_share_zones(const struct settings *from, struct settings *to);
 
-/* Does the row describe a zone, not the whole? */
-bool setting_is_of_zone(const struct setting *row);
-/* The next row of a section after `*index`; NULL: no more. */
-const struct setting *setting_next(const char *section, size_t *index);
-/* What a zone of provider rfc2136 needs. 0, or -EINVAL with a problem. */
-int settings_check_rfc2136(struct problems *problems, const struct yaml_node *node, const struct zone_settings *zone);
-/* Reads the secret files of keys; `file`: the settings file's absolute path. 0, -EINVAL with problems, -ENOMEM. */
-int settings_read_key_files(struct problems *problems, const struct yaml_node *root, const char *file,
-                            struct settings *settings);
-
+/* Replaces an owned path by one beside `file`, which is absolute, unless it is NULL or absolute already. -ENOMEM. */
+int settings_make_absolute(char **path, const char *file);
 /* A double-quoted YAML scalar. */
 void setting_write_quoted(struct buffer *buffer, const char *text);
 

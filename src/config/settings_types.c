@@ -192,6 +192,16 @@ unsigned auth_scheme_parse(const char *text)
     return 0;
 }
 
+const char *auth_scheme_text(unsigned scheme)
+{
+    for (size_t i = 0; i < ELEMENTS(schemes); i++) {
+        if (schemes[i].scheme == scheme) {
+            return schemes[i].text;
+        }
+    }
+    return "";
+}
+
 static int read_schemes(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
     return value_read_schemes(problems, row->name, node, FIELD(unsigned, row, base));

@@ -1,5 +1,7 @@
-/* The `zones` of ddns53d.yaml: a list of mappings, each read through the rows of section "zones[]". */
+/* The `zones` of ddns53d.yaml: a list of mappings, each read through the rows of section "zones[]":
+ * ours, then those of the zone's provider. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,18 @@
 
 #define SECTION "zones[]"
 
-/* ---- one zone's name, provider and id ---- */
+/* The zones of one file; settings of later reloads may share them. */
+struct zone_list {
+    atomic_uint references;
+    struct zone_settings zones[];
+};
+
+static struct zone_list *list_of(const struct settings *settings)
+{
+    return (struct zone_list *)(void *)((char *)settings->zones - offsetof(struct zone_list, zones));
+}
+
+/* ---- one zone's name and provider ---- */
 
 static int read_zone_name(struct problems *problems, const struct setting *row, const struct yaml_node *node,
                           void *base)
@@ -41,6 +54,30 @@ static void write_zone_name(const struct setting *row, const void *base, struct 
 
 const struct setting_type setting_zone_name = {read_zone_name, write_zone_name, NULL};
 
+static void add_no_provider(struct problems *problems, const struct setting *row, const struct yaml_node *node)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+
+    buffer_append_text(&text, "is no provider, write ");
+    for (size_t i = 0; provider_table[i]; i++) {
+        const char *separator = i == 0 ? "" : provider_table[i + 1] ? ", " : " or ";
+        buffer_printf(&text, "%s%s", separator, provider_table[i]->name);
+    }
+    value_add_error(problems, row->name, node, buffer_text(&text));
+}
+
+static int check_is_built(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                          const struct provider_settings *provider)
+{
+    if (!provider->missing) {
+        return 0;
+    }
+    problems_add(problems, node->line, node->column,
+                 "%s: \"%s\" is not in this ddns53d, which was built without %s: build one with it", row->name,
+                 provider->name, provider->missing);
+    return -EINVAL;
+}
+
 static int read_provider(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
     struct zone_settings *zone = base;
@@ -50,99 +87,139 @@ static int read_provider(struct problems *problems, const struct setting *row, c
     if (r < 0) {
         return r;
     }
-    if (strcmp(text, "route53") == 0) {
-        zone->provider = PROVIDER_ROUTE53;
-    } else if (strcmp(text, "zonefile") == 0) {
-        zone->provider = PROVIDER_ZONEFILE;
-    } else if (strcmp(text, "rfc2136") == 0) {
-        zone->provider = PROVIDER_RFC2136;
-#ifndef HAVE_KNOT
-        value_add_error(problems, row->name, node,
-                        "is not in this ddns53d, which was built without libknot: build one with it");
-        return -EINVAL;
-#endif
-    } else {
-        value_add_error(problems, row->name, node, "is no provider, write route53, zonefile or rfc2136");
-        return -EINVAL;
+    for (size_t i = 0; provider_table[i]; i++) {
+        if (strcmp(text, provider_table[i]->name) == 0) {
+            zone->provider = provider_table[i];
+            return check_is_built(problems, row, node, zone->provider);
+        }
     }
-    return 0;
+    add_no_provider(problems, row, node);
+    return -EINVAL;
 }
 
 static void write_provider(const struct setting *row, const void *base, struct buffer *buffer)
 {
-    static const char *const names[] = {
-        [PROVIDER_ROUTE53] = "route53", [PROVIDER_ZONEFILE] = "zonefile", [PROVIDER_RFC2136] = "rfc2136"};
-
     (void)row;
-    buffer_append_text(buffer, names[((const struct zone_settings *)base)->provider]);
+    buffer_append_text(buffer, ((const struct zone_settings *)base)->provider->name);
 }
 
 const struct setting_type setting_provider = {read_provider, write_provider, NULL};
 
-/* The console shows Z1FXLQ1OABKR4O, the API answers /hostedzone/Z1FXLQ1OABKR4O; people paste either. */
-static int read_zone_id(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
-{
-    static const char prefix[] = "/hostedzone/";
-    struct zone_settings *zone = base;
-    const char *text;
-
-    int r = value_read_text(problems, row->name, node, &text);
-    if (r < 0 || text[0] == '\0') {
-        return r;
-    }
-    const char *id = strncmp(text, prefix, sizeof(prefix) - 1) == 0 ? text + sizeof(prefix) - 1 : text;
-    size_t length = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-    if (length == 0 || length > 32 || id[length] != '\0') { /* ResourceId of the API: at most 32 */
-        value_add_error(problems, row->name, node,
-                        "is no zone id: up to 32 capital letters and digits such as Z1FXLQ1OABKR4O, or \"\"");
-        return -EINVAL;
-    }
-    zone->zone_id = strdup(id);
-    return zone->zone_id == NULL ? -ENOMEM : 0;
-}
-
-static void write_zone_id(const struct setting *row, const void *base, struct buffer *buffer)
-{
-    const char *id = ((const struct zone_settings *)base)->zone_id;
-    (void)row;
-    setting_write_quoted(buffer, id == NULL ? "" : id);
-}
-
-static void clear_zone_id(const struct setting *row, void *base)
-{
-    (void)row;
-    free(TAKE_PTR(((struct zone_settings *)base)->zone_id));
-}
-
-const struct setting_type setting_zone_id = {read_zone_id, write_zone_id, clear_zone_id};
-
 /* ---- the list ---- */
 
-static int read_zone(struct problems *problems, const struct yaml_node *node, struct zone_settings *zone)
+/* A lack of memory counts more than a problem. */
+static int worse_of(int a, int b)
+{
+    return a == -ENOMEM || b == 0 ? a : b;
+}
+
+/* The rows of one owner, out of the zone's mapping into `base`. */
+static int read_rows(struct problems *problems, const struct yaml_node *node, const struct provider_settings *owner,
+                     void *base)
+{
+    int result = 0;
+    size_t index = 0;
+
+    for (const struct setting *row; (row = settings_next_row(SECTION, owner, &index));) {
+        result = worse_of(result, setting_read(problems, row, yaml_get(node, row->key), node, base));
+    }
+    return result;
+}
+
+static const struct setting *find_row(const struct provider_settings *owner, const char *key)
+{
+    size_t index = 0;
+
+    for (const struct setting *row; (row = settings_next_row(SECTION, owner, &index));) {
+        if (strcmp(row->key, key) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* A value as its row writes it; `node` NULL: the default. */
+static int read_and_write(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                          size_t size, struct buffer *buffer)
+{
+    void *base = calloc(1, size);
+
+    if (!base) {
+        return -ENOMEM;
+    }
+    int r = setting_read(problems, row, node, node, base);
+    if (r == 0) {
+        row->type->write(row, base, buffer);
+        r = buffer_status(buffer);
+    }
+    if (row->type->clear) {
+        row->type->clear(row, base);
+    }
+    free(base);
+    return r;
+}
+
+/* A key that only zones of another provider have: it may stand here with its default, as it does in the sample file. Where
+ * the zone's provider is not known, which `owner` may be, the value is checked and nothing else. */
+static int check_other(struct problems *problems, const struct setting *row, const struct yaml_node *node,
+                       const struct provider_settings *owner, bool is_known)
+{
+    _cleanup_buffer_ struct buffer given = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer usual = BUFFER_INIT;
+    int r = read_and_write(problems, row, node, owner->zone_size, &given);
+
+    if (r < 0 || !is_known) {
+        return r;
+    }
+    if (row->default_text) {
+        r = read_and_write(problems, row, NULL, owner->zone_size, &usual);
+    }
+    if (r < 0 || (row->default_text && strcmp(buffer_text(&given), buffer_text(&usual)) == 0)) {
+        return r;
+    }
+    problems_add(problems, node->line, node->column, "%s: only a zone of provider %s has it, remove it", row->name,
+                 owner->name);
+    return -EINVAL;
+}
+
+static int check_others(struct problems *problems, const struct yaml_node *node,
+                        const struct provider_settings *provider, bool is_known)
 {
     int result = 0;
 
+    for (size_t i = 0; i < node->count; i++) {
+        const char *key = node->keys[i]->text;
+        const struct setting *row = find_row(NULL, key);
+        row = row ? row : find_row(provider, key);
+        for (size_t k = 0; !row && provider_table[k]; k++) {
+            row = find_row(provider_table[k], key);
+            int r = row ? check_other(problems, row, node->items[i], provider_table[k], is_known) : 0;
+            result = worse_of(result, r);
+        }
+    }
+    return result;
+}
+
+static int read_zone(struct problems *problems, const struct yaml_node *node, struct zone_settings *zone)
+{
     if (node->kind != YAML_MAPPING) {
         problems_add(problems, node->line, node->column, "zones: must be a list of mappings, write - name: ZONE");
         return -EINVAL;
     }
     settings_check_keys(problems, SECTION, node);
-    size_t index = 0;
-    for (const struct setting *row; (row = setting_next(SECTION, &index)) != NULL;) {
-        int r = setting_read(problems, row, yaml_get(node, row->key), node, zone);
-        result = r < 0 ? r : result;
+    int result = read_rows(problems, node, NULL, zone);
+    const bool is_known = zone->provider != NULL;
+    zone->provider = is_known ? zone->provider : provider_table[0];
+    const struct provider_settings *provider = zone->provider;
+    zone->own = calloc(1, provider->zone_size + 1);
+    if (!zone->own) {
+        return -ENOMEM;
     }
-    if (result == 0) {
-        result = settings_check_rfc2136(problems, node, zone);
+    result = worse_of(result, read_rows(problems, node, provider, zone->own));
+    if (result == 0 && provider->check_zone) {
+        result = provider->check_zone(problems, node, zone->own);
     }
-    if (zone->provider != PROVIDER_ROUTE53 && (zone->zone_id != NULL || zone->is_private)) {
-        const struct yaml_node *wrong = yaml_get(node, zone->zone_id != NULL ? "zone_id" : "private");
-        problems_add(problems, wrong->line, wrong->column,
-                     SECTION ".%s: only a zone of provider route53 has it, remove it",
-                     zone->zone_id != NULL ? "zone_id" : "private");
-        result = -EINVAL;
-    }
-    return result;
+    return worse_of(result, check_others(problems, node, provider, is_known));
 }
 
 static int check_names(struct problems *problems, const struct yaml_node *node, const struct zone_settings *zones)
@@ -177,10 +254,12 @@ static int read_zones(struct problems *problems, const struct setting *row, cons
                      (unsigned)row->minimum, (unsigned)row->maximum);
         return -EINVAL;
     }
-    settings->zones = calloc(node->count, sizeof(*settings->zones));
-    if (settings->zones == NULL) {
+    struct zone_list *list = calloc(1, sizeof(*list) + node->count * sizeof(list->zones[0]));
+    if (!list) {
         return -ENOMEM;
     }
+    atomic_init(&list->references, 1);
+    settings->zones = list->zones;
     settings->zone_count = node->count;
     for (size_t i = 0; i < node->count; i++) {
         r = read_zone(problems, node->items[i], &settings->zones[i]);
@@ -190,74 +269,86 @@ static int read_zones(struct problems *problems, const struct setting *row, cons
     return r < 0 ? r : result;
 }
 
+/* The rows of one owner; `base` NULL: their defaults, since the zone is another provider's. */
+static void write_rows(const struct provider_settings *owner, const void *base, const char **lead,
+                       struct buffer *buffer)
+{
+    size_t index = 0;
+
+    for (const struct setting *row; (row = settings_next_row(SECTION, owner, &index));) {
+        if (!base && !row->default_text) {
+            continue;
+        }
+        buffer_printf(buffer, "%s%s: ", *lead, row->key);
+        if (base) {
+            row->type->write(row, base, buffer);
+        } else {
+            buffer_append_text(buffer, row->default_text);
+        }
+        *lead = "\n    ";
+    }
+}
+
 static void write_zones(const struct setting *row, const void *base, struct buffer *buffer)
 {
     const struct settings *settings = base;
     (void)row;
     for (size_t i = 0; i < settings->zone_count; i++) {
+        const struct zone_settings *zone = &settings->zones[i];
         const char *lead = "\n  - ";
-        size_t index = 0;
-        for (const struct setting *key; (key = setting_next(SECTION, &index)) != NULL;) {
-            buffer_printf(buffer, "%s%s: ", lead, key->key);
-            key->type->write(key, &settings->zones[i], buffer);
-            lead = "\n    ";
+        write_rows(NULL, zone, &lead, buffer);
+        for (size_t k = 0; provider_table[k]; k++) {
+            write_rows(provider_table[k], zone->provider == provider_table[k] ? zone->own : NULL, &lead, buffer);
         }
     }
 }
 
+static void clear_own(struct zone_settings *zone)
+{
+    size_t index = 0;
+
+    for (const struct setting *row; zone->own && (row = settings_next_row(SECTION, zone->provider, &index));) {
+        if (row->type->clear) {
+            row->type->clear(row, zone->own);
+        }
+    }
+    free(TAKE_PTR(zone->own));
+}
+
+/* Our own keys of a zone own no memory. */
 static void clear_zones(const struct setting *row, void *base)
 {
     struct settings *settings = base;
     (void)row;
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        size_t index = 0;
-        for (const struct setting *key; (key = setting_next(SECTION, &index)) != NULL;) {
-            if (key->type->clear != NULL) {
-                key->type->clear(key, &settings->zones[i]);
-            }
+    if (settings->zones && atomic_fetch_sub_explicit(&list_of(settings)->references, 1, memory_order_acq_rel) == 1) {
+        for (size_t i = 0; i < settings->zone_count; i++) {
+            clear_own(&settings->zones[i]);
         }
+        free(list_of(settings));
     }
-    free(TAKE_PTR(settings->zones));
+    settings->zones = NULL;
     settings->zone_count = 0;
 }
 
 const struct setting_type setting_zones = {read_zones, write_zones, clear_zones};
 
-bool settings_have_same_zone_secrets(const struct settings *a, const struct settings *b)
+bool settings_have_same_hidden(const struct settings *a, const struct settings *b)
 {
-    bool is_same = a->zone_count == b->zone_count;
-
-    for (size_t i = 0; is_same && i < a->zone_count; i++) {
-        const struct secret *of_a = a->zones[i].rfc2136.secret;
-        const struct secret *of_b = b->zones[i].rfc2136.secret;
-        is_same =
-            of_a != NULL && of_b != NULL ? secret_equals(of_a, secret_bytes(of_b), secret_length(of_b)) : of_a == of_b;
-    }
-    return is_same;
-}
-
-int settings_copy_zones(const struct settings *from, struct settings *to)
-{
-    int result = 0;
-
-    to->zone_count = 0;
-    to->zones = calloc(from->zone_count, sizeof(*to->zones));
-    if (to->zones == NULL) {
-        return -ENOMEM;
-    }
-    to->zone_count = from->zone_count;
-    for (size_t i = 0; i < from->zone_count; i++) {
-        struct zone_settings *zone = &to->zones[i];
-        *zone = from->zones[i];
-        zone->rfc2136.secret = secret_ref(zone->rfc2136.secret);
-        char **texts[] = {&zone->zone_id, &zone->rfc2136.algorithm, &zone->rfc2136.secret_file};
-        for (size_t k = 0; k < ELEMENTS(texts); k++) {
-            if (*texts[k] != NULL && (*texts[k] = strdup(*texts[k])) == NULL) {
-                result = -ENOMEM;
-            }
+    for (size_t i = 0; i < a->zone_count; i++) {
+        const struct provider_settings *provider = a->zones[i].provider;
+        if (provider->has_same_hidden && !provider->has_same_hidden(a->zones[i].own, b->zones[i].own)) {
+            return false;
         }
     }
-    return result;
+    return true;
+}
+
+void settings_share_zones(const struct settings *from, struct settings *to)
+{
+    clear_zones(NULL, to);
+    atomic_fetch_add_explicit(&list_of(from)->references, 1, memory_order_relaxed);
+    to->zones = from->zones;
+    to->zone_count = from->zone_count;
 }
 
 int settings_zone_of(const struct settings *settings, const char *hostname)

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/daemon.h"
-#include "provider/zonefile_file.h"
 
 /* ---- folders and files ---- */
 
@@ -113,28 +112,30 @@ static int judge_state(const struct judge *judge)
     return 0;
 }
 
-static int judge_zone_files(const struct judge *judge)
+static void judge_provider_path(const char *key, const char *path, bool is_folder, void *userdata)
 {
-    const struct settings *settings = judge->settings;
-    bool any = false;
+    const struct judge *judge = userdata;
+    const char *state_dir = judge->settings->state_dir;
 
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        if (settings->zones[i].provider != PROVIDER_ZONEFILE) {
-            continue;
-        }
-        _cleanup_free_ char *path = zone_file_path_of(settings->zonefile_directory, settings->zones[i].name.text);
-        if (!path) {
-            return -ENOMEM;
-        }
-        judge_path(judge, "zonefile.directory", path, R_OK, "read");
-        any = true;
+    if (!is_folder) {
+        judge_path(judge, key, path, R_OK, "read");
+    } else if (!is_missing(state_dir) || !is_below(path, state_dir)) { /* who makes state_dir makes what is in it */
+        judge_folder(judge, key, path);
     }
-    /* Who makes state_dir makes what is in it. */
-    bool is_told = is_missing(settings->state_dir) && is_below(settings->zonefile_directory, settings->state_dir);
-    if (any && !is_told) {
-        judge_folder(judge, "zonefile.directory", settings->zonefile_directory);
+}
+
+static int judge_providers(const struct judge *judge)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && provider_table[i]; i++) {
+        const struct provider *provider = provider_of(provider_table[i]);
+        if (provider->each_path) {
+            r = provider->each_path(judge->settings, settings_of_provider(judge->settings, provider_table[i]),
+                                    judge_provider_path, (void *)judge);
+        }
     }
-    return 0;
+    return r;
 }
 
 static int judge_certificate(const struct judge *judge)
@@ -192,7 +193,7 @@ static int check_as_is(const struct check *check, const char *user)
     }
     _cleanup_(problems_freep) struct problems *problems = problems_new(check->config);
     const struct judge judge = {settings, problems, user};
-    if (r == -ENOMEM || !problems || judge_state(&judge) < 0 || judge_zone_files(&judge) < 0 ||
+    if (r == -ENOMEM || !problems || judge_state(&judge) < 0 || judge_providers(&judge) < 0 ||
         judge_certificate(&judge) < 0) {
         (void)fputs("ddns53d: out of memory\n", stderr);
         return EX_OSERR;

@@ -14,12 +14,10 @@
 #include "admin/control.h"
 #include "api/ratelimit.h"
 #include "api/service.h"
-#include "aws/aws_call.h"
-#include "aws/credentials.h"
 #include "base/decisions.h"
 #include "base/log_limit.h"
 #include "config/current.h"
-#include "provider/on_change.h"
+#include "daemon/providers.h"
 #include "store/sqlite.h"
 #include "update/replay.h"
 #include "update/update.h"
@@ -50,20 +48,12 @@ struct daemon {
     struct settings *started; /* what the parts are made from; NULL once they are */
     struct current *current;
     struct metrics *metrics;
-    struct worker *store_worker; /* threads for what may block */
-    struct worker *zones_worker;
-    struct worker *large_zones_worker;
-    struct worker *on_change_worker;
-    struct on_change *on_change; /* NULL: no command is set */
+    struct worker *store_worker; /* a thread, for what may block */
     struct store *store;
     struct records *records;
     struct loop *loop;
     struct http_client *client;
-    struct credentials *credentials;
-    struct aws_service *route53;
-    struct pacer *route53_pacer;
-    struct pacer *zonefile_pacer;
-    struct pacer *rfc2136_pacer;
+    struct providers *providers;
     struct queue *queue;
     struct tls *tls;
     struct ratelimit *reads;

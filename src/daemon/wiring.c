@@ -19,9 +19,6 @@
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
 #include "daemon/work.h"
-#include "provider/rfc2136.h"
-#include "provider/route53.h"
-#include "provider/zonefile.h"
 
 #define TROUBLE_MS (5 * 60 * 1000)
 #define CERTIFICATE_WARNING_S (7 * 86400)
@@ -30,9 +27,8 @@
 #define SOCKETS_MAX 16
 #define NONCES_PER_HOST 256 /* in ten minutes: one request every two seconds */
 #define NONCES_MAX 1000000
-#define LINGER_MS 2000          /* for answers to go out at the end */
-#define WORKER_STOP_MS 5000     /* for what a worker does at the end */
-#define LARGE_ZONES_NICENESS 10 /* computes for seconds, and may */
+#define LINGER_MS 2000      /* for answers to go out at the end */
+#define WORKER_STOP_MS 5000 /* for what a worker does at the end */
 /* Files besides limits.connections: state, logs, curl, epoll and so on, connections of the admin listener and the control
  * socket, and those of all servers that are about to be closed. */
 #define ADMIN_CONNECTIONS 64
@@ -104,140 +100,6 @@ static const char *environment_of(const char *name)
     return getenv(name); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
 }
 
-static const char *first_set(const char *a, const char *b, const char *c, const char *otherwise)
-{
-    const char *texts[] = {a, b, c};
-
-    for (size_t i = 0; i < ELEMENTS(texts); i++) {
-        if (texts[i] && texts[i][0] != '\0') {
-            return texts[i];
-        }
-    }
-    return otherwise;
-}
-
-static int wire_route53(struct daemon *daemon)
-{
-    const struct settings *settings = daemon->started;
-    const char *signing_region;
-    const char *own = aws_route53_endpoint(settings->route53_region, &signing_region);
-    const char *endpoint = first_set(settings->route53_endpoint, environment_of("AWS_ENDPOINT_URL_ROUTE_53"),
-                                     environment_of("AWS_ENDPOINT_URL"), own);
-    _cleanup_free_ char *trimmed = strdup(endpoint);
-
-    if (!trimmed) {
-        return -ENOMEM;
-    }
-    for (size_t length = strlen(trimmed); length > 0 && trimmed[length - 1] == '/'; length--) {
-        trimmed[length - 1] = '\0';
-    }
-    daemon->credentials = credentials_new(daemon->loop, daemon->client, settings->route53_profile,
-                                          settings->route53_region, environment_of);
-    if (!daemon->credentials) {
-        return -ENOMEM;
-    }
-    daemon->route53 = aws_service_new(daemon->loop, daemon->client, daemon->credentials, daemon->metrics,
-                                      &(struct aws_service_options){
-                                          .service = "route53",
-                                          .region = signing_region,
-                                          .endpoint = trimmed,
-                                          .connect_timeout_ms = 5000,
-                                          .timeout_ms = 30000,
-                                          .response_max_bytes = (size_t)4 << 20,
-                                      });
-    daemon->route53_pacer = pacer_new(daemon->loop, settings->route53_requests_per_second);
-    return daemon->route53 && daemon->route53_pacer ? 0 : -ENOMEM;
-}
-
-static int wire_on_change(struct daemon *daemon)
-{
-    const struct settings *settings = daemon->started;
-
-    if (settings->zonefile_on_change_count == 0) {
-        return 0;
-    }
-    daemon->on_change_worker = worker_new(daemon->loop, "on change");
-    if (daemon->on_change_worker) {
-        daemon->on_change = on_change_new(daemon->loop, daemon->on_change_worker, settings->zonefile_on_change,
-                                          settings->zonefile_on_change_count);
-    }
-    return daemon->on_change ? 0 : -ENOMEM;
-}
-
-static int wire_zonefile(struct daemon *daemon)
-{
-    int status = wire_on_change(daemon);
-
-    if (status < 0) {
-        return status;
-    }
-    daemon->zones_worker = worker_new(daemon->loop, "zones");
-    daemon->large_zones_worker = worker_new(daemon->loop, "large zones");
-    daemon->zonefile_pacer = pacer_new(daemon->loop, 0);
-    return daemon->zones_worker && daemon->large_zones_worker && daemon->zonefile_pacer ? 0 : -ENOMEM;
-}
-
-static struct provider_zone *new_zonefile(struct daemon *daemon, const struct zone_settings *zone)
-{
-    const struct zonefile_options options = {
-        .folder = daemon->started->zonefile_directory,
-        .worker = daemon->zones_worker,
-        .large_worker = daemon->large_zones_worker,
-        .written = daemon->on_change ? on_change_written : NULL,
-        .userdata = daemon->on_change,
-    };
-
-    return zonefile_zone_new(daemon->loop, &options, zone->name.text, zone->default_ttl_s);
-}
-
-static int wire_zone(struct daemon *daemon, const struct zone_settings *zone)
-{
-    const struct provider_ops *ops = NULL;
-    struct provider_zone *provider_zone = NULL;
-    struct pacer *pacer = NULL;
-
-    switch (zone->provider) {
-    case PROVIDER_ROUTE53:
-        if (!daemon->route53 && wire_route53(daemon) < 0) {
-            return -ENOMEM;
-        }
-        ops = &route53_ops;
-        pacer = daemon->route53_pacer;
-        provider_zone =
-            route53_zone_new(daemon->loop, daemon->route53, zone->name.text, zone->zone_id, zone->is_private);
-        break;
-    case PROVIDER_ZONEFILE:
-        if (!daemon->zonefile_pacer && wire_zonefile(daemon) < 0) {
-            return -ENOMEM;
-        }
-        ops = &zonefile_ops;
-        pacer = daemon->zonefile_pacer;
-        provider_zone = new_zonefile(daemon, zone);
-        break;
-    case PROVIDER_RFC2136:
-#ifdef HAVE_KNOT /* the settings have none without it */
-        if (!daemon->rfc2136_pacer) {
-            daemon->rfc2136_pacer = pacer_new(daemon->loop, 0);
-        }
-        ops = &rfc2136_ops;
-        pacer = daemon->rfc2136_pacer;
-        provider_zone = rfc2136_zone_new(daemon->loop, zone->name.text, &zone->rfc2136);
-#endif
-        break;
-    }
-    if (!ops || !pacer || !provider_zone) {
-        if (ops) {
-            ops->free(provider_zone);
-        }
-        return -ENOMEM;
-    }
-    int status = queue_add_zone(daemon->queue, zone->name.text, ops, provider_zone, pacer);
-    if (status < 0) {
-        ops->free(provider_zone);
-    }
-    return status;
-}
-
 static int remember(const struct store_record *record, void *userdata)
 {
     records_remember(userdata, record);
@@ -289,13 +151,13 @@ static int wire_changes(struct daemon *daemon)
     if (!daemon->queue) {
         return -ENOMEM;
     }
-    for (size_t i = 0; i < daemon->started->zone_count; i++) {
-        int status = wire_zone(daemon, &daemon->started->zones[i]);
-        if (status < 0) {
-            return status;
-        }
-    }
-    return 0;
+    daemon->providers = providers_new(&(struct provider_means){
+        .loop = daemon->loop,
+        .client = daemon->client,
+        .metrics = daemon->metrics,
+        .environment = environment_of,
+    });
+    return daemon->providers ? providers_add_zones(daemon->providers, daemon->started, daemon->queue) : -ENOMEM;
 }
 
 static size_t report_trouble(void *userdata, struct buffer *buffer)
@@ -303,9 +165,7 @@ static size_t report_trouble(void *userdata, struct buffer *buffer)
     const struct daemon *daemon = userdata;
     size_t count = queue_report_trouble(daemon->queue, TROUBLE_MS, buffer);
 
-    if (daemon->on_change) {
-        count += on_change_report_trouble(daemon->on_change, buffer);
-    }
+    count += providers_report_trouble(daemon->providers, buffer);
     if (tls_expires_s(daemon->tls) != 0) {
         int64_t left_s = tls_expires_s(daemon->tls) - clock_realtime_s(clock_system());
         if (left_s < CERTIFICATE_WARNING_S) {
@@ -515,34 +375,16 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int start_workers(struct daemon *daemon)
-{
-    struct worker *workers[] = {daemon->store_worker, daemon->zones_worker, daemon->on_change_worker};
-    int status = 0;
-
-    for (size_t i = 0; status == 0 && i < ELEMENTS(workers); i++) {
-        status = workers[i] ? worker_start(workers[i], 0) : 0;
-    }
-    if (status == 0 && daemon->large_zones_worker) {
-        status = worker_start(daemon->large_zones_worker, LARGE_ZONES_NICENESS);
-    }
-    return status;
-}
-
 /* A disk that hangs must not make the end hang: what was acknowledged is on disk already. */
 static void stop_workers(struct daemon *daemon)
 {
-    struct worker *workers[] = {daemon->store_worker, daemon->zones_worker, daemon->large_zones_worker,
-                                daemon->on_change_worker};
-
-    for (size_t i = 0; i < ELEMENTS(workers); i++) {
-        if (worker_stop(workers[i], WORKER_STOP_MS) == 0) {
-            continue;
-        }
-        log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
-        log_stop(DAEMON_LOG_MS);
-        _exit(EX_IOERR);
+    if (worker_stop(daemon->store_worker, WORKER_STOP_MS) == 0 &&
+        (!daemon->providers || providers_stop(daemon->providers, WORKER_STOP_MS) == 0)) {
+        return;
     }
+    log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
+    log_stop(DAEMON_LOG_MS);
+    _exit(EX_IOERR);
 }
 
 struct daemon *daemon_new(const char *config)
@@ -576,10 +418,13 @@ static int wire_all(struct daemon *daemon, struct hosts *hosts, struct buffer *m
 
 static int begin(struct daemon *daemon)
 {
-    int status = start_workers(daemon);
+    int status = worker_start(daemon->store_worker, 0);
 
     if (status == 0) {
         status = decisions_start(daemon->decisions);
+    }
+    if (status == 0) {
+        status = providers_start(daemon->providers);
     }
     if (status == 0) {
         status = loop_start_thread(daemon->loop);
@@ -648,20 +493,12 @@ int daemon_free(struct daemon *daemon)
     }
     stop_workers(daemon);
     queue_free(daemon->queue);
-    pacer_free(daemon->route53_pacer);
-    pacer_free(daemon->zonefile_pacer);
-    pacer_free(daemon->rfc2136_pacer);
-    aws_service_free(daemon->route53);
-    credentials_free(daemon->credentials);
+    providers_free(daemon->providers);
     http_client_free(daemon->client);
     if (daemon->store) {
         daemon->store->ops->free(daemon->store);
     }
     worker_free(daemon->store_worker);
-    worker_free(daemon->zones_worker);
-    worker_free(daemon->large_zones_worker);
-    on_change_free(daemon->on_change);
-    worker_free(daemon->on_change_worker);
     loop_free(daemon->loop);
     records_free(daemon->records);
     tls_free(daemon->tls);

@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 #define DRAIN_MS 10000
-#define ON_CHANGE_DRAIN_MS 1500 /* what the command after a change has at least, at the end */
+#define PROVIDERS_DRAIN_MS 1500 /* what zonefile.on_change and the like have at least, at the end */
 
 static void run_start(struct loop_work *work)
 {
@@ -33,10 +33,7 @@ static void run_reload(struct loop_work *work)
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(daemon->current);
     const struct queue_options options = daemon_queue_options(settings);
 
-    if (daemon->credentials) {
-        credentials_refresh(daemon->credentials, NULL);
-        pacer_set_ceiling(daemon->route53_pacer, settings->route53_requests_per_second);
-    }
+    providers_reload(daemon->providers, settings);
     queue_reconfigure(daemon->queue, &options);
 }
 
@@ -50,21 +47,16 @@ static void tell_drained(void *userdata)
     }
 }
 
-/* The name server is told of the last changes too. */
 static void changes_drained(void *userdata, size_t left)
 {
     struct daemon *daemon = userdata;
-    const int64_t soonest_ms = loop_now_ms(daemon->loop) + ON_CHANGE_DRAIN_MS;
+    const int64_t soonest_ms = loop_now_ms(daemon->loop) + PROVIDERS_DRAIN_MS;
 
     if (left > 0) {
         log_warning("drain", "%zu changes could not be finished; their clients were told to try again", left);
     }
-    if (daemon->on_change) {
-        on_change_drain(daemon->on_change, soonest_ms > daemon->drain_end_ms ? soonest_ms : daemon->drain_end_ms,
-                        tell_drained, daemon);
-    } else {
-        tell_drained(daemon);
-    }
+    providers_drain(daemon->providers, soonest_ms > daemon->drain_end_ms ? soonest_ms : daemon->drain_end_ms,
+                    tell_drained, daemon);
 }
 
 static void run_drain(struct loop_work *work)

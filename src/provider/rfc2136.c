@@ -406,7 +406,7 @@ static void on_looked_up(struct rfc2136_call *call, const struct provider_result
         tell_found(zone, true);
         return;
     }
-    const uint16_t type = found.foreign == FOREIGN_ALIAS ? DNS_CNAME : dns_type_of(record->type);
+    const uint16_t type = found.foreign == FOREIGN_ALIAS ? DNS_CNAME : record_type_number(record->type);
     const int r = rfc2136_write_check(&call->request, zone->server.key, zone->name.text, record->hostname, type);
     rfc2136_call_send(call, r, true, NULL, on_checked);
 }
@@ -417,8 +417,8 @@ static void rfc2136_look_up(struct provider_zone *zone, const struct record *rec
     zone->looked_up = done;
     zone->look_up.userdata = userdata;
     zone->looked_up_record = record;
-    const int r =
-        rfc2136_write_query(&zone->look_up.request, zone->server.key, record->hostname, dns_type_of(record->type));
+    const int r = rfc2136_write_query(&zone->look_up.request, zone->server.key, record->hostname,
+                                      record_type_number(record->type));
     rfc2136_call_send(&zone->look_up, r, false, NULL, on_looked_up);
 }
 
@@ -522,7 +522,8 @@ static void print_server(struct provider_zone *zone)
                    (unsigned)zone->server.address.port);
 }
 
-struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name, const struct rfc2136_settings *settings)
+struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name,
+                                       const struct rfc2136_zone_settings *settings)
 {
     _cleanup_(rfc2136_freep) struct provider_zone *zone = calloc(1, sizeof(*zone));
 

@@ -10,13 +10,26 @@
 #ifndef DDNS53_PROVIDER_RFC2136_H
 #define DDNS53_PROVIDER_RFC2136_H
 
-#include "config/settings.h"
+#include "base/address.h"
+#include "base/name.h"
+#include "base/secret.h"
 #include "io/loop.h"
 #include "provider/provider.h"
+
+/* Its keys of a zone; read by the rows of rfc2136_provider.c. */
+struct rfc2136_zone_settings {
+    struct address server; /* family NONE: not given */
+    uint32_t port;
+    struct name key_name;  /* "": nothing is signed */
+    char *algorithm;       /* "hmac-sha256" and so on */
+    struct secret *secret; /* its bytes, not base64; NULL: nothing is signed */
+    char *secret_file;     /* absolute; NULL: the secret stands in the settings */
+};
 
 extern const struct provider_ops rfc2136_ops;
 
 /* Borrows the loop, copies the rest. NULL: no memory. */
-struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name, const struct rfc2136_settings *settings);
+struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name,
+                                       const struct rfc2136_zone_settings *settings);
 
 #endif

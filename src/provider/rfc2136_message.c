@@ -13,13 +13,6 @@ struct rfc2136_key {
     struct secret *secret;
 };
 
-uint16_t dns_type_of(enum record_type type)
-{
-    static const uint16_t types[] = {[RECORD_A] = DNS_A, [RECORD_AAAA] = DNS_AAAA, [RECORD_TXT] = DNS_TXT};
-
-    return types[type];
-}
-
 /* ---- the key ---- */
 
 int rfc2136_key_new(const char *name, const char *algorithm, struct secret *secret, struct rfc2136_key **ret_key)
@@ -190,7 +183,7 @@ static int put(knot_pkt_t *packet, const char *name, uint16_t type, uint16_t cla
 static int put_prerequisites(knot_pkt_t *packet, const struct change_request *change)
 {
     const char *name = change->record->hostname;
-    const uint16_t type = dns_type_of(change->record->type);
+    const uint16_t type = record_type_number(change->record->type);
     int r = rdata_is_empty(&change->was) ? put(packet, name, type, CLASS_NONE, 0, NULL)
                                          : put(packet, name, type, KNOT_CLASS_IN, 0, &change->was);
 
@@ -203,7 +196,7 @@ static int put_prerequisites(knot_pkt_t *packet, const struct change_request *ch
 static int put_change(knot_pkt_t *packet, const struct change_request *change)
 {
     const char *name = change->record->hostname;
-    const uint16_t type = dns_type_of(change->record->type);
+    const uint16_t type = record_type_number(change->record->type);
     int r = put(packet, name, type, KNOT_CLASS_ANY, 0, NULL);
 
     if (r == KNOT_EOK && !rdata_is_empty(&change->value)) {

@@ -39,8 +39,6 @@ enum dns_rcode {
     DNS_BADTRUNC = 22,
 };
 
-uint16_t dns_type_of(enum record_type type);
-
 /* ---- the key ---- */
 
 struct rfc2136_key;

@@ -10,6 +10,19 @@
 #include "aws/aws_call.h"
 #include "provider/provider.h"
 
+/* Its section of ddns53d.yaml, and its keys of a zone; read by the rows of route53_provider.c. */
+struct route53_settings {
+    char *endpoint; /* "": the environment's, else AWS's own */
+    char *region;
+    char *profile; /* "": AWS_PROFILE, else "default" */
+    uint32_t requests_per_second;
+};
+
+struct route53_zone_settings {
+    char *zone_id; /* NULL: to be looked up; without a leading "/hostedzone/" */
+    bool is_private;
+};
+
 extern const struct provider_ops route53_ops;
 
 /* Borrows the loop and the service, copies the rest. `zone_id` NULL: looked up by name, among public or private

@@ -11,11 +11,8 @@
  * that cannot stand in a record of ours asks: Route 53 refuses it, and the record is looked up. */
 static void write_placeholder(enum record_type type, struct buffer *buffer)
 {
-    static const char *const values[RECORD_TYPE_COUNT] = {
-        [RECORD_A] = "0.0.0.0", [RECORD_AAAA] = "::", [RECORD_TXT] = "\"\""};
-
     buffer_append_text(buffer, "<ResourceRecord>");
-    xml_append_element(buffer, "Value", values[type]);
+    xml_append_element(buffer, "Value", record_type_placeholder(type));
     buffer_append_text(buffer, "</ResourceRecord>");
 }
 
@@ -189,34 +186,6 @@ static bool read_type(const struct xml_element *set, enum record_type *ret_type)
     return type && record_type_parse(type, ret_type) == 0;
 }
 
-static bool read_address(const struct xml_element *record, enum record_type type, struct rdata *ret_value)
-{
-    const char *value = xml_child_text(record, "Value");
-    struct address address;
-
-    if (!value || record->next || address_parse(value, strlen(value), &address) < 0 ||
-        record_type_of(&address) != type) {
-        return false;
-    }
-    *ret_value = rdata_of_address(&address);
-    return true;
-}
-
-static bool read_texts(const struct xml_element *record, struct rdata *ret_value)
-{
-    struct rdata texts = {0};
-
-    for (; record; record = record->next) {
-        const char *value = xml_child_text(record, "Value");
-        if (!value || rdata_add_text(&texts, value, strlen(value), TEXT_OCTAL) < 0) {
-            rdata_drop(&texts);
-            return false;
-        }
-    }
-    *ret_value = texts;
-    return true;
-}
-
 /* One address, or any number of texts. A value that we cannot read counts like several addresses: it is not ours to
  * overwrite. */
 static bool read_value(const struct xml_element *set, enum record_type type, struct rdata *ret_value)
@@ -224,10 +193,20 @@ static bool read_value(const struct xml_element *set, enum record_type type, str
     const struct xml_element *records = xml_child(set, "ResourceRecords");
     const struct xml_element *first = records ? records->first_child : NULL;
 
+    struct rdata read = {0};
+
     if (!first) {
         return false;
     }
-    return type == RECORD_TXT ? read_texts(first, ret_value) : read_address(first, type, ret_value);
+    for (const struct xml_element *record = first; record; record = record->next) {
+        const char *value = xml_child_text(record, "Value");
+        if (!value || record_value_add(type, value, strlen(value), TEXT_OCTAL, &read) < 0) {
+            rdata_drop(&read);
+            return false;
+        }
+    }
+    *ret_value = read;
+    return true;
 }
 
 static uint32_t read_ttl_s(const struct xml_element *set)

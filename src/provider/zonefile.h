@@ -15,6 +15,13 @@
 #include "io/worker.h"
 #include "provider/provider.h"
 
+/* Its section of ddns53d.yaml; read by the rows of zonefile_provider.c. */
+struct zonefile_settings {
+    char *directory;  /* absolute */
+    char **on_change; /* a command and its arguments */
+    size_t on_change_count;
+};
+
 extern const struct provider_ops zonefile_ops;
 
 /* What all zones of the provider share; borrowed. */

@@ -177,33 +177,22 @@ static int take_owners(struct reader *reader, const struct zone_entry *entry)
 }
 
 /* One value of a set. It may go over several lines, with comments between. */
-static int read_text(const struct reader *reader, const struct zone_entry *entry, struct rdata *ret_value)
-{
-    _cleanup_buffer_ struct buffer strings = BUFFER_INIT;
-    struct zone_token token = {0};
-
-    while (zone_data_next(&reader->scanner, entry, &token)) {
-        buffer_append(&strings, reader->scanner.text + token.at - token.is_quoted, token.length + 2U * token.is_quoted);
-        buffer_append_char(&strings, ' ');
-    }
-    const int r = buffer_status(&strings);
-    return r < 0 ? r : rdata_add_text(ret_value, buffer_text(&strings), strings.length, TEXT_DECIMAL);
-}
-
 static int read_value(const struct reader *reader, const struct zone_entry *entry, enum record_type type,
                       struct rdata *ret_value)
 {
-    const struct zone_token *data = &entry->data[0];
+    _cleanup_buffer_ struct buffer strings = BUFFER_INIT;
+    struct zone_token token = {0};
+    const struct zone_token *first = &entry->data[0];
 
-    if (type == RECORD_TXT) {
-        return read_text(reader, entry, ret_value);
+    if (entry->data_count == 1 && !first->is_quoted) {
+        return record_value_add(type, reader->scanner.text + first->at, first->length, TEXT_DECIMAL, ret_value);
     }
-    if (entry->data_count != 1 || data->is_quoted ||
-        address_parse(reader->scanner.text + data->at, data->length, &ret_value->address) < 0 ||
-        record_type_of(&ret_value->address) != type) {
-        return -EINVAL;
+    while (zone_data_next(&reader->scanner, entry, &token)) {
+        buffer_append_text(&strings, strings.length > 0 ? " " : "");
+        buffer_append(&strings, reader->scanner.text + token.at - token.is_quoted, token.length + 2U * token.is_quoted);
     }
-    return 0;
+    const int r = buffer_status(&strings);
+    return r < 0 ? r : record_value_add(type, buffer_text(&strings), strings.length, TEXT_DECIMAL, ret_value);
 }
 
 /* Anything that we could not write back the same is refused rather than lost. */
@@ -295,7 +284,7 @@ static int join_texts(struct reader *reader)
             zone->records[kept++] = *record;
             continue;
         }
-        r = record->type == RECORD_TXT ? rdata_add_all(&before->value, &record->value) : -EEXIST;
+        r = record->value.texts ? rdata_add_all(&before->value, &record->value) : -EEXIST;
         if (r == -EEXIST) {
             r = bad(reader, record->line,
                     "a second record of that name and type between the ddns53 markers: delete one");

@@ -420,7 +420,7 @@ static void write_texts(const struct our_record *record, const char *line_end, s
 
 static void write_ours(const struct our_record *record, const char *line_end, struct buffer *buffer)
 {
-    if (record->type == RECORD_TXT) {
+    if (record->value.texts) {
         write_texts(record, line_end, buffer);
     } else {
         write_address(record, line_end, buffer);

@@ -296,9 +296,7 @@ static int read_value(sqlite3_stmt *statement, int column, enum record_type type
     if (r < 0) {
         return r;
     }
-    const bool fits = value.texts ? type == RECORD_TXT
-                                  : value.address.family == ADDRESS_NONE || record_type_of(&value.address) == type;
-    if (!fits) {
+    if (!record_value_fits(type, &value)) {
         rdata_drop(&value);
         return -EBADMSG;
     }

@@ -10,7 +10,7 @@
 
 /* Sets of record types: bit 1 << enum record_type. */
 #define WITHDRAW_ADDRESSES (1U << RECORD_A | 1U << RECORD_AAAA)
-#define WITHDRAW_ALL (WITHDRAW_ADDRESSES | 1U << RECORD_TXT)
+#define WITHDRAW_ALL ((1U << RECORD_TYPE_COUNT) - 1)
 
 /* "A", "AAAA" or "TXT" -> a set of it alone; NULL: all. -EINVAL: another text. */
 int withdraw_parse_type(const char *type, unsigned *ret_types);

@@ -306,7 +306,7 @@ static void turn(struct fixture *fixture)
 
 static void make_zone(struct fixture *fixture, bool has_key)
 {
-    struct rfc2136_settings settings = {.algorithm = (char[]){"hmac-sha256"}};
+    struct rfc2136_zone_settings settings = {.algorithm = (char[]){"hmac-sha256"}};
     struct sockaddr_in name;
     socklen_t length = sizeof(name);
 
@@ -641,7 +641,7 @@ static void test_look_up(void **state)
         assert_int_equal(fixture->result.outcome, PROVIDER_DONE);
         assert_int_equal(strncmp(buffer_text(&fixture->listed), "h.example.com. ", 15), 0);
         assert_string_equal(buffer_text(&fixture->listed) + 15, rows[i].found);
-        assert_request(fixture, 0, KNOT_OPCODE_QUERY, dns_type_of(rows[i].type));
+        assert_request(fixture, 0, KNOT_OPCODE_QUERY, record_type_number(rows[i].type));
         assert_int_equal(fixture->request_count, rows[i].is_checked ? 2 : 1);
         forget(fixture);
     }

@@ -11,6 +11,10 @@
 #include "base/problems.h"
 #include "config/settings.h"
 #include "config/settings_table.h"
+#include "provider/registry.h"
+#include "provider/rfc2136.h"
+#include "provider/route53.h"
+#include "provider/zonefile.h"
 #include "temporary.h"
 
 #define FILE_NAME "/etc/ddns53/ddns53d.yaml"
@@ -33,6 +37,16 @@ static struct settings *load_good(const char *text)
     }
     assert_int_equal(r, 0);
     return settings;
+}
+
+static const struct route53_settings *route53_of(const struct settings *settings)
+{
+    return settings_of_provider(settings, &route53_provider.settings);
+}
+
+static const struct zonefile_settings *zonefile_of(const struct settings *settings)
+{
+    return settings_of_provider(settings, &zonefile_provider.settings);
 }
 
 static void every_default(void **state)
@@ -68,15 +82,16 @@ static void every_default(void **state)
     assert_int_equal(settings->decisions_mib, 32);
     assert_int_equal(settings->zone_count, 1);
     assert_string_equal(settings->zones[0].name.text, "example.com.");
-    assert_int_equal(settings->zones[0].provider, PROVIDER_ROUTE53);
-    assert_null(settings->zones[0].zone_id);
-    assert_false(settings->zones[0].is_private);
+    assert_ptr_equal(settings->zones[0].provider, &route53_provider.settings);
+    const struct route53_zone_settings *zone = settings->zones[0].own;
+    assert_null(zone->zone_id);
+    assert_false(zone->is_private);
     assert_int_equal(settings->zones[0].default_ttl_s, 60);
-    assert_string_equal(settings->route53_endpoint, "");
-    assert_string_equal(settings->route53_region, "us-east-1");
-    assert_string_equal(settings->route53_profile, "");
-    assert_int_equal(settings->route53_requests_per_second, 5);
-    assert_string_equal(settings->zonefile_directory, "/var/lib/ddns53/zones");
+    assert_string_equal(route53_of(settings)->endpoint, "");
+    assert_string_equal(route53_of(settings)->region, "us-east-1");
+    assert_string_equal(route53_of(settings)->profile, "");
+    assert_int_equal(route53_of(settings)->requests_per_second, 5);
+    assert_string_equal(zonefile_of(settings)->directory, "/var/lib/ddns53/zones");
 }
 
 /* Nothing in it is a default. */
@@ -148,27 +163,37 @@ static void every_key(void **state)
     assert_int_equal(settings->decisions_mib, 7);
     assert_int_equal(settings->zone_count, 2);
     assert_string_equal(settings->zones[0].name.text, "example.com.");
-    assert_string_equal(settings->zones[0].zone_id, "Z1FXLQ1OABKR4O");
-    assert_true(settings->zones[0].is_private);
+    const struct route53_zone_settings *zone = settings->zones[0].own;
+    assert_string_equal(zone->zone_id, "Z1FXLQ1OABKR4O");
+    assert_true(zone->is_private);
     assert_int_equal(settings->zones[0].default_ttl_s, 0);
-    assert_int_equal(settings->zones[1].provider, PROVIDER_ZONEFILE);
+    assert_ptr_equal(settings->zones[1].provider, &zonefile_provider.settings);
     assert_int_equal(settings->zones[1].default_ttl_s, INT32_MAX);
-    assert_string_equal(settings->route53_endpoint, "http://127.0.0.1:4566");
-    assert_string_equal(settings->route53_region, "eu-west-1");
-    assert_string_equal(settings->route53_profile, "d\xc3\xa4mon");
-    assert_int_equal(settings->route53_requests_per_second, 1);
-    assert_string_equal(settings->zonefile_directory, "/etc/ddns53/state/z");
-    assert_int_equal(settings->zonefile_on_change_count, 4);
-    assert_string_equal(settings->zonefile_on_change[0], "/bin/x");
-    assert_string_equal(settings->zonefile_on_change[1], "a b");
-    assert_string_equal(settings->zonefile_on_change[2], "{zone}");
-    assert_string_equal(settings->zonefile_on_change[3], "");
+    assert_string_equal(route53_of(settings)->endpoint, "http://127.0.0.1:4566");
+    assert_string_equal(route53_of(settings)->region, "eu-west-1");
+    assert_string_equal(route53_of(settings)->profile, "d\xc3\xa4mon");
+    assert_int_equal(route53_of(settings)->requests_per_second, 1);
+    assert_string_equal(zonefile_of(settings)->directory, "/etc/ddns53/state/z");
+    assert_int_equal(zonefile_of(settings)->on_change_count, 4);
+    assert_string_equal(zonefile_of(settings)->on_change[0], "/bin/x");
+    assert_string_equal(zonefile_of(settings)->on_change[1], "a b");
+    assert_string_equal(zonefile_of(settings)->on_change[2], "{zone}");
+    assert_string_equal(zonefile_of(settings)->on_change[3], "");
 }
+
+#define RFC2136_ZONE "zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1, "
+#define KEY_TEXT "MDEyMzQ1Njc4OWFiY2RlZg==" /* 0123456789abcdef */
 
 static void a_dump_loads_again_and_dumps_the_same(void **state)
 {
     (void)state;
-    const char *texts[] = {ZONES, everything};
+    const char *texts[] = {
+        ZONES,
+        everything,
+#ifdef HAVE_KNOT
+        "zones: [{name: a.test, provider: rfc2136, server: \"::1\", port: 5353, default_ttl: 1}]\n",
+#endif
+    };
 
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
         _cleanup_buffer_ struct buffer first = BUFFER_INIT;
@@ -189,9 +214,6 @@ static void a_dump_loads_again_and_dumps_the_same(void **state)
         }
     }
 }
-
-#define RFC2136_ZONE "zones: [{name: a.test, provider: rfc2136, server: 192.0.2.1, "
-#define KEY_TEXT "MDEyMzQ1Njc4OWFiY2RlZg==" /* 0123456789abcdef */
 
 /* A file, and every problem it has, a line each. */
 static const struct {
@@ -289,6 +311,8 @@ static const struct {
      "or \"\"\n"
      "d.yaml:1:62: zones[].private: \"1\" is neither true nor false\n"
      "d.yaml:1:78: zones[].default_ttl: 2147483648 is out of range, must be 0 to 2147483647 seconds\n"},
+    {"zones: [{name: a.test, provider: bind, server: 192.0.2.1, private: true}]\n", /* any may be meant */
+     "d.yaml:1:34: zones[].provider: \"bind\" is no provider, write route53, zonefile or rfc2136\n"},
     {"zones: [{name: a.test, provider: zonefile, zone_id: Z1}, {name: b.test, provider: zonefile, private: true}]\n",
      "d.yaml:1:53: zones[].zone_id: only a zone of provider route53 has it, remove it\n"
      "d.yaml:1:102: zones[].private: only a zone of provider route53 has it, remove it\n"},
@@ -338,11 +362,11 @@ static void the_key_of_a_zone(void **state)
                   "  - {name: a.test, provider: rfc2136, server: \"2001:db8::1\", port: 5353,\n"
                   "     tsig: {name: Key, algorithm: hmac-sha512, secret: " KEY_TEXT "}}\n"
                   "  - {name: b.test, provider: rfc2136, server: 127.0.0.1}\n");
-    const struct rfc2136_settings *with_key = &settings->zones[0].rfc2136;
-    const struct rfc2136_settings *without = &settings->zones[1].rfc2136;
+    const struct rfc2136_zone_settings *with_key = settings->zones[0].own;
+    const struct rfc2136_zone_settings *without = settings->zones[1].own;
     _cleanup_buffer_ struct buffer dump = BUFFER_INIT;
 
-    assert_int_equal(settings->zones[0].provider, PROVIDER_RFC2136);
+    assert_ptr_equal(settings->zones[0].provider, &rfc2136_provider.settings);
     assert_int_equal(with_key->server.family, ADDRESS_IPV6);
     assert_int_equal(with_key->port, 5353);
     assert_string_equal(with_key->key_name.text, "key.");
@@ -372,8 +396,9 @@ static void another_secret_needs_a_restart(void **state)
     assert_string_equal(buffer_text(&keys), "");
     assert_int_equal(settings_merge(running, other, &keys), 0);
     assert_string_equal(buffer_text(&keys), "zones");
-    assert_true(secret_equals(other->zones[0].rfc2136.secret, "0123456789abcdef", 16)); /* the running one */
-    assert_string_equal(other->zones[0].rfc2136.algorithm, "hmac-sha256");
+    const struct rfc2136_zone_settings *kept = other->zones[0].own;
+    assert_true(secret_equals(kept->secret, "0123456789abcdef", 16)); /* the running one */
+    assert_string_equal(kept->algorithm, "hmac-sha256");
 }
 #endif
 
@@ -462,15 +487,18 @@ static void what_needs_a_restart(void **state)
 /* Every row of `merged` has the value of `running` where it needs a restart, else that of `loaded`. */
 static void check_merged(const struct settings *merged, const struct settings *running, const struct settings *loaded)
 {
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
+    const struct setting *row;
+    void *base, *wanted_base;
+
+    for (size_t i = 0; (row = settings_row_in(merged, i, &base)); i++) {
         _cleanup_buffer_ struct buffer is = BUFFER_INIT;
         _cleanup_buffer_ struct buffer wanted = BUFFER_INIT;
-        if (setting_is_of_zone(row)) {
+        if (!base) {
             continue;
         }
-        row->type->write(row, merged, &is);
-        row->type->write(row, row->restart ? running : loaded, &wanted);
+        assert_non_null(settings_row_in(row->restart ? running : loaded, i, &wanted_base));
+        row->type->write(row, base, &is);
+        row->type->write(row, wanted_base, &wanted);
         if (strcmp(buffer_text(&is), buffer_text(&wanted)) != 0) {
             fail_msg("%s is %s, not %s", row->name, buffer_text(&is), buffer_text(&wanted));
         }
@@ -480,15 +508,18 @@ static void check_merged(const struct settings *merged, const struct settings *r
 /* Every row that can differ does, so that a new row needs no new test. */
 static void check_all_differ(const struct settings *a, const struct settings *b)
 {
-    for (size_t i = 0; settings_row(i) != NULL; i++) {
-        const struct setting *row = settings_row(i);
+    const struct setting *row;
+    void *base_a, *base_b;
+
+    for (size_t i = 0; (row = settings_row_in(a, i, &base_a)); i++) {
         _cleanup_buffer_ struct buffer of_a = BUFFER_INIT;
         _cleanup_buffer_ struct buffer of_b = BUFFER_INIT;
-        if (setting_is_of_zone(row)) {
+        if (!base_a) {
             continue;
         }
-        row->type->write(row, a, &of_a);
-        row->type->write(row, b, &of_b);
+        assert_non_null(settings_row_in(b, i, &base_b));
+        row->type->write(row, base_a, &of_a);
+        row->type->write(row, base_b, &of_b);
         if (strcmp(buffer_text(&of_a), buffer_text(&of_b)) == 0) {
             fail_msg("%s: is a default in `everything`; give it another value there", row->name);
         }
@@ -651,8 +682,9 @@ static void the_file_of_a_key(void **state)
         assert_int_equal(problems_count(problems), rows[i].status == 0 ? 0 : 1);
         assert_int_equal(problems_warning_count(problems), rows[i].warnings);
         if (settings && rows[i].mode == 0644) {
+            const struct rfc2136_zone_settings *zone = settings->zones[0].own;
             _cleanup_buffer_ struct buffer dump = BUFFER_INIT;
-            assert_true(secret_equals(settings->zones[0].rfc2136.secret, "0123456789abcdef", 16));
+            assert_true(secret_equals(zone->secret, "0123456789abcdef", 16));
             settings_dump(settings, &dump); /* names the file, and so loads again */
             assert_null(strstr(buffer_text(&dump), "***"));
         }
@@ -664,6 +696,11 @@ static void the_file_of_a_key(void **state)
 static void files_and_their_modes(void **state)
 {
     static const char with_key[] = ZONES "server: {api_keys: [\"0123456789abcdef\"]}\n";
+#ifdef HAVE_KNOT
+    static const char with_secret[] = RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n";
+    static const char with_both[] = RFC2136_ZONE "tsig: {name: k, secret: " KEY_TEXT "}}]\n"
+                                                 "server: {api_keys: [\"0123456789abcdef\"]}\n";
+#endif
     static const struct {
         const char *text;
         mode_t mode;
@@ -672,6 +709,9 @@ static void files_and_their_modes(void **state)
     } rows[] = {
         {ZONES, 0644, 0, 0},          {with_key, 0640, 0, 0},    {with_key, 0644, 0, 1},
         {with_key, 0660, -EINVAL, 0}, {ZONES, 0602, -EINVAL, 0},
+#ifdef HAVE_KNOT
+        {with_secret, 0640, 0, 0},    {with_secret, 0644, 0, 1}, {with_both, 0644, 0, 1},
+#endif
     };
     char *folder = temporary_folder_make();
 
