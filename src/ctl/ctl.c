@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "ctl/call.h"
 
 void ctl_init(struct ctl *ctl, const struct common_options *common)
 {
@@ -27,6 +28,7 @@ void ctl_init(struct ctl *ctl, const struct common_options *common)
 
 void ctl_done(struct ctl *ctl)
 {
+    caller_free(TAKE_PTR(ctl->caller));
     ctl_forget_files(ctl);
 }
 

@@ -40,7 +40,8 @@ struct ctl {
     const struct command *command; /* the one that runs; for messages */
     struct settings *settings;     /* see ctl_settings; NULL: not loaded yet */
     struct hosts *hosts;
-    bool is_config_given; /* by -c */
+    struct caller *caller; /* see ctl/call.h; NULL: nothing was asked yet */
+    bool is_config_given;  /* by -c */
     bool is_json;
     bool is_colored;  /* standard output is a terminal, and NO_COLOR is not set */
     bool is_terminal; /* standard input and output are: somebody can be asked */
