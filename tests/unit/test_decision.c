@@ -154,12 +154,14 @@ static void test_failed_logins(void **state)
 static void test_logins(void **state)
 {
     struct world *world = *state;
-    const struct request request = request_of(world);
+    struct request request = request_of(world);
     const struct host *host = hosts_find(world->hosts, "home.example.com.");
 
     decision_login(&request, "query", host, AUTH_BY_CURRENT_SECRET);
     assert_string_equal(world->log, "");
+    assert_string_equal(request.decision.secret, "current");
     decision_login(&request, "query", host, AUTH_BY_PREVIOUS_SECRET);
+    assert_string_equal(request.decision.secret, "previous");
     assert_string_equal(world->log, "event=previous_secret dialect=query source=198.18.7.9 host=home.example.com.\n");
 }
 
