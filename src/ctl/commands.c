@@ -12,6 +12,7 @@ static const struct command *const families[] = {
     /* hosts.yaml */
 
     /* the running daemon */
+    commands_daemon,
 
     /* the tool itself */
     commands_completion,

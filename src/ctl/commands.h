@@ -14,6 +14,7 @@ extern const struct command commands_client[];
 /* hosts.yaml */
 
 /* the running daemon */
+extern const struct command commands_daemon[];
 
 /* the tool itself */
 extern const struct command commands_completion[];

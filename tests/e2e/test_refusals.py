@@ -90,9 +90,9 @@ def query_cases(d):
         {"mode": "set", "hostname": HOME, "signature": ZEROS},
         {"mode": "set", "hostname": HOME, "signature": ZEROS, "time": "1"},
     ):
-        yield ask(**asked), 400, "refused", bad
+        yield ask(**asked), 400, "refused", named(HOME, bad) if "hostname" in asked else bad
     yield lambda via: d.request("/?mode=get&mode=get", headers={"X-Forwarded-For": via}), 400, "refused", bad
-    yield send(time="1"), 401, "refused", refused(401, "stale", BAD)
+    yield send(time="1"), 401, "refused", named(HOME, refused(401, "stale", BAD))
     yield send(signature=ZEROS), 401, "auth_failure", named(HOME, "reason=wrong_secret")
     yield put(HOME, OTHER), 401, "auth_failure", named(HOME, "reason=wrong_secret")
     yield put("hmoe.example.test."), 401, "auth_failure", named("hmoe.example.test.", "reason=unknown_host")
@@ -142,9 +142,9 @@ def secret_cases(d):
 def dyndns_cases(d):
     ask = lambda *a, **p: lambda via: nic_update(d, *a, via=via, **p)
     login = "auth_failure"
-    yield ask(HOME, user=None), 401, "refused", refused(401, "badauth", "reason=no_credentials")
-    yield ask(HOME, user=None, headers={"Authorization": "Basic !!!"}), 401, login, "reason=unreadable"
-    yield ask(HOME, secret=""), 401, login, "reason=unreadable"
+    yield ask(HOME, user=None), 401, "refused", named(HOME, refused(401, "badauth", "reason=no_credentials"))
+    yield ask(HOME, user=None, headers={"Authorization": "Basic !!!"}), 401, login, named(HOME, "reason=unreadable")
+    yield ask(HOME, secret=""), 401, login, named(HOME, "reason=unreadable")
     yield ask(HOME, secret="not-the-secret-of-it"), 401, login, named(HOME, "reason=wrong_secret")
     yield ask(HOME, secret=OTHER), 401, login, named(HOME, "reason=other_hosts_secret")
     yield ask("hmoe.example.test"), 401, login, named("hmoe.example.test.", "reason=unknown_host")
@@ -162,12 +162,14 @@ def dyndns_cases(d):
     yield ask(None, secret="one-secret-for-the-two-hosts-01"), 400, "refused", refused(
         400, "notfqdn", "reason=several_hosts_have_the_secret"
     )
-    yield ask(",".join(["a.example.test"] * 21)), 400, "refused", refused(400, "numhost", "reason=too_many_hosts")
+    yield ask(",".join(["a.example.test"] * 21)), 400, "refused", named(
+        "a.example.test.", refused(400, "numhost", "reason=too_many_hosts")
+    )
     yield ask(","), 400, "refused", refused(400, "notfqdn", "reason=no_hostname")
     yield lambda via: d.request(
         f"/nic/update?hostname={HOME}&myip=%zz", headers={"X-Forwarded-For": via, **basic("u", SECRET)}
     ), 400, "refused", refused(400, "notfqdn", f"reason=bad_parameters {BAD}")
-    yield ask(HOME, myip="here"), 400, "refused", refused(400, "dnserr", "reason=not_an_address")
+    yield ask(HOME, myip="here"), 400, "refused", named(HOME, refused(400, "dnserr", "reason=not_an_address"))
     yield ask("router.example.test", ip6lanprefix="2001:db8:1:2:3::/80"), 400, "refused", named(
         "router.example.test.", refused(400, "dnserr", "reason=prefix_too_long")
     )
@@ -177,18 +179,20 @@ def dyndns_cases(d):
     yield ask("router.example.test", ip6lanprefix="2001:db8:1:2::/64"), 503, "refused", named(
         "router.example.test.", refused(503, "abuse", "reason=followers_locked")
     )
-    yield ask(HOME, txt="something"), 400, "refused", refused(400, "badagent", f"reason=unspoken {BAD}")
+    yield ask(HOME, txt="something"), 400, "refused", named(HOME, refused(400, "badagent", f"reason=unspoken {BAD}"))
     yield lambda via: d.request(
         f"/nic/update?hostname={HOME}",
         "POST",
         {"X-Forwarded-For": via, "Content-Type": "application/json", **basic("u", SECRET)},
         "{}",
     ), 415, "refused", refused(415, "badagent", f"reason=bad_body {BAD}")
-    yield ask(HOME, offline="on"), 400, "refused", refused(400, "badagent", "reason=offline")
-    yield ask(HOME, path="/nic/delete", type="MX"), 400, "refused", refused(400, "notfqdn", "reason=no_such_type")
+    yield ask(HOME, offline="on"), 400, "refused", named(HOME, refused(400, "badagent", "reason=offline"))
+    yield ask(HOME, path="/nic/delete", type="MX"), 400, "refused", named(
+        HOME, refused(400, "notfqdn", "reason=no_such_type")
+    )
     yield ask(None, path="/nic/delete"), 400, "refused", refused(400, "notfqdn", "reason=no_hostname")
-    yield ask(HOME, path="/nic/delete", myip="198.18.0.1"), 400, "refused", refused(
-        400, "badagent", f"reason=unspoken {BAD}"
+    yield ask(HOME, path="/nic/delete", myip="198.18.0.1"), 400, "refused", named(
+        HOME, refused(400, "badagent", f"reason=unspoken {BAD}")
     )
     yield ask(HOME, path="/nic/delete", type="TXT"), 400, "refused", named(
         HOME, refused(400, "nohost", "reason=no_such_record")
