@@ -189,6 +189,25 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
     return r < 0 ? tell_unreachable(settings, r) : take_answer(caller, ret_status, ret_answer);
 }
 
+/* ---- what answers are made of ---- */
+
+const char *call_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+long long call_number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+bool call_is(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
 /* ---- reload ---- */
 
 static void print_lines(const json_t *lines, const char *before)
@@ -200,11 +219,6 @@ static void print_lines(const json_t *lines, const char *before)
     {
         (void)fprintf(stderr, "%s%s\n", before, json_string_value(line));
     }
-}
-
-static json_int_t number_of(const json_t *answer, const char *key)
-{
-    return json_integer_value(json_object_get(answer, key));
 }
 
 int ctl_reload(struct ctl *ctl)
@@ -228,8 +242,8 @@ int ctl_reload(struct ctl *ctl)
     if (json_is_true(json_object_get(answer, "ok"))) {
         if (!ctl->is_json) {
             ctl_print("the daemon has read its files: %lld hosts, %lld added, %lld removed, %lld changed\n",
-                      (long long)number_of(answer, "hosts"), (long long)number_of(answer, "added"),
-                      (long long)number_of(answer, "removed"), (long long)number_of(answer, "changed"));
+                      call_number(answer, "hosts"), call_number(answer, "added"), call_number(answer, "removed"),
+                      call_number(answer, "changed"));
         }
     } else if (json_object_get(answer, "errors")) {
         ctl_error("the daemon rejects its files and goes on with what it had; mend what is named above");

@@ -23,6 +23,11 @@ int ctl_call(struct ctl *ctl, const char *method, const char *path, json_t *body
 /* Says why the daemon refused; the exit status. */
 int ctl_refused(const json_t *answer, unsigned status);
 
+/* Of an object that was answered: "", 0 and false where there is none. */
+const char *call_text(const json_t *object, const char *key);
+long long call_number(const json_t *object, const char *key);
+bool call_is(const json_t *object, const char *key);
+
 /* After an edit: has the daemon read its files again, and says what that brought, or that no daemon runs.
  * EXIT_SETTINGS: it rejected them, and said why. */
 int ctl_reload(struct ctl *ctl);

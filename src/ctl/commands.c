@@ -12,7 +12,11 @@ static const struct command *const families[] = {
     /* hosts.yaml */
 
     /* the running daemon */
+    commands_list,
+    commands_show,
+    commands_why,
     commands_daemon,
+    commands_plan,
 
     /* the tool itself */
     commands_completion,

@@ -14,7 +14,11 @@ extern const struct command commands_client[];
 /* hosts.yaml */
 
 /* the running daemon */
+extern const struct command commands_list[];
+extern const struct command commands_show[];
+extern const struct command commands_why[];
 extern const struct command commands_daemon[];
+extern const struct command commands_plan[];
 
 /* the tool itself */
 extern const struct command commands_completion[];
