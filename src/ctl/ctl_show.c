@@ -73,8 +73,9 @@ static void print_row(struct ctl *ctl, const struct host *host)
         ctl_print("    auth %s\n", buffer_text(&auth));
     }
     if (host->previous.is_set) {
-        when_print(host->previous.valid_until_s, clock_realtime_s(clock_system()), until);
-        ctl_print("    its previous secret is valid until %s\n", until);
+        const int64_t left_s = host->previous.valid_until_s - clock_realtime_s(clock_system());
+        when_print_span(left_s > 0 ? left_s : 0, until);
+        ctl_print("    its previous secret is valid for %s more\n", until);
     }
 }
 

@@ -270,14 +270,15 @@ json_t *known_object(struct ctl *ctl, const struct known *known, const struct kn
     if (listed->stored.last_accessed.family != ADDRESS_NONE) {
         address_print(&listed->stored.last_accessed, from);
     }
-    return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:o, s:o, s:s?, s:b, s:s?, s:s?, s:s?}", "hostname", host->hostname,
-                     "type", record_type_text(listed->type), "zone", ctl->settings->zones[host->zone].name.text,
-                     "value", value.length > 0 ? buffer_text(&value) : NULL, "ttl", (json_int_t)host->ttl_s,
-                     "last_updated_s", time_or_null(listed->stored.last_updated_s), "last_checked_s",
-                     time_or_null(listed->stored.last_checked_s), "last_accessed_from", from[0] ? from : NULL, "locked",
-                     host->lock_record, "state",
+    return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:o, s:o, s:s?, s:b, s:s?, s:O?, s:s?, s:s?}", "hostname",
+                     host->hostname, "type", record_type_text(listed->type), "zone",
+                     ctl->settings->zones[host->zone].name.text, "value", value.length > 0 ? buffer_text(&value) : NULL,
+                     "ttl", (json_int_t)host->ttl_s, "last_updated_s", time_or_null(listed->stored.last_updated_s),
+                     "last_checked_s", time_or_null(listed->stored.last_checked_s), "last_accessed_from",
+                     from[0] ? from : NULL, "locked", host->lock_record, "state",
                      !known->flagged ? NULL
                      : state[0]      ? state
                                      : "in_step",
-                     "failing", listed->failing, "secret_used", listed->secret);
+                     "dns", json_object_get(listed->flagged, "dns"), "failing", listed->failing, "secret_used",
+                     listed->secret);
 }

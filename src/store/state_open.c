@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "store/state_internal.h"
@@ -14,6 +15,8 @@
 #define CHECK_ALWAYS_MAX_BYTES (64LL * 1024 * 1024)
 /* Who updates waits for it; only a foreign writer can hold the file. */
 #define BUSY_TIMEOUT_MS 250
+#define LOCK_TRIES 10
+#define LOCK_PAUSE_NS 10000000
 #define WAL_KEPT_MAX_BYTES "16777216"
 
 #define WHAT_TO_DO_IF_BAD                                                                                      \
@@ -73,6 +76,23 @@ static void explain_errno(const char *path, int error, struct buffer *message)
     buffer_printf(message, "%s: %s: %s", path, strerror(error), advice ? advice : file_advice(-EACCES));
 }
 
+/* ddns53ctl looks whether somebody has it, by having it itself for a moment. */
+static int lock_exclusively(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return 0;
+        }
+        if (errno != EWOULDBLOCK) {
+            return -errno;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return -EWOULDBLOCK;
+}
+
 /* The lock goes with the process, so that one that was killed leaves nothing behind; the file stays for ever. */
 static int take_lock(struct state *state, const char *folder, struct buffer *message)
 {
@@ -89,8 +109,9 @@ static int take_lock(struct state *state, const char *folder, struct buffer *mes
         explain_errno(path, error, message);
         return -error;
     }
-    if (flock(state->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        int error = errno;
+    const int r = lock_exclusively(state->lock_fd);
+    if (r < 0) {
+        int error = -r;
 
         if (error != EWOULDBLOCK) {
             buffer_printf(message, "%s: cannot be locked: %s: put state_dir on a file system with locks", path,

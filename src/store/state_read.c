@@ -1,9 +1,11 @@
 #include "store/state_read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
@@ -73,6 +75,38 @@ static int prepare(struct state_reader *reader, const char *path, struct buffer 
     return r;
 }
 
+/* Does a daemon have the folder? It holds the lock for as long as it lives. Who may not look takes it that one does. */
+static bool has_daemon(const char *folder)
+{
+    _cleanup_free_ char *path = path_join(folder, "lock");
+    _cleanup_close_ int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+
+    return fd < 0 || flock(fd, LOCK_SH | LOCK_NB) < 0;
+}
+
+static bool has_log(const char *path)
+{
+    _cleanup_buffer_ struct buffer log = BUFFER_INIT;
+    struct stat info;
+
+    buffer_printf(&log, "%s-wal", path);
+    return stat(buffer_text(&log), &info) == 0 && info.st_size > 0;
+}
+
+/* https://www.sqlite.org/uri.html. Where nobody writes, SQLite is told so, and leaves no files of its own behind. */
+static void append_uri(const char *path, bool is_immutable, struct buffer *uri)
+{
+    buffer_append_text(uri, "file:");
+    for (const char *c = path; *c != '\0'; c++) {
+        if (strchr("%?# ", *c)) {
+            buffer_printf(uri, "%%%02X", (unsigned)(unsigned char)*c);
+        } else {
+            buffer_append_char(uri, *c);
+        }
+    }
+    buffer_append_text(uri, is_immutable ? "?immutable=1" : "");
+}
+
 int state_reader_open(const char *folder, struct buffer *message, struct state_reader **ret_reader)
 {
     _cleanup_(state_reader_closep) struct state_reader *reader = calloc(1, sizeof(*reader));
@@ -92,7 +126,10 @@ int state_reader_open(const char *folder, struct buffer *message, struct state_r
     if (geteuid() == 0 && info.st_uid != 0 && (setegid(info.st_gid) < 0 || seteuid(info.st_uid) < 0)) {
         return -errno;
     }
-    const int code = sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY, NULL);
+    _cleanup_buffer_ struct buffer uri = BUFFER_INIT;
+    append_uri(path, !has_daemon(folder) && !has_log(path), &uri);
+    const int code =
+        sqlite3_open_v2(buffer_text(&uri), &reader->database, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
     if (!reader->database) {
         return -ENOMEM;
     }
