@@ -5,6 +5,7 @@
 /* In the order of --help. A file adds its line below its heading, here and in commands.h. */
 static const struct command *const families[] = {
     /* setting up */
+    commands_init,
 
     /* hosts and devices */
     commands_client,

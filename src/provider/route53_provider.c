@@ -90,26 +90,34 @@ static const char *first_set(const char *a, const char *b, const char *c, const 
     return otherwise;
 }
 
+char *route53_endpoint(const struct route53_settings *settings, environment getenv_like,
+                       const char **ret_signing_region)
+{
+    const char *own = aws_route53_endpoint(settings->region, ret_signing_region);
+    const char *endpoint =
+        first_set(settings->endpoint, getenv_like("AWS_ENDPOINT_URL_ROUTE_53"), getenv_like("AWS_ENDPOINT_URL"), own);
+    char *trimmed = strdup(endpoint);
+
+    for (size_t length = trimmed ? strlen(trimmed) : 0; length > 0 && trimmed[length - 1] == '/'; length--) {
+        trimmed[length - 1] = '\0';
+    }
+    return trimmed;
+}
+
 static struct aws_service *new_service(const struct provider_means *means, const struct route53_settings *settings,
                                        struct credentials *credentials)
 {
     const char *signing_region;
-    const char *own = aws_route53_endpoint(settings->region, &signing_region);
-    const char *endpoint = first_set(settings->endpoint, means->environment("AWS_ENDPOINT_URL_ROUTE_53"),
-                                     means->environment("AWS_ENDPOINT_URL"), own);
-    _cleanup_free_ char *trimmed = strdup(endpoint);
+    _cleanup_free_ char *endpoint = route53_endpoint(settings, means->environment, &signing_region);
 
-    if (!trimmed) {
+    if (!endpoint) {
         return NULL;
-    }
-    for (size_t length = strlen(trimmed); length > 0 && trimmed[length - 1] == '/'; length--) {
-        trimmed[length - 1] = '\0';
     }
     return aws_service_new(means->loop, means->client, credentials, means->metrics,
                            &(struct aws_service_options){
                                .service = "route53",
                                .region = signing_region,
-                               .endpoint = trimmed,
+                               .endpoint = endpoint,
                                .connect_timeout_ms = CONNECT_TIMEOUT_MS,
                                .timeout_ms = TIMEOUT_MS,
                                .response_max_bytes = RESPONSE_MAX_BYTES,
@@ -145,6 +153,16 @@ static void *account_new(const struct provider_means *means, const void *own)
         return NULL;
     }
     return account;
+}
+
+struct aws_service *route53_service(void *shared)
+{
+    return ((struct account *)shared)->service;
+}
+
+struct credentials *route53_credentials(void *shared)
+{
+    return ((struct account *)shared)->credentials;
 }
 
 static uint32_t account_pace(const void *own)
