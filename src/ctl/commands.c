@@ -6,6 +6,7 @@
 static const struct command *const families[] = {
     /* setting up */
     commands_init,
+    commands_check,
 
     /* hosts and devices */
     commands_client,

@@ -8,6 +8,7 @@
 
 /* setting up */
 extern const struct command commands_init[];
+extern const struct command commands_check[];
 
 /* hosts and devices */
 extern const struct command commands_client[];

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "ctl/account.h"
 #include "ctl/ask.h"
 #include "ctl/commands.h"
 #include "ctl/grid.h"
+#include "ctl/reach.h"
 
 static int run_init(struct ctl *ctl, const struct arguments *arguments);
 
@@ -166,52 +166,72 @@ static const char hosts_text[] =
 
 /* ---- the zones that the credentials can see ---- */
 
+struct seen_zone {
+    struct name name;
+    char id[64];
+    uint64_t record_count;
+    bool is_private;
+};
+
 struct seen {
-    struct route53_hosted_zone *zones;
+    struct seen_zone *zones;
     size_t count;
     bool has_failed; /* no memory */
 };
 
-static void keep_zone(const struct route53_hosted_zone *zone, void *userdata)
+static void keep_zone(const struct provider_hosted_zone *zone, void *userdata)
 {
     struct seen *seen = userdata;
-    struct route53_hosted_zone *zones = reallocarray(seen->zones, seen->count + 1, sizeof(*zones));
+    struct seen_zone *zones = reallocarray(seen->zones, seen->count + 1, sizeof(*zones));
 
     if (!zones) {
         seen->has_failed = true;
         return;
     }
     seen->zones = zones;
-    zones[seen->count] = *zone;
-    zones[seen->count++].comment = ""; /* borrowed from an answer that is gone soon */
+    struct seen_zone *kept = &zones[seen->count++];
+    *kept = (struct seen_zone){.record_count = zone->record_count, .is_private = zone->is_private};
+    (void)snprintf(kept->name.text, sizeof(kept->name.text), "%s", zone->name);
+    (void)snprintf(kept->id, sizeof(kept->id), "%s", zone->id);
+}
+
+/* Settings that are good for asking the account which zones there are. NULL: no memory, or no such profile's name. */
+static struct settings *provisional_settings(const char *config, const struct arguments *arguments)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new(config);
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    struct settings *settings = NULL;
+
+    buffer_append_text(&text, "zones: [{name: example.com}]\n");
+    if (option_given(arguments, "profile")) {
+        buffer_append_text(&text, "route53:\n");
+        append_setting(&text, "  profile: ", option_value(arguments, "profile"));
+    }
+    if (!problems || settings_load_text(buffer_text(&text), text.length, config, problems, &settings) < 0) {
+        return NULL;
+    }
+    return settings;
 }
 
 /* Says what hinders; then the zones are not known, which is no reason to stop. */
-static void look_for_zones(const struct arguments *arguments, struct seen *seen)
+static void look_for_zones(const struct ctl *ctl, const struct arguments *arguments, struct seen *seen)
 {
-    const char *profile = option_value(arguments, "profile");
-    struct route53_settings settings = {(char *)"", (char *)"us-east-1", (char *)(profile ? profile : ""), 0};
-    _cleanup_(account_closep) struct account *account = account_open(&settings);
-    _cleanup_(account_answer_done) struct account_answer answer = {.outcome = AWS_OK};
-    _cleanup_buffer_ struct buffer words = BUFFER_INIT;
+    _cleanup_(settings_unrefp) struct settings *settings = provisional_settings(ctl->config, arguments);
+    _cleanup_(reach_closep) struct reach *reach = settings ? reach_open(settings, ctl->config) : NULL;
+    const struct provider *provider = &route53_provider;
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    void *shared;
 
-    if (!account) {
+    if (!reach || reach_shared(reach, provider, &shared) < 0) {
         seen->has_failed = true;
         return;
     }
-    if (account_credentials(account, &words) < 0) {
-        ctl_warning("the zones of the account are not known: %s", buffer_text(&words));
-        return;
-    }
-    account_zones(account, keep_zone, seen, &answer);
-    if (answer.outcome != AWS_OK) {
-        ctl_warning("the zones of the account cannot be listed with the credentials from %s: %s; permit "
-                    "route53:ListHostedZones, or give --zone-id",
-                    buffer_text(&words), buffer_text(&answer.message));
+    if (provider->each_hosted(reach_means(reach), shared, keep_zone, seen, &message) < 0) {
+        ctl_warning("the zones of the account are not known: %s; or give --zone-id", buffer_text(&message));
     }
 }
 
-static int take_zone(struct wishes *wishes, const struct route53_hosted_zone *zone)
+static int take_zone(struct wishes *wishes, const struct seen_zone *zone)
 {
     buffer_clear(&wishes->zone);
     buffer_append_text(&wishes->zone, zone->name.text);
@@ -229,7 +249,7 @@ static int choose_zone(const struct ctl *ctl, const struct seen *seen, struct wi
 
     grid_init(&grid, columns, ELEMENTS(columns));
     for (size_t i = 0; i < seen->count; i++) {
-        const struct route53_hosted_zone *zone = &seen->zones[i];
+        const struct seen_zone *zone = &seen->zones[i];
         grid_add(&grid, COLOR_NONE, "%zu", i + 1);
         grid_add(&grid, COLOR_STRONG, "%s", zone->name.text);
         grid_add(&grid, COLOR_NONE, "%s", zone->id);
@@ -249,7 +269,7 @@ static int choose_zone(const struct ctl *ctl, const struct seen *seen, struct wi
 /* The id of the zone that was named, where exactly one zone of the account has that name and kind. */
 static int find_zone(const struct seen *seen, struct wishes *wishes)
 {
-    const struct route53_hosted_zone *found = NULL;
+    const struct seen_zone *found = NULL;
     struct name name;
     size_t count = 0;
 
@@ -257,7 +277,7 @@ static int find_zone(const struct seen *seen, struct wishes *wishes)
         return EXIT_FINE; /* the settings' own loader says what is wrong with it */
     }
     for (size_t i = 0; i < seen->count; i++) {
-        const struct route53_hosted_zone *zone = &seen->zones[i];
+        const struct seen_zone *zone = &seen->zones[i];
         if (strcmp(zone->name.text, name.text) == 0 && zone->is_private == wishes->is_private) {
             found = zone;
             count++;
@@ -284,7 +304,7 @@ static int settle_route53(const struct ctl *ctl, const struct arguments *argumen
     int status = EXIT_FINE;
 
     if (wishes->zone_id.length == 0) {
-        look_for_zones(arguments, &seen);
+        look_for_zones(ctl, arguments, &seen);
         if (seen.has_failed) {
             status = ctl_no_memory();
         } else if (wishes->zone.length > 0) {

@@ -25,14 +25,12 @@ struct route53_zone_settings {
 
 extern const struct provider_ops route53_ops;
 
-/* What the zones of an account share (the `shared` of its row in provider/registry.h): for ddns53ctl, which asks the
- * account itself. Borrowed. */
-struct aws_service *route53_service(void *shared);
-struct credentials *route53_credentials(void *shared);
-/* The API's URL without a final slash: that of the settings, the environment's, else AWS's own. Returns owned, NULL: no
- * memory. */
-char *route53_endpoint(const struct route53_settings *settings, environment getenv_like,
-                       const char **ret_signing_region);
+/* What the zones of an account share: the `shared` of its row in provider/registry.h. */
+struct route53_shared {
+    struct credentials *credentials;
+    struct aws_service *service;
+    char *endpoint; /* of the API, without a final slash */
+};
 
 /* Borrows the loop and the service, copies the rest. `zone_id` NULL: looked up by name, among public or private
  * zones, and again when Route 53 says that it is gone. NULL: no memory. */
