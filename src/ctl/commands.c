@@ -5,6 +5,8 @@
 /* In the order of --help. A file adds its line below its heading, here and in commands.h. */
 static const struct command *const families[] = {
     /* setting up */
+    commands_init,
+    commands_check,
 
     /* hosts and devices */
     commands_client,

@@ -7,6 +7,8 @@
 /* ---- the rows of each file, in the order in which --help shows them; a row without a name ends them ---- */
 
 /* setting up */
+extern const struct command commands_init[];
+extern const struct command commands_check[];
 
 /* hosts and devices */
 extern const struct command commands_client[];

@@ -40,6 +40,17 @@ void ctl_forget_files(struct ctl *ctl)
     hosts_unref(TAKE_PTR(ctl->hosts));
 }
 
+/* A command that only looks something up says nothing of what could be better: that is "check"'s to tell. */
+static void tell_errors(const struct problems *problems)
+{
+    const char *line;
+
+    (void)fflush(stdout);
+    for (size_t i = 0; (line = problems_text(problems, i)); i++) {
+        (void)fprintf(stderr, "%s\n", line);
+    }
+}
+
 /* What a loader returned as an exit status. */
 static int status_of_load(int r)
 {
@@ -52,7 +63,7 @@ int ctl_settings(struct ctl *ctl, const struct settings **ret_settings)
         _cleanup_(problems_freep) struct problems *problems = problems_new(ctl->config);
         int r = problems ? settings_load(ctl->config, problems, &ctl->settings) : -ENOMEM;
         if (problems) {
-            ctl_tell_problems(problems);
+            tell_errors(problems);
         }
         if (r < 0) {
             return status_of_load(r);
@@ -74,7 +85,7 @@ int ctl_hosts(struct ctl *ctl, const struct hosts **ret_hosts)
         _cleanup_(problems_freep) struct problems *problems = problems_new(settings->hosts_file);
         int r = problems ? hosts_load(settings->hosts_file, settings, problems, &ctl->hosts) : -ENOMEM;
         if (problems) {
-            ctl_tell_problems(problems);
+            tell_errors(problems);
         }
         if (r < 0) {
             return status_of_load(r);
@@ -192,9 +203,7 @@ void ctl_tell_problems(const struct problems *problems)
     for (size_t i = 0; (line = problems_warning_text(problems, i)); i++) {
         (void)fprintf(stderr, "warning: %s\n", line);
     }
-    for (size_t i = 0; (line = problems_text(problems, i)); i++) {
-        (void)fprintf(stderr, "%s\n", line);
-    }
+    tell_errors(problems);
 }
 
 int ctl_no_memory(void)

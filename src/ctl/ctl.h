@@ -52,7 +52,8 @@ void ctl_done(struct ctl *ctl);
 
 /* ---- the two files ---- */
 
-/* Loaded at the first call. 0, or the exit status after everything that is wrong was said. Borrowed until ctl_done. */
+/* Loaded at the first call. 0, or the exit status after everything that is wrong was said; warnings are not. Borrowed until
+ * ctl_done. */
 int ctl_settings(struct ctl *ctl, const struct settings **ret_settings);
 int ctl_hosts(struct ctl *ctl, const struct hosts **ret_hosts);
 /* After an edit: the next call loads them again. */

@@ -200,7 +200,10 @@ static const char fritzbox[] =
     "{?followers}&ip6lanprefix=<ip6lanprefix>{/}\n"
     "  Domain name:      {name}\n"
     "  User name:        any\n"
-    "  Password:         {secret}\n";
+    "  Password:         {secret}\n"
+    "{?both}Where each family shall come by itself, two URLs in the same field, with a space between them:\n"
+    "  Update URL:       {url}/nic/update?hostname=<domain>&myip=<ipaddr> "
+    "{url}/nic/update?hostname=<domain>&myipv6=<ip6addr>{?followers}&prefix=<ip6lanprefix>{/}\n{/}";
 
 static const char pfsense[] =
     "Services / Dynamic DNS / Dynamic DNS Clients / Add{?both}, once for each of the two types{/}\n"

@@ -48,6 +48,18 @@ static void append_escaped(struct buffer *buffer, const char *text, const char *
     }
 }
 
+/* The console of version 6 takes a `?` for a call for help, wherever it stands. */
+static void append_routeros(struct buffer *buffer, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '?') {
+            buffer_append_text(buffer, "\\3F");
+        } else {
+            append_escaped(buffer, (const char[]){*text, '\0'}, "\\\"$");
+        }
+    }
+}
+
 static int append_form(struct buffer *buffer, const char *text, const char *form)
 {
     if (strcmp(form, "") == 0) {
@@ -59,7 +71,7 @@ static int append_form(struct buffer *buffer, const char *text, const char *form
     } else if (strcmp(form, "ps") == 0) {
         append_quoted(buffer, text, "''");
     } else if (strcmp(form, "ros") == 0) {
-        append_escaped(buffer, text, "\\\"$");
+        append_routeros(buffer, text);
     } else if (strcmp(form, "conf") == 0) {
         append_escaped(buffer, text, "\\\"");
     } else {

@@ -1,20 +1,14 @@
-/* --check: what would go wrong at a start, found without touching anything. */
+/* --check: src/check/start.h, as the user of the service. */
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "check/start.h"
 #include "daemon/daemon.h"
-
-/* ---- folders and files ---- */
 
 /* What the caller gave, handed through. */
 struct check {
@@ -23,164 +17,7 @@ struct check {
     int (*finish)(void);
 };
 
-struct judge {
-    const struct settings *settings;
-    struct problems *problems;
-    const char *user; /* NULL: whoever runs this */
-};
-
-static bool may(const char *path, int mode)
-{
-    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0;
-}
-
-/* The nearest folder above that is there decides whether the missing ones can be made. Returns owned, NULL: no memory. */
-static char *existing_parent(const char *path)
-{
-    char *parent = strdup(path);
-    struct stat info;
-
-    while (parent && parent[1] != '\0' && stat(parent, &info) < 0) {
-        char *slash = strrchr(parent, '/');
-        slash[slash == parent ? 1 : 0] = '\0';
-    }
-    return parent;
-}
-
-static bool is_missing(const char *path)
-{
-    struct stat info;
-
-    return stat(path, &info) < 0 && errno == ENOENT;
-}
-
-static bool is_below(const char *path, const char *folder)
-{
-    size_t length = strlen(folder);
-
-    return strncmp(path, folder, length) == 0 && path[length] == '/';
-}
-
-static const char *user_or_you(const struct judge *judge)
-{
-    return judge->user ? judge->user : "this user";
-}
-
-static void judge_missing_folder(const struct judge *judge, const char *key, const char *path)
-{
-    _cleanup_free_ char *parent = existing_parent(path);
-
-    if (parent && !may(parent, W_OK | X_OK)) {
-        problems_warn(judge->problems, 0, 0,
-                      "%s: %s does not exist, and %s may not make it; systemd does (StateDirectory=), without it run "
-                      "install -d -m 0700 -o USER on it",
-                      key, path, user_or_you(judge));
-    }
-}
-
-/* `mode` of access(2). */
-static void judge_path(const struct judge *judge, const char *key, const char *path, int mode, const char *deed)
-{
-    if (!may(path, mode) && errno != ENOENT) {
-        problems_add(judge->problems, 0, 0, "%s: %s may not %s %s: %s; correct its owner and mode", key,
-                     user_or_you(judge), deed, path, strerror(errno));
-    }
-}
-
-static void judge_folder(const struct judge *judge, const char *key, const char *path)
-{
-    struct stat info;
-
-    if (stat(path, &info) == 0 && !S_ISDIR(info.st_mode)) {
-        problems_add(judge->problems, 0, 0, "%s: %s is no folder; name another, or remove it", key, path);
-    } else if (is_missing(path)) {
-        judge_missing_folder(judge, key, path);
-    } else {
-        judge_path(judge, key, path, R_OK | W_OK | X_OK, "write into");
-    }
-}
-
-static int judge_state(const struct judge *judge)
-{
-    _cleanup_free_ char *state = path_join(judge->settings->state_dir, "state.db");
-
-    if (!state) {
-        return -ENOMEM;
-    }
-    judge_folder(judge, "state_dir", judge->settings->state_dir);
-    judge_path(judge, "state_dir", state, R_OK | W_OK, "write");
-    return 0;
-}
-
-static void judge_provider_path(const char *key, const char *path, bool is_folder, void *userdata)
-{
-    const struct judge *judge = userdata;
-    const char *state_dir = judge->settings->state_dir;
-
-    if (!is_folder) {
-        judge_path(judge, key, path, R_OK, "read");
-    } else if (!is_missing(state_dir) || !is_below(path, state_dir)) { /* who makes state_dir makes what is in it */
-        judge_folder(judge, key, path);
-    }
-}
-
-static int judge_providers(const struct judge *judge)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && provider_table[i]; i++) {
-        const struct provider *provider = provider_of(provider_table[i]);
-        if (provider->each_path) {
-            r = provider->each_path(judge->settings, settings_of_provider(judge->settings, provider_table[i]),
-                                    judge_provider_path, (void *)judge);
-        }
-    }
-    return r;
-}
-
-static int judge_certificate(const struct judge *judge)
-{
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    unsigned rsa_bits = 0;
-    int r = judge->settings->tls ? tls_check(judge->settings, &message, &rsa_bits) : 0;
-
-    if (r == -ENOMEM) {
-        return r;
-    }
-    if (r < 0) {
-        problems_add(judge->problems, 0, 0, "server.certificate: %s", buffer_text(&message));
-    } else if (rsa_bits > 0 && rsa_bits < TLS_RSA_GOOD_BITS) {
-        problems_warn(judge->problems, 0, 0,
-                      "server.private_key: an RSA key of %u bits, which clients refuse; make one of %d, or better an "
-                      "ECDSA key",
-                      rsa_bits, TLS_RSA_GOOD_BITS);
-    }
-    return 0;
-}
-
 /* ---- as whom ---- */
-
-/* Of the settings that root can read: who owns state_dir. -ENOENT: it is not there yet. */
-static int owner_of_state(const char *config, struct problems *problems, struct stat *ret_info)
-{
-    _cleanup_(settings_unrefp) struct settings *settings = NULL;
-    int r = settings_load(config, problems, &settings);
-
-    if (r < 0) {
-        return r;
-    }
-    return stat(settings->state_dir, ret_info) < 0 ? -ENOENT : 0;
-}
-
-/* No thread runs yet. `name` NULL: a user without a name. */
-static int become(const char *name, uid_t uid, gid_t gid)
-{
-    if ((name ? initgroups(name, gid) : setgroups(0, NULL)) < 0 || setresgid(gid, gid, gid) < 0 ||
-        setresuid(uid, uid, uid) < 0) {
-        return -errno;
-    }
-    return 0;
-}
 
 static int check_as_is(const struct check *check, const char *user)
 {
@@ -192,9 +29,7 @@ static int check_as_is(const struct check *check, const char *user)
         return EX_CONFIG;
     }
     _cleanup_(problems_freep) struct problems *problems = problems_new(check->config);
-    const struct judge judge = {settings, problems, user};
-    if (r == -ENOMEM || !problems || judge_state(&judge) < 0 || judge_providers(&judge) < 0 ||
-        judge_certificate(&judge) < 0) {
+    if (r == -ENOMEM || !problems || check_start(settings, user, problems) < 0) {
         (void)fputs("ddns53d: out of memory\n", stderr);
         return EX_OSERR;
     }
@@ -215,7 +50,7 @@ static int check_in_child(const struct check *check, const char *shown, const ch
     (void)fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        int r = become(name, uid, gid);
+        int r = check_become(name, uid, gid);
         if (r < 0) {
             (void)fprintf(stderr, "ddns53d: cannot become the user %s: %s\n", shown, strerror(-r));
             _exit(EX_OSERR);
@@ -248,16 +83,14 @@ static int check_as(const struct check *check, const char *user)
 static int check_as_owner(const struct check *check)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new(check->config);
-    struct stat info;
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    struct check_user user;
 
-    if (!problems || owner_of_state(check->config, problems, &info) < 0 || info.st_uid == getuid()) {
+    if (!problems || settings_load(check->config, problems, &settings) < 0 || check_owner(settings, &user) < 0 ||
+        user.uid == getuid()) {
         return check_as_is(check, NULL); /* tells what is wrong, too */
     }
-    const struct passwd *entry = getpwuid(info.st_uid); // NOLINT(concurrency-mt-unsafe): no thread yet
-    char number[24];
-    (void)snprintf(number, sizeof(number), "%u", (unsigned)info.st_uid);
-    return check_in_child(check, entry ? entry->pw_name : number, entry ? entry->pw_name : NULL, info.st_uid,
-                          entry ? entry->pw_gid : info.st_gid);
+    return check_in_child(check, user.shown, user.has_name ? user.shown : NULL, user.uid, user.gid);
 }
 
 int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems, void *userdata),

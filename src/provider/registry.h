@@ -25,6 +25,26 @@ struct provider_means {
 /* Tells of one path that a provider uses; `is_folder`: it writes into it. */
 typedef void (*provider_path)(const char *key, const char *path, bool is_folder, void *userdata);
 
+/* A zone that an account has, whether or not the settings name it; borrowed for the call. */
+struct provider_hosted_zone {
+    const char *name; /* normalised */
+    const char *id;
+    const char *comment; /* "": none */
+    uint64_t record_count;
+    bool is_private;
+};
+typedef void (*provider_each_hosted)(const struct provider_hosted_zone *zone, void *userdata);
+
+/* How it stands with one thing that a provider needs, and what to do where it is not fine; borrowed for the call. */
+enum provider_verdict { PROVIDER_FINE, PROVIDER_DOUBTFUL, PROVIDER_BROKEN };
+struct provider_finding {
+    enum provider_verdict verdict;
+    const char *what;    /* "credentials" */
+    const char *message; /* how it is */
+    const char *mend;    /* NULL: nothing to do */
+};
+typedef void (*provider_tell)(const struct provider_finding *finding, void *userdata);
+
 struct provider {
     struct provider_settings settings; /* what provider_table points to */
     const struct provider_ops *ops;
@@ -51,6 +71,20 @@ struct provider {
     size_t (*report_trouble)(void *shared, struct buffer *buffer);
     /* For --check: tells of each path that it reads or writes. Touches nothing. -ENOMEM. */
     int (*each_path)(const struct settings *settings, const void *own, provider_path tell, void *userdata);
+
+    /* For ddns53ctl, which has no I/O thread: these run the loop themselves until they are done. */
+
+    /* Every zone that the account has. -EIO, -ENOENT (no credentials) with a sentence in `message`; -ENOMEM. */
+    int (*each_hosted)(const struct provider_means *means, void *shared, provider_each_hosted each, void *userdata,
+                       struct buffer *message);
+    /* What all zones need: credentials, the clock. False: no zone can be looked at. */
+    bool (*examine)(const struct provider_means *means, void *shared, provider_tell tell, void *userdata);
+    /* What one zone needs. `may_try`: a change may be asked for that changes nothing. Appends the names of the zone's name
+     * servers, a line each; none where they are not known. */
+    void (*examine_zone)(const struct provider_means *means, void *shared, const struct zone_settings *zone,
+                         bool may_try, provider_tell tell, void *userdata, struct buffer *name_servers);
+    /* Is the zone one that the public DNS has nothing of? NULL: none is. */
+    bool (*is_private)(const struct zone_settings *zone);
 };
 
 extern const struct provider route53_provider;

@@ -25,6 +25,13 @@ struct route53_zone_settings {
 
 extern const struct provider_ops route53_ops;
 
+/* What the zones of an account share: the `shared` of its row in provider/registry.h. */
+struct route53_shared {
+    struct credentials *credentials;
+    struct aws_service *service;
+    char *endpoint; /* of the API, without a final slash */
+};
+
 /* Borrows the loop and the service, copies the rest. `zone_id` NULL: looked up by name, among public or private
  * zones, and again when Route 53 says that it is gone. NULL: no memory. */
 struct provider_zone *route53_zone_new(struct loop *loop, struct aws_service *service, const char *name,

@@ -9,15 +9,11 @@
 #include "config/value.h"
 #include "provider/registry.h"
 #include "provider/route53.h"
+#include "provider/route53_examine.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define TIMEOUT_MS 30000
 #define RESPONSE_MAX_BYTES ((size_t)4 << 20)
-
-struct account {
-    struct credentials *credentials;
-    struct aws_service *service;
-};
 
 /* ---- settings ---- */
 
@@ -90,39 +86,28 @@ static const char *first_set(const char *a, const char *b, const char *c, const 
     return otherwise;
 }
 
-static struct aws_service *new_service(const struct provider_means *means, const struct route53_settings *settings,
-                                       struct credentials *credentials)
+/* The settings', the environment's, else AWS's own. Returns owned, NULL: no memory. */
+static char *endpoint_of(const struct route53_settings *settings, environment getenv_like, const char **ret_region)
 {
-    const char *signing_region;
-    const char *own = aws_route53_endpoint(settings->region, &signing_region);
-    const char *endpoint = first_set(settings->endpoint, means->environment("AWS_ENDPOINT_URL_ROUTE_53"),
-                                     means->environment("AWS_ENDPOINT_URL"), own);
-    _cleanup_free_ char *trimmed = strdup(endpoint);
+    const char *own = aws_route53_endpoint(settings->region, ret_region);
+    const char *endpoint =
+        first_set(settings->endpoint, getenv_like("AWS_ENDPOINT_URL_ROUTE_53"), getenv_like("AWS_ENDPOINT_URL"), own);
+    char *trimmed = strdup(endpoint);
 
-    if (!trimmed) {
-        return NULL;
-    }
-    for (size_t length = strlen(trimmed); length > 0 && trimmed[length - 1] == '/'; length--) {
+    for (size_t length = trimmed ? strlen(trimmed) : 0; length > 0 && trimmed[length - 1] == '/'; length--) {
         trimmed[length - 1] = '\0';
     }
-    return aws_service_new(means->loop, means->client, credentials, means->metrics,
-                           &(struct aws_service_options){
-                               .service = "route53",
-                               .region = signing_region,
-                               .endpoint = trimmed,
-                               .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                               .timeout_ms = TIMEOUT_MS,
-                               .response_max_bytes = RESPONSE_MAX_BYTES,
-                           });
+    return trimmed;
 }
 
 static void account_free(void *shared)
 {
-    struct account *account = shared;
+    struct route53_shared *account = shared;
 
     if (account) {
         aws_service_free(account->service);
         credentials_free(account->credentials);
+        free(account->endpoint);
         free(account);
     }
 }
@@ -130,15 +115,25 @@ static void account_free(void *shared)
 static void *account_new(const struct provider_means *means, const void *own)
 {
     const struct route53_settings *settings = own;
-    struct account *account = calloc(1, sizeof(*account));
+    struct route53_shared *account = calloc(1, sizeof(*account));
+    const char *signing_region;
 
     if (!account) {
         return NULL;
     }
+    account->endpoint = endpoint_of(settings, means->environment, &signing_region);
     account->credentials =
         credentials_new(means->loop, means->client, settings->profile, settings->region, means->environment);
-    if (account->credentials) {
-        account->service = new_service(means, settings, account->credentials);
+    if (account->credentials && account->endpoint) {
+        account->service = aws_service_new(means->loop, means->client, account->credentials, means->metrics,
+                                           &(struct aws_service_options){
+                                               .service = "route53",
+                                               .region = signing_region,
+                                               .endpoint = account->endpoint,
+                                               .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                               .timeout_ms = TIMEOUT_MS,
+                                               .response_max_bytes = RESPONSE_MAX_BYTES,
+                                           });
     }
     if (!account->service) {
         account_free(account);
@@ -154,7 +149,7 @@ static uint32_t account_pace(const void *own)
 
 static void account_reload(void *shared)
 {
-    credentials_refresh(((struct account *)shared)->credentials, NULL);
+    credentials_refresh(((struct route53_shared *)shared)->credentials, NULL);
 }
 
 static struct provider_zone *zone_new(const struct provider_means *means, void *shared,
@@ -162,8 +157,13 @@ static struct provider_zone *zone_new(const struct provider_means *means, void *
 {
     const struct route53_zone_settings *own = zone->own;
 
-    return route53_zone_new(means->loop, ((struct account *)shared)->service, zone->name.text, own->zone_id,
+    return route53_zone_new(means->loop, ((struct route53_shared *)shared)->service, zone->name.text, own->zone_id,
                             own->is_private);
+}
+
+static bool is_private(const struct zone_settings *zone)
+{
+    return ((const struct route53_zone_settings *)zone->own)->is_private;
 }
 
 const struct provider route53_provider = {
@@ -181,4 +181,8 @@ const struct provider route53_provider = {
     .zone_new = zone_new,
     .pace = account_pace,
     .reload = account_reload,
+    .each_hosted = route53_each_hosted,
+    .examine = route53_examine,
+    .examine_zone = route53_examine_zone,
+    .is_private = is_private,
 };

@@ -161,6 +161,50 @@ int route53_find_zone(const struct xml_element *root, const char *name, bool is_
     return read_id(found, ret_id);
 }
 
+/* -ENOENT: its name is none that we could serve. */
+static int read_hosted_zone(const struct xml_element *element, struct route53_hosted_zone *zone)
+{
+    const struct xml_element *config = xml_child(element, "Config");
+    const char *name = xml_child_text(element, "Name");
+    const char *count = xml_child_text(element, "ResourceRecordSetCount");
+    const char *comment = xml_child_text(config, "Comment");
+
+    if (!name || (count && parse_uint(count, strlen(count), 0, UINT64_MAX, &zone->record_count) < 0)) {
+        return -EBADMSG;
+    }
+    zone->is_private = is_true(xml_child_text(config, "PrivateZone"));
+    zone->comment = comment ? comment : "";
+    int r = read_id(xml_child_text(element, "Id"), zone->id);
+    return r < 0 ? r : (route53_read_name(name, strlen(name), &zone->name) < 0 ? -ENOENT : 0);
+}
+
+int route53_read_zones(const struct xml_element *root, route53_each_zone each, void *userdata,
+                       char ret_marker[ROUTE53_ID_SIZE])
+{
+    const struct xml_element *zones = xml_child(root, "HostedZones");
+    const char *marker = is_true(xml_child_text(root, "IsTruncated")) ? xml_child_text(root, "NextMarker") : NULL;
+
+    if (!zones || (marker && read_id(marker, ret_marker) < 0)) {
+        return -EBADMSG;
+    }
+    for (int pass = 0; pass < 2; pass++) { /* all are read before one is told */
+        for (const struct xml_element *element = zones->first_child; element; element = element->next) {
+            struct route53_hosted_zone zone = {.record_count = 0};
+            int r = read_hosted_zone(element, &zone);
+            if (r == -EBADMSG) {
+                return r;
+            }
+            if (pass == 1 && r == 0) {
+                each(&zone, userdata);
+            }
+        }
+    }
+    if (!marker) {
+        ret_marker[0] = '\0';
+    }
+    return 0;
+}
+
 int route53_read_zone(const struct xml_element *root, const char **ret_name, uint64_t *ret_record_count)
 {
     const struct xml_element *zone = xml_child(root, "HostedZone");

@@ -60,6 +60,20 @@ int route53_read_page(const struct xml_element *root, struct route53_last *last,
  * -EXDEV: only of the other kind; -EBADMSG. */
 int route53_find_zone(const struct xml_element *root, const char *name, bool is_private, char ret_id[ROUTE53_ID_SIZE]);
 
+/* A zone of the account. */
+struct route53_hosted_zone {
+    struct name name;
+    char id[ROUTE53_ID_SIZE];
+    const char *comment; /* "": none; borrowed from the document */
+    uint64_t record_count;
+    bool is_private;
+};
+typedef void (*route53_each_zone)(const struct route53_hosted_zone *zone, void *userdata);
+/* Calls `each` for the zones of a ListHostedZonesResponse whose names could be ours; `ret_marker` is where the next page
+ * begins, "": there is none. Nothing is called when the page makes no sense. */
+int route53_read_zones(const struct xml_element *root, route53_each_zone each, void *userdata,
+                       char ret_marker[ROUTE53_ID_SIZE]);
+
 /* GetHostedZoneResponse; the name is borrowed from the document, as the server spells it. */
 int route53_read_zone(const struct xml_element *root, const char **ret_name, uint64_t *ret_record_count);
 

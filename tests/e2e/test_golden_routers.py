@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 import yaml
 
-from harness import REPOSITORY, SECRET, Daemon, Response, host, keep_confidential, receive
+from harness import SECRET, Daemon, Response, host, keep_confidential, receive
 from harness.dialects import zone_values
 
 ROUTERS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "golden" / "routers.yaml").read_text())
@@ -222,10 +222,3 @@ def test_behind_carrier_nat_it_comes_again(router):
         assert set(router.verdicts(ip4, ip6)) == {AGAIN}
     addresses = fresh(router, 4)
     assert set(router.verdicts(*addresses)) == {DONE}
-
-
-def test_the_readme_says_what_to_type():
-    readme = (REPOSITORY / "README.md").read_text()
-    for entry in ROUTERS:
-        for part in entry.get("type", "").split("; "):
-            assert part in readme, f"{entry['router']}: {part}"

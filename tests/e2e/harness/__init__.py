@@ -26,7 +26,8 @@ Daemon
     admin       healthz(), metrics() -> Metrics.value(name, **labels) / .sum(name, **labels) / .matching(...),
                 wait_metric(name, minimum, **labels)
 
-Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; hash_token(source, hostname, secret),
+Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; run_ctl(*arguments, config=, stdin=,
+**variables) the same for ddns53ctl; hash_token(source, hostname, secret),
 signed_parameters(mode, hostname, secret, address), query_target(parameters, path), host(...),
 base_environment(**extra), binary_path(), keep_confidential(*texts), free_port().
 In harness.updates: Ledger(daemon, r53) remembers what each client asked for and was told, and settle() holds it
@@ -53,7 +54,7 @@ from .client import (
     receive,
     signed_parameters,
 )
-from .daemon import BEHIND_PROXY, REPOSITORY, SECRET, Daemon, binary_path, host, merged, run_binary
+from .daemon import BEHIND_PROXY, REPOSITORY, SECRET, Daemon, binary_path, ctl_path, host, merged, run_binary, run_ctl
 from .metrics import Metrics
 from .process import LoggedProcess, ProcessFailed, base_environment, free_port
 
@@ -69,6 +70,7 @@ __all__ = [
     "SECRET",
     "base_environment",
     "binary_path",
+    "ctl_path",
     "confidential",
     "free_port",
     "hash_token",
@@ -78,5 +80,6 @@ __all__ = [
     "query_target",
     "receive",
     "run_binary",
+    "run_ctl",
     "signed_parameters",
 ]

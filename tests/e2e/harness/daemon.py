@@ -35,6 +35,11 @@ def binary_path() -> Path:
     return Path(os.environ.get("DDNS53D") or REPOSITORY / "build" / "ddns53d").absolute()
 
 
+def ctl_path() -> Path:
+    """The tool, beside the daemon."""
+    return binary_path().parent / "ddns53ctl"
+
+
 class _Dumper(yaml.SafeDumper):
     """Aliases are refused by the daemon, so that what stands twice is written twice."""
 
@@ -55,6 +60,30 @@ def run_binary(
         env=base_environment(),
         cwd=folder,
         stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    if SANITIZER_REPORT.search(done.stderr):
+        raise ProcessFailed("sanitizer report:\n" + done.stderr)
+    return done
+
+
+def run_ctl(
+    *arguments: str | Path,
+    config: Path | None = None,
+    stdin: str = "",
+    folder: Path | None = None,
+    timeout: float = 60.0,
+    **variables: str,
+) -> subprocess.CompletedProcess:
+    """Runs ddns53ctl to its end, with these settings; .returncode, .stdout and .stderr are text."""
+    command = [ctl_path(), *(["-c", config] if config else []), *arguments]
+    done = subprocess.run(
+        [str(word) for word in command],
+        env=base_environment(**variables),
+        cwd=folder,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=timeout,
