@@ -19,6 +19,7 @@ static const struct command *const families[] = {
     commands_why,
     commands_daemon,
     commands_plan,
+    commands_zone,
 
     /* the tool itself */
     commands_completion,

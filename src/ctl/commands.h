@@ -21,6 +21,7 @@ extern const struct command commands_show[];
 extern const struct command commands_why[];
 extern const struct command commands_daemon[];
 extern const struct command commands_plan[];
+extern const struct command commands_zone[];
 
 /* the tool itself */
 extern const struct command commands_completion[];

@@ -77,6 +77,13 @@ struct provider {
     /* Every zone that the account has. -EIO, -ENOENT (no credentials) with a sentence in `message`; -ENOMEM. */
     int (*each_hosted)(const struct provider_means *means, void *shared, provider_each_hosted each, void *userdata,
                        struct buffer *message);
+    /* One of them in full, and a new one: `each` is called once, and `name_servers` gets those to delegate to, a line each.
+     * -ENOENT: there is none; -EEXIST: it was made, and the answer was lost; -EIO: a sentence in `message`; -ENOMEM. */
+    int (*get_hosted)(const struct provider_means *means, void *shared, const char *id, provider_each_hosted each,
+                      void *userdata, struct buffer *name_servers, struct buffer *message);
+    int (*create_hosted)(const struct provider_means *means, void *shared, const char *name, const char *comment,
+                         provider_each_hosted each, void *userdata, struct buffer *name_servers,
+                         struct buffer *message);
     /* What all zones need: credentials, the clock. False: no zone can be looked at. */
     bool (*examine)(const struct provider_means *means, void *shared, provider_tell tell, void *userdata);
     /* What one zone needs. `may_try`: a change may be asked for that changes nothing. Appends the names of the zone's name

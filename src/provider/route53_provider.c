@@ -10,6 +10,7 @@
 #include "provider/registry.h"
 #include "provider/route53.h"
 #include "provider/route53_examine.h"
+#include "provider/route53_hosted.h"
 
 #define CONNECT_TIMEOUT_MS 5000
 #define TIMEOUT_MS 30000
@@ -182,6 +183,8 @@ const struct provider route53_provider = {
     .pace = account_pace,
     .reload = account_reload,
     .each_hosted = route53_each_hosted,
+    .get_hosted = route53_get_hosted,
+    .create_hosted = route53_create_hosted,
     .examine = route53_examine,
     .examine_zone = route53_examine_zone,
     .is_private = is_private,

@@ -178,6 +178,18 @@ static int read_hosted_zone(const struct xml_element *element, struct route53_ho
     return r < 0 ? r : (route53_read_name(name, strlen(name), &zone->name) < 0 ? -ENOENT : 0);
 }
 
+int route53_read_hosted(const struct xml_element *root, route53_each_zone each, void *userdata)
+{
+    const struct xml_element *element = xml_child(root, "HostedZone");
+    struct route53_hosted_zone zone = {.record_count = 0};
+    int r = element ? read_hosted_zone(element, &zone) : -EBADMSG;
+
+    if (r == 0) {
+        each(&zone, userdata);
+    }
+    return r;
+}
+
 int route53_read_zones(const struct xml_element *root, route53_each_zone each, void *userdata,
                        char ret_marker[ROUTE53_ID_SIZE])
 {

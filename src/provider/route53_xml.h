@@ -69,6 +69,8 @@ struct route53_hosted_zone {
     bool is_private;
 };
 typedef void (*route53_each_zone)(const struct route53_hosted_zone *zone, void *userdata);
+/* The zone of a GetHostedZoneResponse or a CreateHostedZoneResponse. -EBADMSG; -EINVAL: its name could not be ours. */
+int route53_read_hosted(const struct xml_element *root, route53_each_zone each, void *userdata);
 /* Calls `each` for the zones of a ListHostedZonesResponse whose names could be ours; `ret_marker` is where the next page
  * begins, "": there is none. Nothing is called when the page makes no sense. */
 int route53_read_zones(const struct xml_element *root, route53_each_zone each, void *userdata,
