@@ -25,6 +25,8 @@ Daemon
                 With settings=BEHIND_PROXY, `via=` is the client's address as X-Forwarded-For names it.
     admin       healthz(), metrics() -> Metrics.value(name, **labels) / .sum(name, **labels) / .matching(...),
                 wait_metric(name, minimum, **labels)
+    operator    ctl(*arguments, status=) -> CompletedProcess, ctl_json(*arguments): ddns53ctl with its settings;
+                control(path, body) -> status and JSON of its control socket, control_path
 
 Functions: run_binary(*arguments) -> CompletedProcess, for --check and the like; run_ctl(*arguments, config=, stdin=,
 **variables) the same for ddns53ctl; hash_token(source, hostname, secret),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import http.client
+import json
 import os
 import re
 import signal
@@ -306,7 +308,7 @@ class Daemon:
         self.check_confidential()
 
     def check_confidential(self) -> None:
-        """No secret, token or query string that the test used is in the log."""
+        """No secret, token or query string that the test used is in the log, or in the decisions that are kept."""
         texts = set(confidential)
         if self.route53 is not None:
             for key in self.route53.keys.all():
@@ -316,6 +318,40 @@ class Daemon:
         if leaked:
             lines = [line for line in self.process.log_lines() if any(text in line for text in leaked)]
             raise ProcessFailed(f"confidential text in the log: {leaked}\n" + "\n".join(lines))
+        for path in sorted((self.state_dir / "decisions").glob("*")):
+            kept = path.read_text(encoding="utf-8")
+            leaked = sorted(text for text in texts if text in kept)
+            if leaked:
+                raise ProcessFailed(f"confidential text in {path.name}: {leaked}")
+
+    # -- the operator's tool ------------------------------------------------------
+
+    @property
+    def control_path(self) -> Path:
+        """The control socket, where the settings leave it at its place."""
+        return self.state_dir / "control.sock"
+
+    def ctl(self, *arguments: str | Path, status: int | None = 0, **variables: str) -> subprocess.CompletedProcess:
+        """Runs ddns53ctl with the daemon's settings and environment; fails on another exit status (None: any)."""
+        done = run_ctl(*arguments, config=self.config_path, **{**self.environment, **variables})
+        if status is not None and done.returncode != status:
+            raise ProcessFailed(f"{arguments}: status {done.returncode}, not {status}\n{done.stdout}{done.stderr}")
+        return done
+
+    def ctl_json(self, *arguments: str | Path, status: int | None = 0) -> Any:
+        return json.loads(self.ctl(*arguments, "--json", status=status).stdout)
+
+    def control(self, path: str, body: Any = None, method: str | None = None) -> tuple[int, Any]:
+        """One request at the control socket: its status, and its JSON. With a body it is a POST."""
+        connection = _UnixConnection(self.control_path)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method or ("GET" if body is None else "POST"), path, text)
+            answer = connection.getresponse()
+            data = answer.read()
+            return answer.status, json.loads(data) if data.startswith((b"{", b"[")) else data.decode()
+        finally:
+            connection.close()
 
     # -- log --------------------------------------------------------------------
 
@@ -449,6 +485,22 @@ class Daemon:
             if time.monotonic() >= deadline:
                 raise ProcessFailed(f"{name}{labels} is {value}, not {minimum}, after {timeout} s")
             time.sleep(0.02)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float = 60.0):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        # By its folder, for a path may be longer than an address has room for.
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        folder = os.open(self._path.parent, os.O_PATH)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
+        finally:
+            os.close(folder)
 
 
 def _reachable(address: str) -> str:
