@@ -135,50 +135,42 @@ const struct update_item *update_item(const struct update *update, size_t index)
 }
 
 /* One line per record, for people and for fail2ban. Every value is one of ours by now. */
-static void log_item(const struct update *update, const struct update_item *item, int64_t now_ms)
+static void log_item(const struct update *update, const struct update_item *item, const char *value, int64_t now_ms)
 {
     const enum outcome outcome = item_outcome(item);
     const bool is_withdrawal = rdata_is_empty(item_value(item));
-    _cleanup_buffer_ struct buffer value = BUFFER_INIT;
     char source[ADDRESS_TEXT_SIZE] = "local";
     char duration[24];
 
     if (update->submission.source.family != ADDRESS_NONE) {
         address_print(&update->submission.source, source);
     }
-    rdata_print(item_value(item), &value);
     (void)snprintf(duration, sizeof(duration), "%lld", (long long)(now_ms - update->started_ms));
     log_event(outcome == OUTCOME_UNCHANGED ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, "update", "dialect",
               update->submission.dialect, "source", source, "host", item->host->hostname, "type",
-              record_type_text(item->type), "address", is_withdrawal ? NULL : buffer_text(&value), "withdraw",
+              record_type_text(item->type), "address", is_withdrawal ? NULL : value, "withdraw",
               is_withdrawal ? "yes" : NULL, "result", outcome_word(outcome), "ms", duration, "message",
               item->waiter.message, NULL);
 }
 
-static void keep_decision(const struct update *update, const struct update_item *item)
+static void keep_decision(const struct update *update, const struct update_item *item, const char *value)
 {
     const struct updater *updater = update->updater;
     const enum outcome outcome = item_outcome(item);
-    const bool is_withdrawal = rdata_is_empty(item_value(item));
-    _cleanup_buffer_ struct buffer value = BUFFER_INIT;
 
-    if (!updater->decisions) {
-        return;
-    }
-    rdata_print(item_value(item), &value);
     decisions_keep(updater->decisions, &(struct kept_decision){
                                            .time_ms = clock_realtime_ms(updater->clock),
                                            .source = update->submission.source,
                                            .dialect = update->submission.dialect,
                                            .host = item->host->hostname,
                                            .type = record_type_text(item->type),
-                                           .value = buffer_text(&value),
+                                           .value = value,
                                            .verdict = outcome_word(outcome),
                                            .message = item->waiter.message,
                                            .reason = item->follower ? "follower" : NULL,
                                            .change_id = item->waiter.change_id[0] ? item->waiter.change_id : NULL,
                                            .secret = item->secret,
-                                           .is_withdrawal = is_withdrawal,
+                                           .is_withdrawal = rdata_is_empty(item_value(item)),
                                            .is_ours = true,
                                            .is_unchanged = outcome == OUTCOME_UNCHANGED,
                                            .is_in_overlap = item->host->previous.is_set,
@@ -193,8 +185,11 @@ static void finish(struct update *update)
     for (size_t i = 0; i < update->count; i++) {
         metric_add(update->updater->updates, 1, update->submission.dialect,
                    outcome_word(item_outcome(&update->items[i])), NULL);
-        log_item(update, &update->items[i], now_ms);
-        keep_decision(update, &update->items[i]);
+        const struct update_item *item = &update->items[i];
+        _cleanup_buffer_ struct buffer value = BUFFER_INIT;
+        rdata_print(item_value(item), &value);
+        log_item(update, item, buffer_text(&value), now_ms);
+        keep_decision(update, item, buffer_text(&value));
     }
     update->done(update, update->userdata);
 }
