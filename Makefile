@@ -134,6 +134,17 @@ $(PROGRAMS): $(BUILD)/%: $(BUILD)/obj/src/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(quiet)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARY_LIBS)
 
+# Completion of the shells, from the tool's own table of commands.
+COMPLETIONS := $(addprefix $(BUILD)/completion/,ddns53ctl _ddns53ctl ddns53ctl.fish)
+all: $(COMPLETIONS)
+$(BUILD)/completion/ddns53ctl: its_shell = bash
+$(BUILD)/completion/_ddns53ctl: its_shell = zsh
+$(BUILD)/completion/ddns53ctl.fish: its_shell = fish
+$(COMPLETIONS): $(BUILD)/ddns53ctl
+	@mkdir -p '$(@D)'
+	$(call say,SHELL,$@)
+	$(quiet)'$<' completion $(its_shell) >$@
+
 -include $(wildcard $(patsubst %.c,$(BUILD)/obj/%.d,$(ALL_SOURCES)))
 
 # ---- tests -------------------------------------------------------------------------------------------------------
@@ -248,6 +259,11 @@ SETTINGS := $(sort $(wildcard etc/*.yaml))
 DAEMONS := $(filter %d,$(PROGRAMS))
 COMMANDS := $(filter-out $(DAEMONS),$(PROGRAMS))
 
+# Where the shells look, in every installation with its own prefix.
+bashcompletiondir ?= $(datarootdir)/bash-completion/completions
+zshcompletiondir ?= $(datarootdir)/zsh/site-functions
+fishcompletiondir ?= $(datarootdir)/fish/vendor_completions.d
+
 .PHONY: install uninstall
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(sysconfdir)/ddns53'
@@ -264,6 +280,9 @@ endif
 	@for page in $(MAN_PAGES); do \
 	    $(INSTALL) -D -m 0644 "$$page" '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}" || exit; \
 	done
+	$(INSTALL) -D -m 0644 $(BUILD)/completion/ddns53ctl '$(DESTDIR)$(bashcompletiondir)/ddns53ctl'
+	$(INSTALL) -D -m 0644 $(BUILD)/completion/_ddns53ctl '$(DESTDIR)$(zshcompletiondir)/_ddns53ctl'
+	$(INSTALL) -D -m 0644 $(BUILD)/completion/ddns53ctl.fish '$(DESTDIR)$(fishcompletiondir)/ddns53ctl.fish'
 ifneq ($(systemdsystemunitdir),no)
 	@for unit in $(UNITS); do \
 	    $(INSTALL) -d '$(DESTDIR)$(systemdsystemunitdir)' && \
@@ -276,6 +295,8 @@ endif
 uninstall:
 	rm -f $(patsubst %,'$(DESTDIR)$(sbindir)/%',$(notdir $(DAEMONS)))
 	rm -f $(patsubst %,'$(DESTDIR)$(bindir)/%',$(notdir $(COMMANDS)))
+	rm -f '$(DESTDIR)$(bashcompletiondir)/ddns53ctl' '$(DESTDIR)$(zshcompletiondir)/_ddns53ctl' \
+	    '$(DESTDIR)$(fishcompletiondir)/ddns53ctl.fish'
 	@for page in $(MAN_PAGES); do rm -f '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}"; done
 ifneq ($(systemdsystemunitdir),no)
 	rm -f $(patsubst %,'$(DESTDIR)$(systemdsystemunitdir)/%',$(notdir $(UNITS)))

@@ -62,6 +62,11 @@ struct doctor {
 
 /* ---- both files ---- */
 
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* A line of a file says what to do itself. */
 static void add_problems(struct report *report, const char *what, const struct problems *problems)
 {
@@ -86,8 +91,8 @@ static int check_settings(struct doctor *doctor, struct ctl *ctl)
     add_problems(&doctor->report, "settings", problems);
     if (r == 0) {
         doctor->settings = ctl->settings;
-        report_add(&doctor->report, VERDICT_OK, "settings", NULL, "%s: %zu zones", ctl->config,
-                   ctl->settings->zone_count);
+        report_add(&doctor->report, VERDICT_OK, "settings", NULL, "%s: %zu zone%s", ctl->config,
+                   ctl->settings->zone_count, plural(ctl->settings->zone_count));
     }
     return r;
 }
@@ -105,8 +110,9 @@ static int check_hosts(struct doctor *doctor, struct ctl *ctl)
     if (r == 0 && hosts_count(ctl->hosts) == 0) {
         report_add(&doctor->report, VERDICT_WARN, "hosts", "ddns53ctl add HOST", "%s has no host yet", path);
     } else if (r == 0) {
-        report_add(&doctor->report, VERDICT_OK, "hosts", NULL, "%s: %zu hosts with %zu records", path,
-                   hosts_count(ctl->hosts), hosts_record_count(ctl->hosts));
+        report_add(&doctor->report, VERDICT_OK, "hosts", NULL, "%s: %zu host%s with %zu record%s", path,
+                   hosts_count(ctl->hosts), plural(hosts_count(ctl->hosts)), hosts_record_count(ctl->hosts),
+                   plural(hosts_record_count(ctl->hosts)));
     }
     return 0; /* the rest does not need them */
 }

@@ -68,7 +68,7 @@ const struct command commands_client[] = {
             "The hash is good for requests that come from that address, and as often as wanted; the signed query\n"
             "is good once, for five minutes, and to set an address from anywhere.",
         .options = token_options,
-        .example = "ddns53ctl token home.example.com --ip 198.18.7.9",
+        .example = "ddns53ctl token laptop.example.com --ip 198.18.7.9",
         .completion = COMPLETE_HOST,
         .has_json = true,
         .run = run_token,

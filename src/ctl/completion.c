@@ -384,7 +384,14 @@ static const char fish_begin[] = "# fish completion of ddns53ctl, made by \"ddns
                                  "    test \"$argv[1]\" = ''; or string match -q -- \"$argv[1] *\" \"$words \"\n"
                                  "end\n"
                                  "function __ddns53ctl_hosts\n"
-                                 "    ddns53ctl completion hosts (commandline -ct) 2>/dev/null\n"
+                                 "    set -l words (commandline -opc)\n"
+    "    set -l config\n"
+    "    for i in (seq 2 (count $words))\n"
+    "        if contains -- $words[$i] -c --config\n"
+    "            set config -c $words[(math $i + 1)]\n"
+    "        end\n"
+    "    end\n"
+    "    ddns53ctl $config completion hosts (commandline -ct) 2>/dev/null\n"
                                  "end\n"
                                  "complete -c ddns53ctl -f\n";
 

@@ -374,6 +374,8 @@ static int settle(const struct ctl *ctl, const struct arguments *arguments, stru
 
 /* ---- files ---- */
 
+#define SAMPLE_MAX_BYTES ((size_t)64 * 1024)
+
 struct place {
     char *settings; /* absolute or as given */
     char *hosts;
@@ -410,14 +412,27 @@ static bool is_there(const char *path)
     return lstat(path, &info) == 0;
 }
 
-/* The files that an installation leaves: a zone that nobody can own (RFC 2606) and no host. */
+/* The first lines of the samples in etc/. */
+static const char settings_sample[] = "# Settings of ddns53d, each with its default; what you leave out has it too.";
+static const char hosts_sample[] = "# Who may set which record. See ddns53-hosts.yaml(5).";
+
+static bool begins_with(const char *path, const char *words)
+{
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+
+    return file_read(path, SAMPLE_MAX_BYTES, &text, NULL) == 0 &&
+           strncmp(buffer_text(&text), words, strlen(words)) == 0;
+}
+
+/* The files that an installation leaves, which nobody has made their own yet: a zone that nobody can have (RFC 2606), and
+ * no host. */
 static bool are_samples(const struct place *place)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new(place->settings);
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
 
-    return problems && is_there(place->settings) && is_there(place->hosts) &&
+    return problems && begins_with(place->settings, settings_sample) && begins_with(place->hosts, hosts_sample) &&
            settings_load(place->settings, problems, &settings) == 0 &&
            hosts_load(settings->hosts_file, settings, problems, &hosts) == 0 && settings->zone_count == 1 &&
            strcmp(settings->zones[0].name.text, "example.com.") == 0 && hosts_count(hosts) == 0;

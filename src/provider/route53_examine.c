@@ -177,7 +177,7 @@ static int read_zone(const struct xml_element *root, void *userdata)
 
 static bool is_denied(const struct account_answer *answer)
 {
-    return strcmp(buffer_text(&answer->code), "AccessDenied") == 0 || answer->status == 403;
+    return strcmp(buffer_text(&answer->code), "AccessDenied") == 0;
 }
 
 /* What an answer other than success means, with the permission that the call needs. */
@@ -191,6 +191,8 @@ static void tell_failure(const struct examined *examined, const struct account_a
     if (is_denied(answer)) {
         buffer_printf(&mend, "permit %s for hosted zone %s", permission,
                       examined->id[0] != '\0' ? examined->id : examined->zone->name.text);
+    } else if (answer->outcome == AWS_CREDENTIALS) {
+        buffer_append_text(&mend, "put credentials there that AWS accepts");
     } else if (answer->outcome == AWS_REFUSED) {
         buffer_printf(&mend, "correct zone_id of %s, or leave it out", examined->zone->name.text);
     } else {
@@ -240,6 +242,7 @@ static bool get_zone(struct examined *examined, struct account_answer *answer)
                                       .userdata = examined};
     account_call(examined->means, examined->shared, &call, answer);
     if (answer->outcome == AWS_OK && examined->is_other) {
+        buffer_clear(examined->name_servers); /* another zone's */
         buffer_printf(&message, "%s: hosted zone %s is %s", examined->zone->name.text, examined->id,
                       examined->other.text);
         tell(&examined->teller, PROVIDER_BROKEN, "zone", buffer_text(&message), "correct zone_id, or leave it out");
