@@ -25,7 +25,6 @@ struct pacer {
     struct ask_list asks[2]; /* by priority */
     size_t changers;         /* how many have ever asked for a change */
     struct loop_work work;
-    bool is_posted;
     struct loop_timer timer;
 
     /* When the last calls were granted, a ring; a token comes back one window after it was taken. */
@@ -163,21 +162,13 @@ static struct pacer_ask *next_ask(const struct pacer *pacer, int64_t now_ms, int
     return modest ? modest : first;
 }
 
-static void grant(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
+/* It is granted: it waits no more, and has its token. */
+static void take_ask(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
 {
     list_remove(&pacer->asks[ask->priority], ask);
     ask->waiting = false;
     ask->granted_ms = now_ms;
     take_token(pacer, now_ms);
-    ask->granted(ask);
-}
-
-static void post(struct pacer *pacer)
-{
-    if (!pacer->is_posted) {
-        pacer->is_posted = true;
-        loop_post(pacer->loop, &pacer->work);
-    }
 }
 
 /* A pace on its way up may free a token sooner than the present one says. */
@@ -192,8 +183,9 @@ static void set_timer(struct pacer *pacer, int64_t at_ms, int64_t now_ms)
     (void)loop_timer_set(pacer->loop, &pacer->timer, at_ms);
 }
 
-static void serve(struct pacer *pacer)
+static void serve(struct loop_work *work)
 {
+    struct pacer *pacer = CONTAINER_OF(work, struct pacer, work);
     /* Who asks again from `granted` waits for the next round, so that a round ends. */
     size_t left = pacer->asks[PACER_CHANGE].count + pacer->asks[PACER_READ].count;
     const int64_t now_ms = loop_now_ms(pacer->loop);
@@ -201,28 +193,21 @@ static void serve(struct pacer *pacer)
     struct pacer_ask *ask = next_ask(pacer, now_ms, &at_ms);
 
     for (; left > 0 && at_ms <= now_ms; left--) {
-        grant(pacer, ask, now_ms);
+        take_ask(pacer, ask, now_ms);
+        ask->granted(ask);
         ask = next_ask(pacer, now_ms, &at_ms);
     }
     loop_timer_cancel(pacer->loop, &pacer->timer);
     if (at_ms <= now_ms) {
-        post(pacer);
+        loop_post(pacer->loop, work);
     } else if (at_ms < INT64_MAX) {
         set_timer(pacer, at_ms, now_ms);
     }
 }
 
-static void run_work(struct loop_work *work)
-{
-    struct pacer *pacer = CONTAINER_OF(work, struct pacer, work);
-
-    pacer->is_posted = false;
-    serve(pacer);
-}
-
 static void run_timer(struct loop_timer *timer)
 {
-    serve(CONTAINER_OF(timer, struct pacer, timer));
+    serve(&CONTAINER_OF(timer, struct pacer, timer)->work);
 }
 
 void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority priority)
@@ -240,7 +225,7 @@ void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority p
     ask->waiting = true;
     ask->priority = priority;
     list_append(&pacer->asks[priority], ask);
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 void pacer_ask_cancel(struct pacer *pacer, struct pacer_ask *ask)
@@ -257,7 +242,7 @@ void pacer_give_back(struct pacer *pacer)
         pacer->grant_count--;
         pacer->grant_next = (pacer->grant_next + pacer->grant_size - 1) % pacer->grant_size;
     }
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 /* ---- what the server and the settings say ---- */
@@ -275,7 +260,7 @@ void pacer_throttled(struct pacer *pacer)
         pacer->halved_ms = now_ms;
     }
     set_base(pacer, base, now_ms);
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 /* The ring's newest entries move to the new one. */
@@ -314,7 +299,7 @@ void pacer_set_ceiling(struct pacer *pacer, uint32_t requests_per_second)
     pthread_mutex_unlock(&pacer->lock);
     /* Who was at the ceiling is at the new one; who was throttled climbs on from where it is. */
     set_base(pacer, pace >= before ? requests_per_second : fmin(pace, requests_per_second), now_ms);
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second)
@@ -325,7 +310,7 @@ struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second)
         return NULL;
     }
     pacer->loop = loop;
-    pacer->work.run = run_work;
+    pacer->work.run = serve;
     pacer->timer.run = run_timer;
     pacer->halved_ms = NEVER_MS;
     pacer->base_ms = loop_now_ms(loop);

@@ -15,17 +15,6 @@
 
 /* ---- making and freeing ---- */
 
-static void saved(struct saver *saver, struct change *change)
-{
-    struct queue *queue = CONTAINER_OF(saver, struct queue, shared.saver);
-    const int64_t took_ms = loop_now_ms(queue->shared.loop) - change->queued_ms;
-
-    record_set_last(change->request.record, &change->request.value, change->request.ttl_s);
-    record_mark(change->request.record)->is_drifted = false;
-    metric_observe(queue->latency, (double)took_ms / 1000, NULL, NULL, NULL);
-    change_finish(change, change->is_already ? OUTCOME_UNCHANGED : OUTCOME_SET, FOREIGN_NONE, NULL);
-}
-
 static void check_drained(struct queue *queue);
 
 static void settled(struct saver *saver)
@@ -64,7 +53,6 @@ struct queue *queue_new(struct loop *loop, struct records *records, struct store
     queue->shared.random = random_uniform;
     queue->shared.tally.loop = loop;
     queue->shared.tally.emptied = emptied;
-    queue->shared.saver.saved = saved;
     queue->shared.saver.settled = settled;
     if (saver_init(&queue->shared.saver, loop, records, store) < 0 || queue_metrics_init(queue, metrics) < 0) {
         return NULL;
@@ -366,7 +354,6 @@ static void run_drain_work(struct loop_work *work)
 {
     struct queue *queue = CONTAINER_OF(work, struct queue, drain_work);
 
-    queue->is_drain_posted = false;
     if (is_over(queue) && !queue->is_flushed) {
         queue->is_flushed = true; /* once: a disk that fails must not hold up the end */
         saver_touch_now(&queue->shared.saver);
@@ -378,8 +365,7 @@ static void run_drain_work(struct loop_work *work)
 
 static void check_drained(struct queue *queue)
 {
-    if (is_over(queue) && !queue->is_drain_posted) {
-        queue->is_drain_posted = true;
+    if (is_over(queue)) {
         loop_post(queue->shared.loop, &queue->drain_work);
     }
 }

@@ -18,7 +18,6 @@ struct queue {
     struct metric *depth;
     struct metric *oldest;
     struct metric *pace;
-    struct metric *latency;
 
     /* rows of the store that are forgotten, each day */
     struct loop_timer forget_timer;
@@ -31,7 +30,6 @@ struct queue {
     /* the end */
     struct loop_timer drain_timer;
     struct loop_work drain_work;
-    bool is_drain_posted;
     bool is_late;    /* the deadline has passed: what was accepted is saved now or never */
     bool is_flushed; /* the last touches have had their attempt */
     void (*drained)(void *userdata, size_t left);

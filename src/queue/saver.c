@@ -33,14 +33,6 @@ static void tell_settled(struct saver *saver)
 
 /* ---- changes ---- */
 
-static void post(struct saver *saver)
-{
-    if (!saver->is_posted) {
-        saver->is_posted = true;
-        loop_post(saver->loop, &saver->work);
-    }
-}
-
 /* An older one that still waits to be saved goes with it: nobody reads the row that would have been in between. */
 static void take_older(struct change *change)
 {
@@ -62,7 +54,7 @@ void saver_add(struct saver *saver, struct change *change)
     }
     change->accepted_s = clock_realtime_s(loop_clock(saver->loop));
     change_move(change, STEP_ACCEPTED, &saver->accepted);
-    post(saver); /* by then everything else of this turn is there too, and one sync does for all */
+    loop_post(saver->loop, &saver->work); /* by then everything else of this turn is there too, and one sync does for all */
 }
 
 static void fill_rows(struct saver *saver)
@@ -117,18 +109,17 @@ static void retry_later(struct saver *saver)
     (void)loop_timer_set(saver->loop, &saver->retry, now_ms(saver) + delay_ms);
 }
 
-static void commit_next(struct saver *saver);
-
-static void all_saved(struct saver *saver)
+static void saved(struct saver *saver, struct change *change)
 {
-    saver->backoff.attempt = 0;
-    trouble_end(&saver->trouble);
-    while (saver->saving.first) {
-        struct change *change = saver->saving.first;
-        change_move(change, STEP_SAVING, NULL);
-        saver->saved(saver, change);
-    }
+    const int64_t took_ms = now_ms(saver) - change->queued_ms;
+
+    record_set_last(change->request.record, &change->request.value, change->request.ttl_s);
+    record_mark(change->request.record)->is_drifted = false;
+    metric_observe(saver->latency, (double)took_ms / 1000, NULL, NULL, NULL);
+    change_finish(change, change->is_already ? OUTCOME_UNCHANGED : OUTCOME_SET, FOREIGN_NONE, NULL);
 }
+
+static void commit_next(struct loop_work *work);
 
 static void committed(int r, const char *message, void *userdata)
 {
@@ -140,8 +131,12 @@ static void committed(int r, const char *message, void *userdata)
         return; /* those who waited have been answered */
     }
     if (r == 0) {
-        all_saved(saver);
-        commit_next(saver);
+        saver->backoff.attempt = 0;
+        trouble_end(&saver->trouble);
+        while (saver->saving.first) {
+            saved(saver, saver->saving.first);
+        }
+        commit_next(&saver->work);
     } else {
         store_failed(saver, r, message);
         put_back(saver);
@@ -150,10 +145,12 @@ static void committed(int r, const char *message, void *userdata)
     tell_settled(saver);
 }
 
-static void commit_next(struct saver *saver)
+static void commit_next(struct loop_work *work)
 {
-    loop_timer_cancel(saver->loop, &saver->retry);
-    if (saver->is_committing || saver->is_stopped || !saver->accepted.first) {
+    struct saver *saver = CONTAINER_OF(work, struct saver, work);
+    const bool is_waiting = saver->retry.heap_index != 0; /* it has failed, and the time to try again hasn't come */
+
+    if (is_waiting || saver->is_committing || saver->is_stopped || !saver->accepted.first) {
         return;
     }
     fill_rows(saver);
@@ -165,25 +162,16 @@ static void commit_next(struct saver *saver)
     saver->store->ops->commit(saver->store, saver->rows, saver->row_count, committed, saver);
 }
 
-static void run_work(struct loop_work *work)
-{
-    struct saver *saver = CONTAINER_OF(work, struct saver, work);
-
-    saver->is_posted = false;
-    if (!saver->retry.heap_index) { /* it has failed, and the time to try again hasn't come */
-        commit_next(saver);
-    }
-}
-
 static void run_retry(struct loop_timer *timer)
 {
-    commit_next(CONTAINER_OF(timer, struct saver, retry));
+    commit_next(&CONTAINER_OF(timer, struct saver, retry)->work);
 }
 
 void saver_retry_now(struct saver *saver)
 {
     saver->backoff.attempt = 0;
-    commit_next(saver);
+    loop_timer_cancel(saver->loop, &saver->retry);
+    commit_next(&saver->work);
 }
 
 /* ---- touches ---- */
@@ -242,7 +230,7 @@ int saver_init(struct saver *saver, struct loop *loop, struct records *records, 
     saver->loop = loop;
     saver->records = records;
     saver->store = store;
-    saver->work.run = run_work;
+    saver->work.run = commit_next;
     saver->retry.run = run_retry;
     saver->touch_timer.run = run_touch_timer;
     trouble_init(&saver->trouble, "state_trouble", "state_recovered", NULL);
