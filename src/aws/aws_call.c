@@ -477,9 +477,14 @@ int aws_call(struct aws_service *service, const char *operation, const char *met
     call->operation = operation;
     call->done = done;
     call->userdata = userdata;
-    int r = credentials_get(service->credentials, on_credentials, call, &call->wait);
-    if (r < 0) {
-        return r;
+    struct aws_keys *keys = credentials_cached(service->credentials);
+    call->keys = keys ? aws_keys_ref(keys) : NULL;
+    /* What cannot be sent fails again from the loop, where `done` is told why. */
+    if (!keys || send_signed(call) < 0) {
+        const int r = credentials_get(service->credentials, on_credentials, call, &call->wait);
+        if (r < 0) {
+            return r;
+        }
     }
     call->next = service->calls;
     call->previous_next = &service->calls;

@@ -262,6 +262,11 @@ static void on_answer(struct loop_timer *timer)
     }
 }
 
+struct aws_keys *credentials_cached(const struct credentials *credentials)
+{
+    return has_keys(credentials) ? credentials->keys : NULL;
+}
+
 int credentials_get(struct credentials *credentials, credentials_done done, void *userdata,
                     struct credentials_wait **ret_wait)
 {

@@ -358,7 +358,7 @@ static void log_unheard(const struct change *change, enum outcome outcome, const
               NULL);
 }
 
-void change_end(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
+void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
 {
     struct waiters waiters = change->waiters;
 
@@ -376,10 +376,7 @@ void change_end(struct change *change, enum outcome outcome, enum record_foreign
         waiter->change = NULL;
         waiter_answer(waiter, outcome, foreign, message);
     }
-}
-
-void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
-{
-    change_end(change, outcome, foreign, message);
-    change_free(change);
+    if (!change->is_borrowed) {
+        change_free(change);
+    }
 }

@@ -66,6 +66,7 @@ struct change {
     uint8_t outdated_count; /* how often the provider said that DNS holds something else than was known */
     bool is_uncertain;      /* a call that failed may have applied a value of it */
     bool is_already;        /* STEP_ACCEPTED: DNS was right, only the store was not */
+    bool is_borrowed;       /* a call that nobody waits for has it still: its memory stays until change_free */
     bool is_superseding;    /* it took the place of another value: OUTCOME_SET is the honest answer */
 };
 _Static_assert(sizeof(struct change) <= 288, "memory per queued change");
@@ -112,10 +113,9 @@ void change_move(struct change *change, enum change_step step, struct change_lis
 void change_move_first(struct change *change, enum change_step step, struct change_list *list);
 /* Is one of the record's changes in a call? */
 bool change_is_sent(const struct change *newest);
-/* Answers all who wait, takes it out of its list and frees it. `message` may be NULL. */
+/* Answers all who wait, takes it out of its list, and frees it unless it is borrowed. `message` may be NULL. */
 void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
-/* The same, but the memory stays, for a call that still borrows it; then change_free. */
-void change_end(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
+/* For one that was borrowed when it was finished. */
 void change_free(struct change *change);
 
 struct change_id *change_id_new(const char *text); /* NULL: no text, or no memory */

@@ -265,39 +265,42 @@ static void answer_at_once(struct queue *queue, struct waiter *waiter, const str
     waiter_answer(waiter, outcome, FOREIGN_NONE, message);
 }
 
-static void enqueue(struct queue *queue, struct waiter *waiter, struct zone *zone)
+/* OUTCOME_PENDING: there is a place for it in the zone, which may be NULL otherwise. */
+static enum outcome why_not(const struct queue *queue, const struct waiter *waiter, const struct zone *zone)
 {
-    struct change *newest = record_slot(waiter->request.record);
+    if (queue->shared.is_draining || queue->shared.is_stopped) {
+        return OUTCOME_STOPPING;
+    }
+    if (!zone || zone->state == ZONE_GONE) {
+        return OUTCOME_NO_ZONE;
+    }
+    /* without memory for its time-out it would wait for ever */
+    return waiter->submission->timer.heap_index ? OUTCOME_PENDING : OUTCOME_QUEUE_FULL;
+}
 
+static void enqueue(struct queue *queue, struct waiter *waiter)
+{
+    struct zone *zone = zone_of(queue, waiter->request.record);
+    struct change *newest = record_slot(waiter->request.record);
+    struct change *change = NULL;
+    const enum outcome refusal = why_not(queue, waiter, zone);
+
+    if (refusal != OUTCOME_PENDING) {
+        const char *message = refusal == OUTCOME_NO_ZONE && zone ? zone->read_trouble.message : NULL;
+        answer_at_once(queue, waiter, zone, refusal, message);
+        return;
+    }
     if (newest && change_wants(newest, &waiter->request.value, waiter->request.ttl_s)) {
         newest->begun++;
         change_attach(newest, waiter);
     } else if (newest && (newest->step == STEP_LOOK || newest->step == STEP_READY)) {
         change_supersede(newest, waiter);
-    } else {
-        struct change *change = change_new(&zone->backlog, waiter);
-        if (!change) {
-            answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* out of memory is as full as it gets */
-            return;
-        }
+    } else if ((change = change_new(&zone->backlog, waiter))) {
         zone_place(zone, change);
+    } else {
+        answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* out of memory is as full as it gets */
     }
     zone_kick(zone);
-}
-
-static void arrive_one(struct queue *queue, struct waiter *waiter)
-{
-    struct zone *zone = zone_of(queue, waiter->request.record);
-
-    if (queue->shared.is_draining || queue->shared.is_stopped) {
-        answer_at_once(queue, waiter, zone, OUTCOME_STOPPING, NULL);
-    } else if (!zone || zone->state == ZONE_GONE) {
-        answer_at_once(queue, waiter, zone, OUTCOME_NO_ZONE, zone ? zone->read_trouble.message : NULL);
-    } else if (!waiter->submission->timer.heap_index) {
-        answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* no memory for its time-out */
-    } else {
-        enqueue(queue, waiter, zone);
-    }
 }
 
 static void arrive(struct loop_work *work)
@@ -312,7 +315,7 @@ static void arrive(struct loop_work *work)
     submission->remaining++; /* keeps it while its waiters are walked */
     for (struct waiter *waiter = submission->first; waiter; waiter = waiter->next_in_submission) {
         if (waiter->outcome == OUTCOME_PENDING) {
-            arrive_one(queue, waiter);
+            enqueue(queue, waiter);
         }
     }
     submission_drop(submission);

@@ -159,7 +159,8 @@ static void end_sent(struct zone *zone)
     const struct batch *batch = &zone->batch;
 
     for (size_t i = 0; zone->is_applying && i < batch->current.count; i++) {
-        change_end(batch_change(batch, i), OUTCOME_STOPPING, FOREIGN_NONE, NULL);
+        batch_change(batch, i)->is_borrowed = true;
+        change_finish(batch_change(batch, i), OUTCOME_STOPPING, FOREIGN_NONE, NULL);
     }
 }
 

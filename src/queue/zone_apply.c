@@ -72,24 +72,20 @@ static void learn_applied(struct zone *zone, const struct change *change)
     reader_overtake(&zone->reader, change->request.record);
 }
 
-static void accept_change(struct zone *zone, struct change *change, struct change_id *id)
-{
-    learn_applied(zone, change);
-    change_id_drop(change->id);
-    change->id = change_id_hold(id);
-    saver_add(&zone->shared->saver, change);
-    if (change->newer && change->newer->step == STEP_LOOK) {
-        zone_place(zone, change->newer);
-    }
-}
-
 static void accept_segment(struct zone *zone, const char *change_id)
 {
     struct batch *batch = &zone->batch;
     struct change_id *id = change_id_new(change_id); /* without memory the history goes without it */
 
     for (size_t i = 0; i < batch->current.count; i++) {
-        accept_change(zone, batch_change(batch, i), id);
+        struct change *change = batch_change(batch, i);
+        learn_applied(zone, change);
+        change_id_drop(change->id);
+        change->id = change_id_hold(id);
+        saver_add(&zone->shared->saver, change);
+        if (change->newer && change->newer->step == STEP_LOOK) {
+            zone_place(zone, change->newer);
+        }
     }
     change_id_drop(id);
     batch_accepted(batch);
