@@ -131,6 +131,5 @@ void api_json(struct request *request)
                            .type = json_is_null(type) ? "" : values[TYPE],
                            .has_others = given < json_object_size(object),
                            .unspoken = unspoken_in(object),
-                           .status_when_changed = 201,
                        });
 }

@@ -54,7 +54,8 @@ void saver_add(struct saver *saver, struct change *change)
     }
     change->accepted_s = clock_realtime_s(loop_clock(saver->loop));
     change_move(change, STEP_ACCEPTED, &saver->accepted);
-    loop_post(saver->loop, &saver->work); /* by then everything else of this turn is there too, and one sync does for all */
+    loop_post(saver->loop,
+              &saver->work); /* by then everything else of this turn is there too, and one sync does for all */
 }
 
 static void fill_rows(struct saver *saver)

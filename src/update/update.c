@@ -111,6 +111,11 @@ bool update_may_set(const struct update *update, const struct host *host, const 
            OUTCOME_PENDING;
 }
 
+const char *update_dialect(const struct update *update)
+{
+    return update->submission.dialect;
+}
+
 size_t update_count(const struct update *update)
 {
     return update->count;

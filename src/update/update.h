@@ -55,6 +55,7 @@ int update_add(struct update *update, const struct host *host, const struct addr
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
 /* May the host set that address, whatever its record holds now? */
 bool update_may_set(const struct update *update, const struct host *host, const struct address *address);
+const char *update_dialect(const struct update *update);
 size_t update_count(const struct update *update);
 const struct update_item *update_item(const struct update *update, size_t index);
 
