@@ -530,7 +530,7 @@ static const char *reason_of(const struct http_call *call, CURLcode code)
     return call->reason[0] ? call->reason : curl_easy_strerror(code);
 }
 
-static void finish_call(struct http_call *call, CURLcode code)
+static void fill_response(struct http_call *call, CURLcode code)
 {
     struct http_response *response = &call->response;
     curl_off_t duration_us = 0;
@@ -538,16 +538,12 @@ static void finish_call(struct http_call *call, CURLcode code)
 
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &duration_us);
-    call_unlink(call);
-
     response->error = error_of(call, code);
     response->reason = reason_of(call, code);
     response->status = (unsigned)status;
     response->body = response->error ? "" : buffer_text(&call->received); /* half a body is of no use to anyone */
     response->length = response->error ? 0 : call->received.length;
     response->duration_ms = (uint32_t)(duration_us / 1000);
-    call->done(response, call->userdata);
-    call_free(call);
 }
 
 static void finish_calls(struct http_client *client)
@@ -556,13 +552,16 @@ static void finish_calls(struct http_client *client)
     int left = 0;
 
     while ((message = curl_multi_info_read(client->multi, &left))) {
-        void *call = NULL;
+        void *private = NULL;
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
-        const CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        finish_call(call, code); /* may send and cancel others: `message` is gone */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        struct http_call *call = private;
+        fill_response(call, message->data.result);
+        call_unlink(call);
+        call->done(&call->response, call->userdata); /* may send and cancel others: `message` is gone */
+        call_free(call);
     }
 }
 
