@@ -78,7 +78,7 @@ struct provider_watcher {
 
 struct provider_ops {
     const char *name;
-    size_t changes_max;          /* per batch */
+    size_t changes_max;          /* per batch; 0: as many as the queue makes */
     size_t value_characters_max; /* per batch, each change counts value_characters_factor times its values' text */
     size_t value_characters_factor;
     size_t page_records; /* records that one list_page brings at most; 0: all */

@@ -6,8 +6,6 @@
 
 #include "provider/zonefile_file.h"
 
-/* Each batch writes the whole file, so the larger the better; the state's commit of one must not take long either. */
-#define CHANGES_MAX 5000
 /* A page ends with as many records, or after so many names: the loop's part of it takes well below a millisecond, the
  * worker's about 20. */
 #define PAGE_RECORDS 500
@@ -402,7 +400,6 @@ struct provider_zone *zonefile_zone_new(struct loop *loop, const struct zonefile
 
 const struct provider_ops zonefile_ops = {
     .name = "zonefile",
-    .changes_max = CHANGES_MAX,
     .value_characters_max = SIZE_MAX,
     .value_characters_factor = 1,
     .page_records = 0,
