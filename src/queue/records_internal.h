@@ -26,7 +26,7 @@ struct entry {
     atomic_uint changes;        /* on their way */
     atomic_uint generation;     /* the last records_configure that named it */
     atomic_uint since;
-    atomic_uint zone;
+    uint32_t zone;     /* never another: zones need a restart */
     atomic_uint holds; /* raised with the stripe's lock, or by who has one */
     /* the stripe's lock is over all below but `stripe` and `key` */
     int64_t looked_at_ms;
@@ -53,9 +53,6 @@ struct zone_records {
     struct entry *first;
     struct entry *last;
 };
-
-/* With zones_lock; `before` is the entry in front of it, NULL: it is the first. */
-void zone_records_unlink(struct zone_records *zone, struct entry *before, const struct entry *entry);
 
 struct records {
     struct stripe stripes[STRIPE_COUNT];

@@ -11,9 +11,10 @@ struct sqlite_store;
 struct store_call {
     struct worker_job job;
     struct sqlite_store *store;
-    const struct store_change *changes; /* NULL in other calls */
+    const struct store_change *changes;
+    size_t change_count;
     const struct store_touch *touches;
-    size_t count;
+    size_t touch_count;
     int64_t before_s; /* in a call that forgets, with the next three */
     bool (*is_kept)(const char *hostname, enum record_type type, void *userdata);
     void *is_kept_userdata;
@@ -38,12 +39,10 @@ static bool run_call(struct worker_job *job)
     struct store_call *call = CONTAINER_OF(job, struct store_call, job);
     struct state *state = call->store->state;
 
-    if (call->changes) {
-        call->r = state_commit(state, call->changes, call->count);
-    } else if (call->is_kept) {
+    if (call->is_kept) {
         call->r = state_forget(state, call->before_s, call->is_kept, call->is_kept_userdata, call->deleted);
     } else {
-        call->r = state_commit_touches(state, call->touches, call->count);
+        call->r = state_commit(state, call->changes, call->change_count, call->touches, call->touch_count);
     }
     (void)snprintf(call->error, sizeof(call->error), "%s", call->r < 0 ? state_error(state) : "");
     return true;
@@ -65,7 +64,7 @@ static void commit(struct store *store, const struct store_change *changes, size
     struct store_call *call = &((struct sqlite_store *)store)->commit;
 
     call->changes = changes;
-    call->count = count;
+    call->change_count = count;
     call->done = done;
     call->userdata = userdata;
     worker_post(call->store->worker, &call->job);
@@ -77,7 +76,7 @@ static void commit_touches(struct store *store, const struct store_touch *touche
     struct store_call *call = &((struct sqlite_store *)store)->touches;
 
     call->touches = touches;
-    call->count = count;
+    call->touch_count = count;
     call->done = done;
     call->userdata = userdata;
     worker_post(call->store->worker, &call->job);

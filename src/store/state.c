@@ -220,24 +220,6 @@ static int prune_history(struct state *state, size_t added)
     return run(state, STATE_PRUNE_HISTORY);
 }
 
-int state_commit(struct state *state, const struct store_change *changes, size_t count)
-{
-    int r;
-
-    if (count == 0) {
-        return 0;
-    }
-    r = run(state, STATE_BEGIN);
-    if (r < 0) {
-        return r;
-    }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        r = put_change(state, &changes[i]);
-    }
-    r = r < 0 ? r : prune_history(state, count);
-    return finish(state, r);
-}
-
 static int put_touch(struct state *state, const struct store_touch *touch)
 {
     sqlite3_stmt *statement = state->statements[STATE_PUT_TOUCH];
@@ -251,19 +233,26 @@ static int put_touch(struct state *state, const struct store_touch *touch)
     return run(state, STATE_PUT_TOUCH);
 }
 
-int state_commit_touches(struct state *state, const struct store_touch *touches, size_t count)
+int state_commit(struct state *state, const struct store_change *changes, size_t change_count,
+                 const struct store_touch *touches, size_t touch_count)
 {
     int r;
 
-    if (count == 0) {
+    if (change_count + touch_count == 0) {
         return 0;
     }
     r = run(state, STATE_BEGIN);
     if (r < 0) {
         return r;
     }
-    for (size_t i = 0; r == 0 && i < count; i++) {
+    for (size_t i = 0; r == 0 && i < change_count; i++) {
+        r = put_change(state, &changes[i]);
+    }
+    for (size_t i = 0; r == 0 && i < touch_count; i++) {
         r = put_touch(state, &touches[i]);
+    }
+    if (r == 0 && change_count > 0) {
+        r = prune_history(state, change_count);
     }
     return finish(state, r);
 }
