@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/buffer.h"
+#include "base/list.h"
 
 /* All lines of a response's header together; what we talk to sends less than 2 KiB. */
 #define RESPONSE_HEADER_MAX_BYTES (64 * 1024)
@@ -26,13 +27,12 @@ struct http_client {
     struct loop *loop;
     CURLM *multi;
     char *ca_file; /* NULL: the system's */
-    struct http_call *calls;
+    struct list calls;
 };
 
 struct http_call {
     struct http_client *client;
-    struct http_call *next;
-    struct http_call *previous;
+    struct list_link link;
     CURL *easy;
     struct curl_slist *headers;
     char *body;
@@ -136,27 +136,9 @@ static void call_free(struct http_call *call)
 }
 DEFINE_CLEANUP(struct http_call *, call_free)
 
-static void call_link(struct http_call *call)
-{
-    struct http_client *client = call->client;
-
-    call->next = client->calls;
-    if (call->next) {
-        call->next->previous = call;
-    }
-    client->calls = call;
-}
-
 static void call_unlink(struct http_call *call)
 {
-    if (call->previous) {
-        call->previous->next = call->next;
-    } else {
-        call->client->calls = call->next;
-    }
-    if (call->next) {
-        call->next->previous = call->previous;
-    }
+    list_remove(&call->client->calls, &call->link);
     curl_multi_remove_handle(call->client->multi, call->easy);
 }
 
@@ -168,8 +150,8 @@ void http_client_free(struct http_client *client)
     if (client->loop) {
         loop_set_poller(client->loop, NULL);
     }
-    while (client->calls) {
-        http_call_cancel(client->calls);
+    while (client->calls.first) {
+        http_call_cancel(LIST_ITEM(client->calls.first, struct http_call, link));
     }
     curl_multi_cleanup(client->multi);
     free(client->ca_file);
@@ -464,7 +446,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
     if (curl_multi_add_handle(client->multi, call->easy) != CURLM_OK) {
         return -ENOMEM;
     }
-    call_link(call);
+    list_append(&client->calls, &call->link);
     if (ret_call) {
         *ret_call = call;
     }

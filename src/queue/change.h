@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "queue/queue.h"
 
 #define NO_CHANGE_MS INT64_MIN /* backlog->oldest_ms while it is empty */
@@ -29,14 +30,8 @@ enum change_step {
 };
 
 struct change_list {
-    struct change *first;
-    struct change *last;
+    struct list changes;
     size_t count;
-};
-
-struct waiters {
-    struct waiter *first;
-    struct waiter *last;
 };
 
 /* The provider's id of a batch, shared by its changes. */
@@ -51,11 +46,9 @@ struct change {
     struct change *older;
     struct change *newer;
     struct change_list *list; /* that it is in, NULL: none */
-    struct change *next;
-    struct change *previous;
-    struct change *next_in_backlog; /* oldest first */
-    struct change *previous_in_backlog;
-    struct waiters waiters;
+    struct list_link in_list;
+    struct list_link in_backlog;
+    struct list waiters;
     const char *dialect; /* static */
     struct change_id *id;
     int64_t queued_ms;
@@ -86,12 +79,33 @@ struct backlog {
     const char *zone; /* its name */
     struct change_list looking;
     struct change_list ready;
-    struct change *first; /* all of them, oldest first */
-    struct change *last;
+    struct list changes; /* all of them, oldest first */
     /* for metrics, any thread */
     atomic_size_t depth;
     atomic_int_fast64_t oldest_ms;
 };
+
+/* NULL: the list is empty. */
+static inline struct change *change_list_first(const struct change_list *list)
+{
+    return LIST_ITEM(list->changes.first, struct change, in_list);
+}
+
+static inline struct change *change_list_last(const struct change_list *list)
+{
+    return LIST_ITEM(list->changes.last, struct change, in_list);
+}
+
+/* The one behind it in its list; NULL: it is the last. */
+static inline struct change *change_list_next(const struct change *change)
+{
+    return LIST_ITEM(change->in_list.next, struct change, in_list);
+}
+
+static inline struct change *backlog_oldest(const struct backlog *backlog)
+{
+    return LIST_ITEM(backlog->changes.first, struct change, in_backlog);
+}
 
 void backlog_init(struct backlog *backlog, struct tally *tally, const char *zone);
 /* Counts how a change of the zone ended, or that a newer one took its place (OUTCOME_PENDING). */

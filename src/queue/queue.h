@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/metrics.h"
 #include "base/record.h"
 #include "io/loop.h"
@@ -38,8 +39,7 @@ struct waiter {
     struct submission *submission;
     struct waiter *next_in_submission;
     struct change *change; /* it waits for this one */
-    struct waiter *next;   /* of those that wait for the change */
-    struct waiter *previous;
+    struct list_link in_change;
 };
 /* Frees what the waiter holds; the struct is the caller's. */
 void waiter_done(struct waiter *waiter);

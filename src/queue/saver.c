@@ -60,8 +60,8 @@ void saver_add(struct saver *saver, struct change *change)
 
 static void fill_rows(struct saver *saver)
 {
-    while (saver->accepted.first && saver->row_count < COMMIT_MAX) {
-        struct change *change = saver->accepted.first;
+    while (saver->accepted.count > 0 && saver->row_count < COMMIT_MAX) {
+        struct change *change = change_list_first(&saver->accepted);
         struct change_id *id = change_id_hold(change->id);
         struct store_change *row = &saver->rows[saver->row_count];
         *row = (struct store_change){
@@ -93,7 +93,7 @@ static void put_back(struct saver *saver)
 {
     struct change *change = NULL;
 
-    while ((change = saver->saving.last)) {
+    while ((change = change_list_last(&saver->saving))) {
         change_move_first(change, STEP_ACCEPTED, &saver->accepted);
         if (change->newer && change->newer->step == STEP_ACCEPTED) {
             take_older(change->newer);
@@ -134,8 +134,8 @@ static void committed(int r, const char *message, void *userdata)
     if (r == 0) {
         saver->backoff.attempt = 0;
         trouble_end(&saver->trouble);
-        while (saver->saving.first) {
-            saved(saver, saver->saving.first);
+        while (saver->saving.count > 0) {
+            saved(saver, change_list_first(&saver->saving));
         }
         commit_next(&saver->work);
     } else {
@@ -151,7 +151,7 @@ static void commit_next(struct loop_work *work)
     struct saver *saver = CONTAINER_OF(work, struct saver, work);
     const bool is_waiting = saver->retry.heap_index != 0; /* it has failed, and the time to try again hasn't come */
 
-    if (is_waiting || saver->is_committing || saver->is_stopped || !saver->accepted.first) {
+    if (is_waiting || saver->is_committing || saver->is_stopped || saver->accepted.count == 0) {
         return;
     }
     fill_rows(saver);
@@ -196,7 +196,7 @@ static void touched(int r, const char *message, void *userdata)
     if (r < 0) {
         store_failed(saver, r, message);
     } else {
-        if (!saver->accepted.first) {
+        if (saver->accepted.count == 0) {
             trouble_end(&saver->trouble);
         }
         saver_touch_now(saver);

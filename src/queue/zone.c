@@ -173,10 +173,12 @@ static void free_sent(struct zone *zone)
 
 void zone_stop(struct zone *zone)
 {
+    struct change *change = NULL;
+
     stop_calls(zone);
     end_sent(zone);
-    while (zone->backlog.first) {
-        change_finish(zone->backlog.first, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
+    while ((change = backlog_oldest(&zone->backlog))) {
+        change_finish(change, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
     }
 }
 

@@ -20,10 +20,10 @@ static void note_was(struct change *change)
  * what would have put it there: there is nothing to send. */
 static void settle_withdrawals(struct zone *zone)
 {
-    struct change *change = zone->backlog.ready.first;
+    struct change *change = change_list_first(&zone->backlog.ready);
 
     for (size_t kept = 0; change && kept < zone->batch.max;) {
-        struct change *next = change->next;
+        struct change *next = change_list_next(change);
         struct record_view view;
         record_view(change->request.record, &view);
         if (rdata_is_empty(&change->request.value) && view.knowledge != RECORD_PLAIN) {

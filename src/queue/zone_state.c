@@ -18,10 +18,10 @@ bool zone_may_apply(const struct zone *zone)
 /* The oldest change that a look-up would help. One whose record is in a call will know by that. */
 struct change *zone_first_to_look_up(const struct zone *zone)
 {
-    struct change *change = zone->backlog.looking.first;
+    struct change *change = change_list_first(&zone->backlog.looking);
 
     while (change && change_is_sent(change)) {
-        change = change->next;
+        change = change_list_next(change);
     }
     return change;
 }
@@ -30,7 +30,7 @@ enum reading zone_reading_for_changes(const struct zone *zone)
 {
     const struct reader_wants wants = {
         .looking = zone->backlog.looking.count,
-        .has_changes = zone->backlog.first || zone->state == ZONE_GONE,
+        .has_changes = backlog_oldest(&zone->backlog) || zone->state == ZONE_GONE,
         .has_look_up = zone_first_to_look_up(zone) != NULL,
     };
 
@@ -187,8 +187,8 @@ void zone_set_state(struct zone *zone, enum zone_state state)
 
 static void drop_waiting(struct change_list *list, const char *message)
 {
-    while (list->first) {
-        change_finish(list->first, OUTCOME_NO_ZONE, FOREIGN_NONE, message);
+    while (list->count > 0) {
+        change_finish(change_list_first(list), OUTCOME_NO_ZONE, FOREIGN_NONE, message);
     }
 }
 
