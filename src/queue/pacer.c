@@ -15,8 +15,7 @@
 #define NEVER_MS (INT64_MIN / 2) /* so that differences don't overflow */
 
 struct ask_list {
-    struct pacer_ask *first;
-    struct pacer_ask **end;
+    struct list asks;
     size_t count;
 };
 
@@ -96,54 +95,51 @@ static void take_token(struct pacer *pacer, int64_t now_ms)
 
 /* ---- asks ---- */
 
-static void list_append(struct ask_list *list, struct pacer_ask *ask)
+static struct pacer_ask *first_ask(const struct pacer *pacer, enum pacer_priority priority)
 {
-    ask->next = NULL;
-    *list->end = ask;
-    list->end = &ask->next;
-    list->count++;
+    return LIST_ITEM(pacer->asks[priority].asks.first, struct pacer_ask, link);
 }
 
-static void list_remove(struct ask_list *list, struct pacer_ask *ask)
+static void enter(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority priority)
 {
-    struct pacer_ask **at = &list->first;
+    ask->waiting = true;
+    ask->priority = priority;
+    list_append(&pacer->asks[priority].asks, &ask->link);
+    pacer->asks[priority].count++;
+}
 
-    while (*at && *at != ask) {
-        at = &(*at)->next;
-    }
-    if (*at) {
-        *at = ask->next;
-        list->count--;
-        if (list->end == &ask->next) {
-            list->end = at;
-        }
-        ask->next = NULL;
-    }
+static void leave(struct pacer *pacer, struct pacer_ask *ask)
+{
+    ask->waiting = false;
+    list_remove(&pacer->asks[ask->priority].asks, &ask->link);
+    pacer->asks[ask->priority].count--;
 }
 
 /* ---- whose turn it is ---- */
 
-/* Who has called within the last second, while others may want to: it must leave them a token. */
-static bool is_greedy(const struct pacer *pacer, const struct pacer_ask *ask, int64_t now_ms)
+/* It has called within the last second, and others may want to: it must leave them a token. */
+static bool had_turn_lately(const struct pacer *pacer, const struct pacer_ask *ask, int64_t now_ms)
 {
     return pacer->changers > 1 && ask->granted_ms > 0 && now_ms - ask->granted_ms < QUIET_MS + ARRIVAL_MARGIN_MS;
 }
 
-static struct pacer_ask *first_modest(const struct pacer *pacer, int64_t now_ms)
+/* Of those who want to change something; NULL: none. */
+static struct pacer_ask *first_without_turn(const struct pacer *pacer, int64_t now_ms)
 {
-    struct pacer_ask *ask = pacer->asks[PACER_CHANGE].first;
+    struct pacer_ask *ask = first_ask(pacer, PACER_CHANGE);
 
-    while (ask && is_greedy(pacer, ask, now_ms)) {
-        ask = ask->next;
+    while (ask && had_turn_lately(pacer, ask, now_ms)) {
+        ask = LIST_ITEM(ask->link.next, struct pacer_ask, link);
     }
     return ask;
 }
 
-/* Who is granted next, and from when on (INT64_MAX: nobody waits). The read-back and who is greedy leave one token. */
+/* Who is granted next, and from when on (INT64_MAX: nobody waits). The read-back, and whoever had a turn lately, leave one
+ * token. */
 static struct pacer_ask *next_ask(const struct pacer *pacer, int64_t now_ms, int64_t *ret_at_ms)
 {
-    struct pacer_ask *change = pacer->asks[PACER_CHANGE].first;
-    struct pacer_ask *first = change ? change : pacer->asks[PACER_READ].first;
+    struct pacer_ask *change = first_ask(pacer, PACER_CHANGE);
+    struct pacer_ask *first = change ? change : first_ask(pacer, PACER_READ);
 
     if (!first || pacer->ceiling <= 0) {
         *ret_at_ms = first ? NEVER_MS : INT64_MAX;
@@ -155,18 +151,17 @@ static struct pacer_ask *next_ask(const struct pacer *pacer, int64_t now_ms, int
     if (*ret_at_ms <= now_ms || !change) {
         return first;
     }
-    struct pacer_ask *modest = first_modest(pacer, now_ms);
-    if (modest) {
+    struct pacer_ask *patient = first_without_turn(pacer, now_ms);
+    if (patient) {
         *ret_at_ms = free_at_ms(pacer, tokens, pace);
     }
-    return modest ? modest : first;
+    return patient ? patient : first;
 }
 
 /* It is granted: it waits no more, and has its token. */
 static void take_ask(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
 {
-    list_remove(&pacer->asks[ask->priority], ask);
-    ask->waiting = false;
+    leave(pacer, ask);
     ask->granted_ms = now_ms;
     take_token(pacer, now_ms);
 }
@@ -216,23 +211,20 @@ void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority p
         if (ask->priority == PACER_CHANGE || priority == PACER_READ) {
             return;
         }
-        list_remove(&pacer->asks[PACER_READ], ask);
+        leave(pacer, ask);
     }
     if (priority == PACER_CHANGE && !ask->is_counted) {
         ask->is_counted = true;
         pacer->changers++;
     }
-    ask->waiting = true;
-    ask->priority = priority;
-    list_append(&pacer->asks[priority], ask);
+    enter(pacer, ask, priority);
     loop_post(pacer->loop, &pacer->work);
 }
 
 void pacer_ask_cancel(struct pacer *pacer, struct pacer_ask *ask)
 {
     if (ask->waiting) {
-        ask->waiting = false;
-        list_remove(&pacer->asks[ask->priority], ask);
+        leave(pacer, ask);
     }
 }
 
@@ -314,8 +306,6 @@ struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second)
     pacer->timer.run = run_timer;
     pacer->halved_ms = NEVER_MS;
     pacer->base_ms = loop_now_ms(loop);
-    pacer->asks[PACER_CHANGE].end = &pacer->asks[PACER_CHANGE].first;
-    pacer->asks[PACER_READ].end = &pacer->asks[PACER_READ].first;
     pthread_mutex_init(&pacer->lock, NULL);
 
     const size_t size = requests_per_second < GRANTS_MAX ? requests_per_second : GRANTS_MAX;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "io/loop.h"
 
 enum pacer_priority { PACER_CHANGE, PACER_READ };
@@ -22,7 +23,7 @@ struct pacer;
  * token: make the call, or hand it back with pacer_give_back. */
 struct pacer_ask {
     void (*granted)(struct pacer_ask *ask);
-    struct pacer_ask *next;
+    struct list_link link;
     bool waiting;
     enum pacer_priority priority;
     bool is_counted;    /* has asked for a change before */
