@@ -5,12 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/access.h"
 #include "api/decision.h"
 #include "api/dialect.h"
 #include "api/dyndns_addresses.h"
 #include "api/dyndns_answer.h"
 #include "api/dyndns_credentials.h"
+#include "api/ratelimit.h"
 #include "api/service.h"
 #include "api/unspoken.h"
 #include "base/secret.h"
@@ -417,7 +417,7 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         refuse_credentials(job, reason);
         update_free(update);
     } else {
-        access_succeeded(job->request);
+        decision_succeeded(job->request);
         log_refused_lines(job, hosts);
         job->asked = NULL;
         update_run(update, answer_outcome, TAKE_PTR(job));
@@ -513,7 +513,7 @@ static void run(struct request *request, const char *const *known, size_t known_
     status = read_credentials(job, &params);
     if (status == -ENOENT) { /* challenged, not counted as a failed login */
         dyndns_answer_word(request, &word_badauth, "no_credentials");
-    } else if (!access_may_try(request, NULL)) {
+    } else if (!ratelimit_may_try(request, NULL)) {
         dyndns_answer_word(request, &word_abuse, "too_many_failures");
     } else if (status < 0) {
         refuse_credentials(job, AUTH_UNREADABLE);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/decision.h"
+#include "api/ratelimit.h"
 #include "api/sentence.h"
 #include "api/service.h"
 #include "api/unspoken.h"
@@ -110,7 +110,7 @@ static void run_get(struct request *request, const struct query *query)
     char text[ADDRESS_TEXT_SIZE];
     uint32_t retry_after_s;
 
-    if (!access_may_read(request, &retry_after_s)) {
+    if (!ratelimit_may_read(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return;
     }
@@ -266,7 +266,7 @@ static const struct host *authenticate(struct request *request, const struct que
     enum auth_reason reason;
 
     decision_note_host(request, hosts, query->hostname, strlen(query->hostname), name);
-    if (!access_may_try(request, &retry_after_s)) {
+    if (!ratelimit_may_try(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return NULL;
     }
@@ -282,7 +282,7 @@ static const struct host *authenticate(struct request *request, const struct que
     if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host, proof->time_s)) {
         return NULL;
     }
-    access_succeeded(request);
+    decision_succeeded(request);
     return host;
 }
 
@@ -426,7 +426,7 @@ static void run_list_hosts(struct request *request, const struct query *query)
     struct name name;
     uint32_t retry_after_s;
 
-    if (!access_may_read(request, &retry_after_s)) {
+    if (!ratelimit_may_read(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return;
     }

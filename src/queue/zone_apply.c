@@ -58,7 +58,7 @@ void zone_apply(struct zone *zone)
 }
 
 /* What our own change makes of a record; the zone may have gone meanwhile. */
-static void learn_applied(struct zone *zone, const struct change *change)
+static void note_applied(struct zone *zone, const struct change *change)
 {
     const struct rdata *value = &change->request.value;
     struct knowledge knowledge = {.knowledge = RECORD_PLAIN, .value = value, .ttl_s = change->request.ttl_s};
@@ -79,7 +79,7 @@ static void accept_segment(struct zone *zone, const char *change_id)
 
     for (size_t i = 0; i < batch->current.count; i++) {
         struct change *change = batch_change(batch, i);
-        learn_applied(zone, change);
+        note_applied(zone, change);
         change_id_drop(change->id);
         change->id = change_id_hold(id);
         saver_add(&zone->shared->saver, change);

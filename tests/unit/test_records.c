@@ -503,20 +503,13 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECORDS_TEST(test_find),
-        RECORDS_TEST(test_view_at_first),
-        RECORDS_TEST(test_knowledge),
-        RECORDS_TEST(test_texts),
-        RECORDS_TEST(test_busy),
-        RECORDS_TEST(test_slot_and_mark),
-        RECORDS_TEST(test_remember),
-        RECORDS_TEST(test_each),
-        RECORDS_TEST(test_reload),
-        RECORDS_TEST(test_touches),
-        RECORDS_TEST(test_sweep),
-        RECORDS_TEST(test_who_is_needed_stays),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_sweep_threads),
+        RECORDS_TEST(test_find),        RECORDS_TEST(test_view_at_first),
+        RECORDS_TEST(test_knowledge),   RECORDS_TEST(test_texts),
+        RECORDS_TEST(test_busy),        RECORDS_TEST(test_slot_and_mark),
+        RECORDS_TEST(test_remember),    RECORDS_TEST(test_each),
+        RECORDS_TEST(test_reload),      RECORDS_TEST(test_touches),
+        RECORDS_TEST(test_sweep),       RECORDS_TEST(test_who_is_needed_stays),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_sweep_threads),
     };
     return cmocka_run_group_tests_name("records", tests, group_setup, NULL);
 }
