@@ -230,7 +230,7 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
     }
     size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found), ret_reason);
     if (count == 0 && of_user != AUTH_UNKNOWN_HOST) {
-        note_host(job, 0, hosts); /* a host by its user name; what is none may be anything */
+        note_host(job, 0, hosts); /* the user name is a host's; any other might be a secret */
         *ret_reason = of_user;
     }
     if (count == 0) {
@@ -269,7 +269,8 @@ static int add_own(struct job *job, struct dyndns_line *line, struct update *upd
     return 0;
 }
 
-/* Those by the prefix may have to speak for the router; those by its IPv4 address come only beside it. */
+/* Followers by the prefix may stand for the router in the answer. Followers by its IPv4 address come only along with
+ * its own record. */
 static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
                          const struct host *router)
 {

@@ -451,7 +451,7 @@ void modes_run(struct request *request, const struct query *query)
     static const struct {
         const char *mode;
         void (*run)(struct request *request, const struct query *query);
-        bool changes; /* only then does it count what else was asked for */
+        bool changes; /* parameters that ask for something else are refused */
     } modes[] = {
         {"get", run_get, false},
         {"set", run_set, true},

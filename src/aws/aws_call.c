@@ -343,7 +343,7 @@ static uint32_t retry_after_ms(const struct aws_service *service, const struct h
     return (uint32_t)(delay_s < RETRY_AFTER_MAX_S ? delay_s : RETRY_AFTER_MAX_S) * 1000;
 }
 
-/* Says something where the answer does not. */
+/* Makes up a message when the response has none. */
 static void complete_message(const struct aws_call *call, struct answer *answer)
 {
     const struct http_response *response = answer->response;

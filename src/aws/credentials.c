@@ -9,8 +9,8 @@
 #include "base/log.h"
 
 #define RENEW_BEFORE_S 300
-/* Keys that come with less life than this (a service that is down hands out old ones, or a clock is off) are used for so
- * long before it is asked again. */
+/* Keys that come with less life than this are used for so long before new ones are asked for: a service that is down
+ * hands out old ones, or a clock is off. */
 #define LIFE_MIN_S 60
 #define FAILURE_KEPT_MS 1000 /* so that a burst of waiters is one look */
 #define RETRY_MIN_MS 1000
@@ -121,8 +121,8 @@ void credentials_wait_cancel(struct credentials_wait *wait)
     free(wait);
 }
 
-/* To all who wait now: who begins to wait meanwhile is behind the mark and comes next time. Copies what it tells, for one
- * of them may make us forget it. */
+/* Answers all who wait now. Whoever begins to wait meanwhile stands behind the mark, and is answered next time. Works
+ * on copies, since one of those who are answered may make us forget keys or message. */
 static void answer_all(struct credentials *credentials, struct aws_keys *keys, const char *message)
 {
     _cleanup_(aws_keys_unrefp) struct aws_keys *told_keys = keys ? aws_keys_ref(keys) : NULL;

@@ -91,7 +91,7 @@ static void start(struct operation *operation, const char *name, const char *met
     }
 }
 
-/* RFC 3986 section 2.3: what is not unreserved is escaped, which is also what the signature counts on. */
+/* Escapes all but the unreserved characters of RFC 3986 section 2.3, as the signature takes for granted. */
 static void append_encoded(struct buffer *buffer, const char *text)
 {
     for (const char *c = text; *c != '\0'; c++) {

@@ -53,13 +53,13 @@ struct change {
     struct change_id *id;
     int64_t queued_ms;
     int64_t accepted_s; /* Unix time */
-    uint32_t begun;     /* record_begin calls that end with it */
+    uint32_t begun;     /* how often record_begin was called for it */
     struct address source;
     uint8_t step;
     uint8_t outdated_count; /* how often the provider said that DNS holds something else than was known */
     bool is_uncertain;      /* a call that failed may have applied a value of it */
     bool is_already;        /* STEP_ACCEPTED: DNS was right, only the store was not */
-    bool is_borrowed;       /* a call that nobody waits for has it still: its memory stays until change_free */
+    bool is_borrowed;       /* a provider's call still reads it: its memory stays until change_free */
     bool is_superseding;    /* it took the place of another value: OUTCOME_SET is the honest answer */
 };
 _Static_assert(sizeof(struct change) <= 288, "memory per queued change");
@@ -121,9 +121,9 @@ void change_supersede(struct change *change, struct waiter *waiter);
 void change_merge(struct change *into, struct change *from);
 /* The newer change, if there is one, becomes part of this one, which keeps its place. */
 void change_take_newer(struct change *change);
-/* Takes it out of the list that it is in and puts it at the end of another; NULL: of none. */
+/* Moves it to the end of `list`; NULL: it is in no list then. */
 void change_move(struct change *change, enum change_step step, struct change_list *list);
-/* The same at its head: it was there already. */
+/* Moves it back to the head of `list`, where it came from. */
 void change_move_first(struct change *change, enum change_step step, struct change_list *list);
 /* Is one of the record's changes in a call? */
 bool change_is_sent(const struct change *newest);
@@ -141,9 +141,9 @@ void tally_release(struct tally *tally, struct record *record, uint32_t count);
 
 /* Answers one waiter, and the submission when it was the last. The submission may be gone afterwards. */
 void waiter_answer(struct waiter *waiter, enum outcome outcome, enum record_foreign foreign, const char *message);
-/* It waits for its change no more. */
+/* The waiter leaves its change. */
 void waiter_detach(struct waiter *waiter);
-/* One answer less is missing. */
+/* One of the answers that the submission waits for has come. */
 void submission_drop(struct submission *submission);
 
 #endif

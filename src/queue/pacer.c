@@ -166,7 +166,7 @@ static void take_ask(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
     take_token(pacer, now_ms);
 }
 
-/* A pace on its way up may free a token sooner than the present one says. */
+/* While the pace climbs, a token may come back sooner than by the present pace. */
 static void set_timer(struct pacer *pacer, int64_t at_ms, int64_t now_ms)
 {
     if (pace_at(pacer, now_ms) < pacer->ceiling) {

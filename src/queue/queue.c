@@ -9,7 +9,8 @@
 /* Some 0.2 ms for each slice, so that a million records hold nobody up. */
 #define SWEEP_RECORDS 1000
 #define SWEEP_MS 1
-/* Records that left and are still needed are looked at again: touches are saved and most changes done by then. */
+/* Records that left and are still needed are looked at again after this: touches are saved and most changes done by
+ * then. */
 #define SWEEP_AGAIN_MS (SAVER_TOUCH_PERIOD_MS + 1000)
 #define LAST_SAVE_MS 500 /* past the deadline of the end: for what is being saved at that moment */
 
@@ -373,7 +374,7 @@ static void check_drained(struct queue *queue)
     }
 }
 
-/* The deadline: perhaps there is room for what is unsaved by now; but that is the last attempt. */
+/* The deadline has come. What is unsaved gets one last attempt: a disk that was full may have room by now. */
 static void run_drain_timer(struct loop_timer *timer)
 {
     struct queue *queue = CONTAINER_OF(timer, struct queue, drain_timer);

@@ -40,7 +40,7 @@ struct queue {
 
 /* -ENOMEM. `metrics` may be NULL. */
 int queue_metrics_init(struct queue *queue, struct metrics *metrics);
-/* So that the counters of troubles are there before the first one, and its rate can be seen. */
+/* Sets the zone's counters of troubles to 0, so that the rate of the first trouble can be seen. */
 void queue_count_from_zero(const struct queue *queue, const struct zone *zone);
 
 /* ---- queue_forget.c: rows of hosts that left leave the store ---- */

@@ -44,7 +44,7 @@ enum reading reader_for_itself(const struct reader *reader)
 
 /* ---- from phase to phase ---- */
 
-/* What stays between turns of the loop holds what it points at. */
+/* A pointer that stays between turns of the loop holds its record. */
 void reader_point_at(struct record **pointer, struct record *record)
 {
     if (record) {

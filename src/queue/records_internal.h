@@ -56,7 +56,8 @@ struct zone_records {
 
 struct records {
     struct stripe stripes[STRIPE_COUNT];
-    struct table *striping; /* stays empty: a hash of its own, so that a stripe's table doesn't get equal bits */
+    /* Stays empty. Its hash chooses the stripe, and differs from the hashes of the stripes' own tables. */
+    struct table *striping;
     atomic_uint generation;
     uint32_t attempts; /* generations begun; only for records_configure */
     atomic_bool have_shrunk;
@@ -77,10 +78,10 @@ static inline struct entry *entry_of(const struct record *record)
     return (struct entry *)(uintptr_t)record;
 }
 
-/* With what it holds. Not in its table any more. */
+/* Frees the entry with its values. It has left its table before. */
 void entry_free(struct entry *entry);
 
-/* Of the entry's stripe. A record that is borrowed const is locked all the same. */
+/* The lock of the entry's stripe, also for an entry that is borrowed const. */
 void entry_lock(const struct entry *entry);
 void entry_unlock(const struct entry *entry);
 struct stripe *entry_stripe(const struct entry *entry);

@@ -8,7 +8,7 @@ static bool leave_table(struct entry *entry)
     const struct bytes key = entry_key(entry);
 
     entry_lock(entry);
-    /* In this order: who lets go of a record has begun the change before. */
+    /* `holds` is read first: whoever drops a hold for a change has begun the change before that. */
     const bool is_needed = atomic_load(&entry->holds) != 0 || atomic_load(&entry->changes) != 0 || entry->is_touched;
     if (!is_needed) {
         (void)table_remove(entry_stripe(entry)->table, key.data, key.length);

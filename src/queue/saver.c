@@ -9,7 +9,7 @@
 #define COMMIT_MAX 1000 /* changes or touches of one transaction */
 #define HURRIED_RETRY_MS 1000
 
-/* A disk is nobody else's: there is no herd to spread, so no jitter. */
+/* Nobody else waits for this disk: there is no herd to spread, so no jitter. */
 static const struct backoff_limits retry_limits = {.first_ms = 1000, .most_ms = 30000, .floor_percent = 100};
 
 static int64_t now_ms(const struct saver *saver)
@@ -88,7 +88,8 @@ static void drop_rows(struct saver *saver)
     saver->row_count = 0;
 }
 
-/* Backwards, so that the order is as before; what a newer value was accepted for meanwhile goes with that. */
+/* Backwards, so that the order is as before. Where a newer change of the record was accepted meanwhile, the older one
+ * goes with it. */
 static void put_back(struct saver *saver)
 {
     struct change *change = NULL;

@@ -53,7 +53,7 @@ void saver_add(struct saver *saver, struct change *change);
 /* Tries now what has failed before. */
 void saver_retry_now(struct saver *saver);
 void saver_touch_now(struct saver *saver);
-/* Nothing is begun any more, and answers are not listened to. */
+/* Nothing is begun any more, and answers are ignored. */
 void saver_stop(struct saver *saver);
 bool saver_is_busy(const struct saver *saver);
 

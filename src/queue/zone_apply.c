@@ -16,8 +16,8 @@ static void note_was(struct change *change)
     record_view_done(&view);
 }
 
-/* A withdrawal that would go next, of a record that is not there any more, or never was, because it took the place of
- * what would have put it there: there is nothing to send. */
+/* Settles withdrawals that would go next and have nothing to withdraw: the record is gone, or it never was there,
+ * because the withdrawal took the place of the change that would have made it. */
 static void settle_withdrawals(struct zone *zone)
 {
     struct change *change = change_list_first(&zone->backlog.ready);
@@ -91,8 +91,8 @@ static void accept_segment(struct zone *zone, const char *change_id)
     batch_accepted(batch);
 }
 
-/* Looks again at a record that somebody has changed, but not for ever: what DNS holds may have a form that the provider
- * will not recognise in what it is told. */
+/* A record that somebody has changed is looked at again, but not for ever: the provider may never recognise the form in
+ * which DNS holds the value. */
 #define OUTDATED_MAX 8
 
 /* One change alone was refused. */

@@ -96,7 +96,7 @@ static void complete(struct zone *zone)
 
 /* ---- the calls ---- */
 
-/* True: it worked. A look-up that was refused says something about its record alone. */
+/* True: it worked. So did a look-up that was refused, which says something about its record alone. */
 static bool read_worked(struct zone *zone, const struct provider_result *result, bool may_be_refused)
 {
     if (result->outcome == PROVIDER_DONE || (may_be_refused && result->outcome == PROVIDER_REFUSED)) {

@@ -15,7 +15,7 @@ bool zone_may_apply(const struct zone *zone)
     return !batch_is_empty(&zone->batch) || zone->backlog.ready.count > 0;
 }
 
-/* The oldest change that a look-up would help. One whose record is in a call will know by that. */
+/* A change whose record is in a call needs no look-up: the call's end says what the record is. */
 struct change *zone_first_to_look_up(const struct zone *zone)
 {
     struct change *change = change_list_first(&zone->backlog.looking);
@@ -81,7 +81,8 @@ static void find_already(struct zone *zone, struct change *change, const struct 
     saver_add(&zone->shared->saver, change);
 }
 
-/* Nothing is there that could be withdrawn; but a call that failed may have put it there, so that is looked at once. */
+/* Nothing is there that could be withdrawn. A call that failed may have put it there after all, so the record is looked
+ * up once. */
 static void place_needless(struct zone *zone, struct change *change, const struct record_view *view)
 {
     if (change->is_uncertain) {
@@ -133,7 +134,7 @@ void zone_stop_waiting(struct zone *zone, struct retry *retry)
     retry->backoff.attempt = 0;
 }
 
-/* Where trouble with reading was logged, the end of this read-back is, too. */
+/* After trouble with reading that was logged, the end of this read-back is logged too. */
 static void note_trouble(struct zone *zone)
 {
     if (zone->reader.phase != READER_IDLE && zone->read_trouble.is_logged) {
@@ -141,7 +142,7 @@ static void note_trouble(struct zone *zone)
     }
 }
 
-/* A call has failed: counts, waits, tells. Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
+/* Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
 void zone_call_failed(struct zone *zone, struct retry *retry, struct trouble *trouble,
                       const struct provider_result *result)
 {

@@ -19,7 +19,8 @@ static const char *const statement_texts[STATE_STATEMENTS] = {
     [STATE_PUT_HISTORY] =
         "INSERT INTO history (hostname, type, new_address, ttl_s, time_s, source, old_address, dialect,"
         " change_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    /* The ids have no gaps at the old end: the newest is one more than the one before, and only the oldest go. */
+    /* Ids follow each other without gaps, since a new one is the highest and one, and only the oldest are deleted. So
+     * the highest id tells which ones are too many. */
     [STATE_PRUNE_HISTORY] = "DELETE FROM history WHERE id IN (SELECT id FROM history"
                             " WHERE id <= (SELECT max(id) FROM history) - ?1 ORDER BY id LIMIT ?2)",
     [STATE_PUT_TOUCH] =

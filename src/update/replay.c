@@ -11,8 +11,8 @@
 
 #define DIGEST_SIZE 16
 
-/* The wall clock was set when it has moved so far against the monotonic one; a clock that is slewed does so in half an
- * hour, which does no harm. Nonces are remembered for longer by as much, and what rounding takes. */
+/* A wall clock that has moved so far against the monotonic one has been set. One that is slewed gets there in half an
+ * hour, which does no harm. Nonces are remembered for that much longer, and for what rounding takes. */
 #define STEP_MS 1000
 #define REMEMBERED_MS ((REPLAY_WINDOW_S + 3) * (int64_t)1000)
 
@@ -127,7 +127,7 @@ enum replay_verdict replay_check_time(const struct replay *replay, int64_t signe
 {
     int64_t now_ms = clock_realtime_ms(replay->clock);
     int64_t now_s = now_ms / 1000;
-    /* By the clock as it is now, not as it was then. */
+    /* The start as the clock of now would have shown it, not as the clock of then did. */
     int64_t started_s = (now_ms - (clock_monotonic_ms(replay->clock) - replay->started_ms)) / 1000;
     bool near = signed_s >= now_s - REPLAY_SKEW_S && signed_s <= now_s + REPLAY_SKEW_S;
 

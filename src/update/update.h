@@ -27,7 +27,7 @@ struct update_item {
     struct waiter waiter; /* what is asked of the record, and what came of it */
     const struct host *host;
     enum record_type type; /* known even where there is no such record */
-    bool follower;         /* set along with its router; not answered for */
+    bool follower;         /* set along with its router; the answer does not tell of it */
 };
 
 static inline enum outcome item_outcome(const struct update_item *item)
