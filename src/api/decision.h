@@ -19,7 +19,9 @@ void decision_note_host(struct request *request, const struct hosts *hosts, cons
 
 /* Credentials that fit no host: counts the failure, keeps the decision, and writes event=auth_failure for fail2ban. */
 void decision_failed_login(struct request *request, const char *dialect, enum auth_reason reason);
-/* Credentials that fit: notes which secret did, and says so where it was a previous one. */
+/* Credentials that fit, and nothing else speaks against the request: while all connections are in use, its source is
+ * preferred to strangers. */
+void decision_succeeded(const struct request *request);
+/* Credentials that fit: notes which secret did, and logs it where it was a previous one. */
 void decision_login(struct request *request, const char *dialect, const struct host *host, enum auth_reason reason);
-
 #endif
