@@ -38,6 +38,7 @@ static const struct command_option tail_options[] = {
     {.name = "host", .value = "HOST", .help = "only about this host", .completion = COMPLETE_HOST},
     {.name = "source", .value = "ADDRESS", .help = "only from this address"},
     {.name = "refused", .help = "only what was not done"},
+    {.name = "seconds", .value = "N", .help = "end after so long"},
     {.name = NULL},
 };
 static const struct command_option history_options[] = {
@@ -66,7 +67,7 @@ const struct command commands_why[] = {
         .summary = "follows decisions as they come, until Ctrl-C",
         .description = "With --json each decision is an object on a line of its own.",
         .options = tail_options,
-        .example = "ddns53ctl tail --refused",
+        .example = "ddns53ctl tail --refused --seconds 2",
         .has_json = true,
         .run = run_tail,
     },
@@ -294,6 +295,7 @@ struct following {
     const struct subject *host; /* NULL: any */
     const struct subject *source;
     bool is_refused_only;
+    int64_t end_ms; /* monotonic; INT64_MAX: never */
 };
 
 static bool is_done(const json_t *decision)
@@ -323,7 +325,7 @@ static int show_line(const char *line, size_t length, void *userdata)
     return 0;
 }
 
-/* Until the reader of standard output is gone, or reading fails. */
+/* Until its time is over, the reader of standard output is gone, or reading fails. */
 static int follow(struct following *following, struct decisions_tail *const tails[DECISIONS_FAMILIES])
 {
     struct pollfd polled = {STDOUT_FILENO, 0, 0};
@@ -337,10 +339,26 @@ static int follow(struct following *following, struct decisions_tail *const tail
                 return r == -EACCES ? EXIT_FORBIDDEN : EXIT_FAILED;
             }
         }
+        if (clock_monotonic_ms(clock_system()) >= following->end_ms) {
+            return EXIT_FINE;
+        }
         if (fflush(stdout) != 0 || (poll(&polled, 1, TAIL_MS) > 0 && (polled.revents & (POLLERR | POLLHUP)))) {
             return EXIT_FINE;
         }
     }
+}
+
+static bool read_end(const struct arguments *arguments, int64_t *ret_end_ms)
+{
+    const char *text = option_value(arguments, "seconds");
+    uint64_t seconds = 0;
+
+    if (text && parse_uint(text, strlen(text), 0, COUNT_MAX, &seconds) < 0) {
+        ctl_error("--seconds: \"%s\" is no number", text);
+        return false;
+    }
+    *ret_end_ms = text ? clock_monotonic_ms(clock_system()) + (int64_t)seconds * 1000 : INT64_MAX;
+    return true;
 }
 
 static int run_tail(struct ctl *ctl, const struct arguments *arguments)
@@ -351,7 +369,7 @@ static int run_tail(struct ctl *ctl, const struct arguments *arguments)
     struct subject subjects[2];
     struct following following = {.ctl = ctl, .is_refused_only = option_given(arguments, "refused")};
     const struct settings *settings;
-    int status = ctl_settings(ctl, &settings);
+    int status = read_end(arguments, &following.end_ms) ? ctl_settings(ctl, &settings) : EXIT_USAGE;
 
     if (status == EXIT_FINE && host) {
         status = read_subject(ctl, host, &subjects[0]);
