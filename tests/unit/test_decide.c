@@ -83,6 +83,11 @@ static void test_which_address_may_be_set(void **state)
         /* a family that the host does not have */
         {A_ONLY, AUTH_HASH, "2001:db8::1", "2001:db8::1", OUTCOME_NO_RECORD},
         {A_ONLY | LOCKED, AUTH_BASIC, "198.18.7.9", "2001:db8::1", OUTCOME_NO_RECORD},
+        /* the operator: whatever a record can hold */
+        {LOCKED, AUTH_OPERATOR, "198.18.7.9", "203.0.113.1", OUTCOME_PENDING},
+        {0, AUTH_OPERATOR, "198.18.7.9", "10.0.0.1", OUTCOME_PENDING},
+        {0, AUTH_OPERATOR, "198.18.7.9", "0.0.0.0", OUTCOME_UNUSABLE},
+        {A_ONLY, AUTH_OPERATOR, "198.18.7.9", "2001:db8::1", OUTCOME_NO_RECORD},
     };
 
     (void)state;
