@@ -168,9 +168,9 @@ int known_gather(struct ctl *ctl, const struct hosts *hosts, const char *hostnam
 
 /* ---- one record ---- */
 
-void known_record_done(struct known_record *listed)
+void known_record_done(struct known_record *record)
 {
-    rdata_drop(&listed->stored.value);
+    rdata_drop(&record->stored.value);
 }
 
 static const json_t *find_flagged(const struct known *all, const struct host *host, enum record_type type)
@@ -204,9 +204,9 @@ int known_look_up(struct ctl *ctl, const struct known *all, const struct host *h
     return EXIT_FINE;
 }
 
-const char *known_state(const struct known_record *listed)
+const char *known_state(const struct known_record *record)
 {
-    const char *word = json_string_value(json_object_get(listed->flagged, "state"));
+    const char *word = json_string_value(json_object_get(record->flagged, "state"));
 
     return word ? word : "";
 }
@@ -217,7 +217,7 @@ void append_mark(struct buffer *buffer, const char *mark)
 }
 
 /* What is special about it, in words. */
-void known_append_marks(const struct known_record *listed, struct buffer *buffer)
+void known_append_marks(const struct known_record *record, struct buffer *buffer)
 {
     static const struct {
         const char *word;
@@ -229,26 +229,26 @@ void known_append_marks(const struct known_record *listed, struct buffer *buffer
                    {"waiting", "on its way"}};
 
     for (size_t i = 0; i < ELEMENTS(phrases); i++) {
-        if (strcmp(phrases[i].word, known_state(listed)) == 0) {
+        if (strcmp(phrases[i].word, known_state(record)) == 0) {
             append_mark(buffer, phrases[i].phrase);
         }
     }
-    if (listed->failing) {
+    if (record->failing) {
         append_mark(buffer, "zone fails");
     }
-    if (listed->host->lock_record) {
+    if (record->host->lock_record) {
         append_mark(buffer, "locked");
     }
-    if (listed->secret && strcmp(listed->secret, "previous") == 0) {
+    if (record->secret && strcmp(record->secret, "previous") == 0) {
         append_mark(buffer, "old secret");
     }
 }
 
-enum color known_color(const struct known_record *listed)
+enum color known_color(const struct known_record *record)
 {
-    const char *state = known_state(listed);
+    const char *state = known_state(record);
 
-    if (listed->failing) {
+    if (record->failing) {
         return COLOR_BAD;
     }
     return state[0] != '\0' && strcmp(state, "waiting") != 0 ? COLOR_WARN : COLOR_NONE;
@@ -259,26 +259,26 @@ static json_t *time_or_null(int64_t time_s)
     return time_s == 0 ? json_null() : json_integer((json_int_t)time_s);
 }
 
-json_t *known_object(struct ctl *ctl, const struct known *known, const struct known_record *listed)
+json_t *known_object(struct ctl *ctl, const struct known *known, const struct known_record *record)
 {
     _cleanup_buffer_ struct buffer value = BUFFER_INIT;
     char from[ADDRESS_TEXT_SIZE] = "";
-    const struct host *host = listed->host;
-    const char *state = known_state(listed);
+    const struct host *host = record->host;
+    const char *state = known_state(record);
 
-    rdata_print(&listed->stored.value, &value);
-    if (listed->stored.last_accessed.family != ADDRESS_NONE) {
-        address_print(&listed->stored.last_accessed, from);
+    rdata_print(&record->stored.value, &value);
+    if (record->stored.last_accessed.family != ADDRESS_NONE) {
+        address_print(&record->stored.last_accessed, from);
     }
     return json_pack("{s:s, s:s, s:s, s:s?, s:I, s:o, s:o, s:s?, s:b, s:s?, s:O?, s:s?, s:s?}", "hostname",
-                     host->hostname, "type", record_type_text(listed->type), "zone",
+                     host->hostname, "type", record_type_text(record->type), "zone",
                      ctl->settings->zones[host->zone].name.text, "value", value.length > 0 ? buffer_text(&value) : NULL,
-                     "ttl", (json_int_t)host->ttl_s, "last_updated_s", time_or_null(listed->stored.last_updated_s),
-                     "last_checked_s", time_or_null(listed->stored.last_checked_s), "last_accessed_from",
+                     "ttl", (json_int_t)host->ttl_s, "last_updated_s", time_or_null(record->stored.last_updated_s),
+                     "last_checked_s", time_or_null(record->stored.last_checked_s), "last_accessed_from",
                      from[0] ? from : NULL, "locked", host->lock_record, "state",
                      !known->flagged ? NULL
                      : state[0]      ? state
                                      : "in_step",
-                     "dns", json_object_get(listed->flagged, "dns"), "failing", listed->failing, "secret_used",
-                     listed->secret);
+                     "dns", json_object_get(record->flagged, "dns"), "failing", record->failing, "secret_used",
+                     record->secret);
 }

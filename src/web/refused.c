@@ -28,28 +28,27 @@ static const char *first_half(const char *message, char ret_text[MESSAGE_SIZE])
     return ret_text;
 }
 
+#define ASKED_SIZE (2 * ADDRESS_TEXT_SIZE + 2)
+
 /* `198.18.7.9, 2001:db8::9`; NULL: none. */
-static const char *print_asked(const struct decision_note *note, char ret_text[2 * ADDRESS_TEXT_SIZE + 2])
+static const char *print_asked(const struct decision_note *note, char ret_text[ASKED_SIZE])
 {
-    ret_text[0] = '\0';
+    size_t used = 0;
+
     for (size_t i = 0; i < ELEMENTS(note->asked); i++) {
         char text[ADDRESS_TEXT_SIZE];
-        if (note->asked[i].family == ADDRESS_NONE) {
-            continue;
+        if (note->asked[i].family != ADDRESS_NONE) {
+            address_print(&note->asked[i], text);
+            used += (size_t)snprintf(ret_text + used, ASKED_SIZE - used, "%s%s", used > 0 ? ", " : "", text);
         }
-        address_print(&note->asked[i], text);
-        if (ret_text[0] != '\0') {
-            (void)strcat(ret_text, ", ");
-        }
-        (void)strcat(ret_text, text);
     }
-    return ret_text[0] != '\0' ? ret_text : NULL;
+    return used > 0 ? ret_text : NULL;
 }
 
 void refused_keep(const struct request *request, const char *dialect, unsigned status, const char *result)
 {
     const struct decision_note *note = &request->decision;
-    char asked[2 * ADDRESS_TEXT_SIZE + 2];
+    char asked[ASKED_SIZE];
     char message[MESSAGE_SIZE];
 
     if (!request->service->decisions) {
