@@ -69,7 +69,9 @@ static size_t option_count(const struct command_option *rows)
 /* A name that no row has is a slip in a command, which every use of it shows. */
 static const struct command_option *row_of(const struct arguments *arguments, const char *name)
 {
-    for (const struct command_option *row = arguments->command->options; row && row->name; row++) {
+    const struct command_option *row = arguments->command ? arguments->command->options : NULL;
+
+    for (; row && row->name; row++) {
         if (strcmp(row->name, name) == 0) {
             return row;
         }
