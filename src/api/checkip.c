@@ -1,6 +1,6 @@
 #include "api/dialects.h"
 
-#include "api/access.h"
+#include "api/ratelimit.h"
 
 #define DIALECT "checkip"
 
@@ -9,7 +9,7 @@ static void answer_address(struct request *request, const char *content_type, co
     struct answer answer = {.status = 200, .content_type = content_type, .dialect = DIALECT, .result = "good"};
     char address[ADDRESS_TEXT_SIZE];
 
-    if (!access_may_read(request, &answer.retry_after_s)) {
+    if (!ratelimit_may_read(request, &answer.retry_after_s)) {
         answer.status = 429;
         answer.result = "too_many";
         answer.content_type = "text/plain; charset=utf-8";

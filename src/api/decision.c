@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
+#include "web/logins.h"
 #include "web/refused.h"
 
 #define WITHHELD "withheld"
@@ -82,6 +83,13 @@ void decision_failed_login(struct request *request, const char *dialect, enum au
     if (log_limit_take(service->log_limit, LOG_LIMITED_AUTH_FAILURE, &request->source, now_ms)) {
         refused_write(request, LOG_LEVEL_NOTICE, "auth_failure", dialect, NULL, NULL);
     }
+}
+
+void decision_succeeded(const struct request *request)
+{
+    const struct service *service = request->service;
+
+    logins_note(service->logins, &request->source, clock_monotonic_ms(service->clock));
 }
 
 void decision_login(const struct request *request, const char *dialect, const struct host *host,

@@ -19,7 +19,10 @@ void decision_note_host(struct request *request, const struct hosts *hosts, cons
 
 /* Credentials that fit no host: counts the failure, and writes event=auth_failure for fail2ban. */
 void decision_failed_login(struct request *request, const char *dialect, enum auth_reason reason);
-/* Credentials that fit: says so where a previous secret did. */
+/* Credentials that fit, and nothing else speaks against the request: while all connections are in use, its source is
+ * preferred to strangers. */
+void decision_succeeded(const struct request *request);
+/* Credentials that fit: logs it where it was a previous secret that fitted. */
 void decision_login(const struct request *request, const char *dialect, const struct host *host,
                     enum auth_reason reason);
 #endif

@@ -89,8 +89,9 @@ unsigned dialect_status_of(int params_status)
     }
 }
 
-/* Is it the name of a network and of no machine in it? A link of two addresses has no such name (RFC 3021, RFC 6164).
- * What no record can hold is told as that: a router whose WAN is down may say 0.0.0.0/0. */
+/* Is it the name of a network and of no machine in it? A link of two addresses has no such name (RFC 3021, RFC
+ * 6164). An address that no record can hold is never taken for a network: a router whose WAN is down may send
+ * 0.0.0.0/0, and is told so. */
 static bool is_network(const struct prefix *prefix, const struct address *address)
 {
     int bits = address->family == ADDRESS_IPV4 ? 32 : 128;

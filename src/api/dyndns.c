@@ -5,14 +5,14 @@
 #include <string.h>
 #include <strings.h>
 
-#include "api/access.h"
 #include "api/decision.h"
 #include "api/dialect.h"
 #include "api/dyndns_addresses.h"
 #include "api/dyndns_answer.h"
+#include "api/dyndns_credentials.h"
+#include "api/ratelimit.h"
 #include "api/service.h"
 #include "api/unspoken.h"
-#include "base/parse.h"
 #include "base/secret.h"
 #include "update/auth.h"
 #include "update/follow.h"
@@ -21,7 +21,6 @@
 #include "web/refused.h"
 
 #define HOSTS_MAX 20
-#define PASSWORD_MAX 4096
 
 /* What both paths have comes first. */
 enum {
@@ -72,11 +71,7 @@ struct asked {
     struct name hostnames[HOSTS_MAX]; /* empty text: not a name */
     struct bytes sent[HOSTS_MAX];     /* the same as it came, in the request's parameters */
     bool find_by_secret;              /* no hostname was sent */
-    char user[NAME_SIZE];
-    char password[PASSWORD_MAX];
-    size_t password_length;
-    char other_password[PASSWORD_MAX]; /* another reading of it; length 0: none */
-    size_t other_password_length;
+    struct dyndns_credentials credentials;
 };
 
 static void asked_done(struct asked *asked)
@@ -94,106 +89,20 @@ struct job {
     size_t line_count;
 };
 
-/* ---- credentials ----------------------------------------------------------------------------------------------- */
+/* ---- parameters ------------------------------------------------------------------------------------------------ */
 
-static int take_password(struct job *job, const char *password, size_t length)
-{
-    if (length == 0 || length > PASSWORD_MAX) {
-        return -EINVAL;
-    }
-    memcpy(job->asked->password, password, length);
-    job->asked->password_length = length;
-    return 0;
-}
-
-static void take_other_password(struct job *job, const char *password, size_t length)
-{
-    if (length <= PASSWORD_MAX) {
-        memcpy(job->asked->other_password, password, length);
-        job->asked->other_password_length = length;
-    }
-}
-
-/* The password as UTF-8, in case that it came in ISO 8859-1: RFC 7617 leaves the character set to the client. Computed for
- * every password, so that the time does not tell which one would fit. */
-static void read_as_latin1(struct job *job)
-{
-    struct asked *asked = job->asked;
-    size_t length = 0;
-    bool is_ascii = true;
-
-    for (size_t i = 0; i < asked->password_length; i++) {
-        unsigned char c = (unsigned char)asked->password[i];
-        if (length + 2 > PASSWORD_MAX) {
-            return;
-        }
-        if (c >= 0x80) {
-            is_ascii = false;
-            asked->other_password[length++] = (char)(0xc0 | c >> 6);
-            c = 0x80 | (c & 0x3f);
-        }
-        asked->other_password[length++] = (char)c;
-    }
-    asked->other_password_length = is_ascii ? 0 : length;
-}
-
-static void take_user(struct job *job, const char *user, size_t length)
-{
-    if (length < sizeof(job->asked->user)) {
-        memcpy(job->asked->user, user, length);
-        job->asked->user[length] = '\0';
-    }
-}
-
-/* RFC 7617. */
-static int read_basic(struct job *job, const char *token)
-{
-    char text[PASSWORD_MAX + NAME_SIZE];
-    size_t length;
-    int status = base64_decode(token, strlen(token), text, sizeof(text), &length);
-
-    if (status < 0) {
-        return status;
-    }
-    const char *colon = memchr(text, ':', length);
-    if (colon) {
-        take_user(job, text, (size_t)(colon - text));
-        status = take_password(job, colon + 1, length - (size_t)(colon - text) - 1);
-        read_as_latin1(job);
-    } else {
-        status = -EINVAL;
-    }
-    wipe(text, sizeof(text));
-    return status;
-}
-
-/* -ENOENT: no credentials at all; -EINVAL: some that cannot be read. */
 static int read_credentials(struct job *job, const struct params *params)
 {
-    const char *header = request_header(job->request, "authorization");
-    int parameter = params->values[PASSWORD] ? PASSWORD : TOKEN;
-    const char *password = params->values[parameter];
+    const int parameter = params->values[PASSWORD] ? PASSWORD : TOKEN;
 
-    if (header && strncasecmp(header, "basic ", 6) == 0) {
-        return read_basic(job, header + 6 + strspn(header + 6, " "));
-    }
-    if (header && strncasecmp(header, "bearer ", 7) == 0) {
-        const char *token = header + 7 + strspn(header + 7, " ");
-        return take_password(job, token, strlen(token));
-    }
-    if (!password) {
-        return -ENOENT;
-    }
-    if (params->values[USERNAME]) {
-        take_user(job, params->values[USERNAME], strlen(params->values[USERNAME]));
-    }
-    if (params->others[parameter]) {
-        take_other_password(job, params->others[parameter], strlen(params->others[parameter]));
-    }
-    return take_password(job, password, strlen(password));
+    return dyndns_credentials_read(request_header(job->request, "authorization"),
+                                   &(struct dyndns_parameters){
+                                       .username = params->values[USERNAME],
+                                       .password = params->values[parameter],
+                                       .other_password = params->others[parameter],
+                                   },
+                                   &job->asked->credentials);
 }
-
-/* ---- parameters ------------------------------------------------------------------------------------------------ */
 
 static int read_addresses(struct job *job, const struct params *params)
 {
@@ -283,13 +192,15 @@ static bool read_parameters(struct job *job, const struct params *params)
 
 static struct proof proof_of(const struct job *job)
 {
+    const struct dyndns_credentials *credentials = &job->asked->credentials;
+
     return (struct proof){
         .scheme = AUTH_BASIC,
         .source = job->request->source,
-        .secret = job->asked->password,
-        .secret_length = job->asked->password_length,
-        .other_secret = job->asked->other_password_length > 0 ? job->asked->other_password : NULL,
-        .other_secret_length = job->asked->other_password_length,
+        .secret = credentials->password,
+        .secret_length = credentials->password_length,
+        .other_secret = credentials->other_password_length > 0 ? credentials->other_password : NULL,
+        .other_secret_length = credentials->other_password_length,
     };
 }
 
@@ -308,17 +219,18 @@ static int find_hostname(struct job *job, const struct hosts *hosts, int64_t now
     const struct proof proof = proof_of(job);
     const struct host *found[2 * RECORD_TYPE_COUNT];
     struct name *hostname = &job->asked->hostnames[0];
+    const char *user = job->asked->credentials.user;
     enum auth_reason of_user = AUTH_UNKNOWN_HOST;
 
     job->line_count = 1;
-    job->asked->sent[0] = (struct bytes){job->asked->user, strlen(job->asked->user)};
-    if (name_parse(job->asked->user, strlen(job->asked->user), hostname, NULL) == 0 &&
+    job->asked->sent[0] = (struct bytes){user, strlen(user)};
+    if (name_parse(user, strlen(user), hostname, NULL) == 0 &&
         auth_host(hosts, &proof, hostname, RECORD_A, now_s, &of_user)) {
         return 0;
     }
     size_t count = auth_hosts_of_secret(hosts, &proof, now_s, found, ELEMENTS(found), ret_reason);
     if (count == 0 && of_user != AUTH_UNKNOWN_HOST) {
-        note_host(job, 0, hosts); /* a host by its user name; what is none may be anything */
+        note_host(job, 0, hosts); /* the user name is a host's; any other might be a secret */
         *ret_reason = of_user;
     }
     if (count == 0) {
@@ -357,7 +269,8 @@ static int add_own(struct job *job, struct dyndns_line *line, struct update *upd
     return 0;
 }
 
-/* Those by the prefix may have to speak for the router; those by its IPv4 address come only beside it. */
+/* Followers by the prefix may stand for the router in the answer. Followers by its IPv4 address come only along with
+ * its own record. */
 static int add_followers(struct job *job, struct dyndns_line *line, struct update *update, const struct hosts *hosts,
                          const struct host *router)
 {
@@ -505,7 +418,7 @@ static void run_job(struct job *job_taken, struct update *update, const struct h
         refuse_credentials(job, reason);
         update_free(update);
     } else {
-        access_succeeded(job->request);
+        decision_succeeded(job->request);
         log_refused_lines(job, hosts);
         job->asked = NULL;
         update_run(update, answer_outcome, TAKE_PTR(job));
@@ -601,7 +514,7 @@ static void run(struct request *request, const char *const *known, size_t known_
     status = read_credentials(job, &params);
     if (status == -ENOENT) { /* challenged, not counted as a failed login */
         dyndns_answer_word(request, &word_badauth, "no_credentials");
-    } else if (!access_may_try(request, NULL)) {
+    } else if (!ratelimit_may_try(request, NULL)) {
         dyndns_answer_word(request, &word_abuse, "too_many_failures");
     } else if (status < 0) {
         refuse_credentials(job, AUTH_UNREADABLE);

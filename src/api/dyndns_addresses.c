@@ -38,8 +38,8 @@ static int keep_prefix(struct dyndns_addresses *addresses, const struct prefix *
     return 0;
 }
 
-/* What stands among the addresses and is a delegated prefix, because it can be no address: a length of at most 64, and
- * nothing behind it. One of a kind that no record can hold is left to be answered as an address. */
+/* A delegated prefix among the addresses: its length is at most 64 and no bit behind it is set, so that it can be no
+ * address. One of a kind that no record can hold is answered as an address. */
 static bool is_prefix(const char *text, size_t length, struct prefix *ret_prefix)
 {
     return memchr(text, '/', length) && prefix_parse(text, length, false, ret_prefix) == 0 &&

@@ -90,7 +90,7 @@ static const struct dyndns_word *word_of_items(const struct update *update, size
     return word;
 }
 
-/* Nothing of the host's own was named, or nothing that can be set. */
+/* Do the followers stand for their router, because no address of its own was named, or none that can be set? */
 static bool followers_speak(const struct dyndns_line *line, const struct update *update)
 {
     return line->item_count == 0 ||
@@ -126,8 +126,8 @@ static void append_addresses(const struct dyndns_addresses *addresses, const str
     }
 }
 
-/* The status of several lines: that of the first that failed, unless one was done; but clients that look only at the
- * status must come again for a host that is to be tried again. */
+/* The status of several lines: 200 where one was done, else that of the first that failed. A host that is to be tried
+ * again goes before both, since some clients look only at the status, and must come again. */
 struct verdict_of_lines {
     const struct dyndns_word *first_failed;
     const struct dyndns_word *best; /* good before nochg; NULL: none was done */

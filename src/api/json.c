@@ -54,7 +54,7 @@ static bool text_of(const json_t *value, char number[24], const char **ret_text)
     return false;
 }
 
-/* A value as a parameter would have it: what is no text says yes, or nothing. */
+/* A value as the text of a parameter: what is no text counts as "yes", or as nothing where it is null or false. */
 static const char *as_parameter(const json_t *value)
 {
     if (json_is_string(value)) {
@@ -131,6 +131,5 @@ void api_json(struct request *request)
                            .type = json_is_null(type) ? "" : values[TYPE],
                            .has_others = given < json_object_size(object),
                            .unspoken = unspoken_in(object),
-                           .status_when_changed = 201,
                        });
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/decision.h"
+#include "api/ratelimit.h"
 #include "api/sentence.h"
 #include "api/service.h"
 #include "api/unspoken.h"
@@ -17,14 +17,6 @@
 #include "update/replay.h"
 #include "update/update.h"
 #include "update/withdraw.h"
-
-/* Kept between modes_run and the outcome. */
-struct pending_query {
-    struct request *request;
-    const char *dialect;
-    unsigned status_when_changed;
-    size_t answered; /* items that the answer is about: the first ones */
-};
 
 struct reply {
     unsigned status;
@@ -118,7 +110,7 @@ static void run_get(struct request *request, const struct query *query)
     char text[ADDRESS_TEXT_SIZE];
     uint32_t retry_after_s;
 
-    if (!access_may_read(request, &retry_after_s)) {
+    if (!ratelimit_may_read(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return;
     }
@@ -139,40 +131,35 @@ static void weigh(struct reply *reply, const struct sentence *sentence, bool is_
 
 static void answer_outcome(struct update *update, void *userdata)
 {
-    struct pending_query pending = *(struct pending_query *)userdata;
+    struct request *request = userdata;
+    const char *dialect = update_dialect(update);
+    const unsigned status_when_changed = strcmp(dialect, MODES_JSON_DIALECT) == 0 ? 201 : 200;
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     struct reply reply = {.status = 200, .result = outcome_word(OUTCOME_UNCHANGED), .success = true};
 
-    free(userdata);
-    for (size_t i = 0; i < pending.answered; i++) {
+    for (size_t i = 0; i < update_count(update); i++) {
         const struct update_item *item = update_item(update, i);
         const bool is_changed = item_outcome(item) == OUTCOME_SET;
         struct sentence sentence;
+        if (item->follower) {
+            continue;
+        }
         sentence_of(item, &sentence);
-        sentence.status = is_changed ? pending.status_when_changed : sentence.status;
+        sentence.status = is_changed ? status_when_changed : sentence.status;
         weigh(&reply, &sentence, is_changed);
         buffer_printf(&message, "%s%s", i == 0 ? "" : "; ", sentence.text);
     }
     update_free(update);
-    pending.request->decision.is_written = true; /* by event=update */
-    answer_text(pending.request, pending.dialect, &reply, buffer_text(&message));
+    request->decision.is_written = true; /* by event=update */
+    answer_json(request, dialect, &reply, json_string(buffer_text(&message)));
 }
 
-/* Takes `update`, NULL or whose items could not all be added where `r` is below 0. */
-static void run_update(struct request *request, const struct query *query, struct update *update, size_t answered,
-                       int r)
+/* Takes `update`, NULL or whose items could not all be added. */
+static void refuse_without_memory(struct request *request, const struct query *query, struct update *update)
 {
-    struct pending_query *pending = malloc(sizeof(*pending));
-
-    if (!pending || r < 0) {
-        free(pending);
-        update_free(update);
-        answer_text(request, query->dialect, &(struct reply){503, "out_of_memory", false, RETRY_AFTER_S},
-                    "the server is out of memory; try again later");
-        return;
-    }
-    *pending = (struct pending_query){request, query->dialect, query->status_when_changed, answered};
-    update_run(update, answer_outcome, pending);
+    update_free(update);
+    answer_text(request, query->dialect, &(struct reply){503, "out_of_memory", false, RETRY_AFTER_S},
+                "the server is out of memory; try again later");
 }
 
 static bool nonce_is_valid(const char *nonce)
@@ -279,7 +266,7 @@ static const struct host *authenticate(struct request *request, const struct que
     enum auth_reason reason;
 
     decision_note_host(request, hosts, query->hostname, strlen(query->hostname), name);
-    if (!access_may_try(request, &retry_after_s)) {
+    if (!ratelimit_may_try(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return NULL;
     }
@@ -295,7 +282,7 @@ static const struct host *authenticate(struct request *request, const struct que
     if (proof->scheme == AUTH_SIGNED && !use_nonce(request, query, host, proof->time_s)) {
         return NULL;
     }
-    access_succeeded(request);
+    decision_succeeded(request);
     return host;
 }
 
@@ -354,7 +341,11 @@ static void run_set(struct request *request, const struct query *query)
     struct update *update = update_new(api_of(request)->updater, query->dialect, hosts, &request->source, proof.scheme);
     int r = update ? update_add(update, host, &address, false) : -ENOMEM;
     r = r < 0 ? r : follow_add_address(update, hosts, host, &address);
-    run_update(request, query, update, 1, r); /* the followers are not answered for */
+    if (r < 0) {
+        refuse_without_memory(request, query, update);
+    } else {
+        update_run(update, answer_outcome, request);
+    }
 }
 
 /* Which types of record are to be withdrawn; false: answered. */
@@ -400,7 +391,11 @@ static void run_clear(struct request *request, const struct query *query)
     if (r == 0 && update_count(update) == 0) {
         r = update_add_withdrawal(update, host, type); /* to be told that it has no such record */
     }
-    run_update(request, query, update, update ? update_count(update) : 0, r);
+    if (r < 0) {
+        refuse_without_memory(request, query, update);
+    } else {
+        update_run(update, answer_outcome, request);
+    }
 }
 
 /* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
@@ -431,7 +426,7 @@ static void run_list_hosts(struct request *request, const struct query *query)
     struct name name;
     uint32_t retry_after_s;
 
-    if (!access_may_read(request, &retry_after_s)) {
+    if (!ratelimit_may_read(request, &retry_after_s)) {
         refuse_too_many(request, query->dialect, retry_after_s);
         return;
     }
@@ -456,7 +451,7 @@ void modes_run(struct request *request, const struct query *query)
     static const struct {
         const char *mode;
         void (*run)(struct request *request, const struct query *query);
-        bool changes; /* only then does it count what else was asked for */
+        bool changes; /* parameters that ask for something else are refused */
     } modes[] = {
         {"get", run_get, false},
         {"set", run_set, true},

@@ -10,7 +10,7 @@
 
 #include "web/request.h"
 
-/* The form whose answers pages in browsers may read, from anywhere. */
+/* The form whose answers pages in browsers may read, from anywhere, and which answers a change with 201. */
 #define MODES_JSON_DIALECT "json"
 
 /* Texts are borrowed for the call; NULL: not given. */
@@ -23,10 +23,9 @@ struct query {
     const char *time; /* with nonce and signature: a signed request, which takes the hash's place */
     const char *nonce;
     const char *signature;
-    const char *type;             /* of the record to withdraw; "" where it was given without a value */
-    bool has_others;              /* something came that is none of these */
-    const char *unspoken;         /* why nothing may be changed: a parameter asks for something else; NULL: none does */
-    unsigned status_when_changed; /* 200, or 201 in the JSON form */
+    const char *type;     /* of the record to withdraw; "" where it was given without a value */
+    bool has_others;      /* something came that is none of these */
+    const char *unspoken; /* why nothing may be changed: a parameter asks for something else; NULL: none does */
 };
 
 /* Answers the request, now or when the provider has accepted the change. */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/access.h"
 #include "api/decision.h"
 #include "api/dialect.h"
+#include "api/ratelimit.h"
 #include "api/sentence.h"
 #include "api/service.h"
 #include "update/auth.h"
@@ -127,7 +127,7 @@ static bool read_request(struct request *request, const struct params *params, s
         refuse(request, 400, "bad_request", 0, "your address is not known; send newip=ADDRESS");
         return false;
     }
-    if (!access_may_try(request, &retry_after_s)) {
+    if (!ratelimit_may_try(request, &retry_after_s)) {
         refuse(request, 429, "too_many", retry_after_s, "too many failed logins from your address; try again later");
         return false;
     }
@@ -160,7 +160,7 @@ void api_secret(struct request *request)
     };
     const struct host *host = find_host(request, hosts, &proof, params.values[HOSTNAME], record_type_of(&address));
     if (host) {
-        access_succeeded(request);
+        decision_succeeded(request);
         set_address(request, hosts, host, &address,
                     update_new(api_of(request)->updater, DIALECT, hosts, &request->source, AUTH_SECRET));
     }

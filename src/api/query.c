@@ -48,6 +48,5 @@ void api_query(struct request *request)
                            .type = params.values[TYPE],
                            .has_others = params.has_others,
                            .unspoken = params.unspoken,
-                           .status_when_changed = 200,
                        });
 }

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "api/service.h"
+#include "base/clock.h"
 #include "base/secret.h"
 
 /* The table is made of sets of WAYS buckets; a source belongs to one set, chosen by a keyed hash, so that nobody can
@@ -211,4 +213,18 @@ bool ratelimit_allows(struct ratelimit *ratelimit, const struct address *source,
                       uint32_t *ret_retry_after_s)
 {
     return look_at(ratelimit, source, now_ms, false, ret_retry_after_s);
+}
+
+/* ---- requests ---- */
+
+bool ratelimit_may_read(const struct request *request, uint32_t *ret_retry_after_s)
+{
+    return ratelimit_take(api_of(request)->reads, &request->source, clock_monotonic_ms(request->service->clock),
+                          ret_retry_after_s);
+}
+
+bool ratelimit_may_try(const struct request *request, uint32_t *ret_retry_after_s)
+{
+    return ratelimit_allows(api_of(request)->failures, &request->source, clock_monotonic_ms(request->service->clock),
+                            ret_retry_after_s);
 }

@@ -1,6 +1,7 @@
 /*
  * Leaky buckets per source (IPv4 address or IPv6 /64) in a table of fixed size: when it is full, the bucket that is
- * nearest to empty makes room, so a flood of sources never takes more memory. Any thread.
+ * nearest to empty makes room, so a flood of sources never takes more memory. The two that the dialects have: reads, and
+ * failed logins, which api/decision.h counts. Any thread.
  */
 #ifndef DDNS53_API_RATELIMIT_H
 #define DDNS53_API_RATELIMIT_H
@@ -11,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "web/request.h"
 
 struct ratelimit;
 
@@ -26,5 +28,10 @@ bool ratelimit_take(struct ratelimit *ratelimit, const struct address *source, i
 /* Does one more fit? Counts nothing. A bucket that has overflowed stays shut until it has drained to half. */
 bool ratelimit_allows(struct ratelimit *ratelimit, const struct address *source, int64_t now_ms,
                       uint32_t *ret_retry_after_s);
+
+/* False: too many reads from the request's source in the last minute (limits.reads_per_minute). Counts this one. */
+bool ratelimit_may_read(const struct request *request, uint32_t *ret_retry_after_s);
+/* False: too many failed logins (limits.auth_failures_per_minute). Counts nothing. */
+bool ratelimit_may_try(const struct request *request, uint32_t *ret_retry_after_s);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "aws/aws_request.h"
 #include "aws/credentials_keys.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/parse.h"
 
@@ -28,13 +29,12 @@ struct aws_service {
     struct metric *call_seconds;
     int64_t clock_offset_s;
     struct sigv4_key key;
-    struct aws_call *calls;
+    struct list calls;
 };
 
 struct aws_call {
     struct aws_service *service;
-    struct aws_call *next;
-    struct aws_call **previous_next; /* what points to this one */
+    struct list_link link;
     const char *operation;
     char *method;
     char *path;
@@ -122,8 +122,8 @@ void aws_service_free(struct aws_service *service)
     if (!service) {
         return;
     }
-    while (service->calls) {
-        aws_call_cancel(service->calls);
+    while (service->calls.first) {
+        aws_call_cancel(LIST_ITEM(service->calls.first, struct aws_call, link));
     }
     wipe(&service->key, sizeof(service->key));
     free(service->service);
@@ -158,14 +158,6 @@ static void call_free(struct aws_call *call)
 }
 DEFINE_CLEANUP(struct aws_call *, call_free)
 
-static void call_unlink(struct aws_call *call)
-{
-    *call->previous_next = call->next;
-    if (call->next) {
-        call->next->previous_next = call->previous_next;
-    }
-}
-
 void aws_call_cancel(struct aws_call *call)
 {
     if (!call) {
@@ -173,7 +165,7 @@ void aws_call_cancel(struct aws_call *call)
     }
     credentials_wait_cancel(call->wait);
     http_call_cancel(call->http);
-    call_unlink(call);
+    list_remove(&call->service->calls, &call->link);
     call_free(call);
 }
 
@@ -202,7 +194,7 @@ static void count(const struct aws_call *call, const char *result, const struct 
 static void finish(struct aws_call *call, const struct aws_result *result, const struct http_response *response)
 {
     count(call, outcome_text(result->outcome), response);
-    call_unlink(call);
+    list_remove(&call->service->calls, &call->link);
     call->done(result, call->userdata);
     call_free(call);
 }
@@ -351,7 +343,7 @@ static uint32_t retry_after_ms(const struct aws_service *service, const struct h
     return (uint32_t)(delay_s < RETRY_AFTER_MAX_S ? delay_s : RETRY_AFTER_MAX_S) * 1000;
 }
 
-/* Says something where the answer does not. */
+/* Makes up a message when the response has none. */
 static void complete_message(const struct aws_call *call, struct answer *answer)
 {
     const struct http_response *response = answer->response;
@@ -477,16 +469,16 @@ int aws_call(struct aws_service *service, const char *operation, const char *met
     call->operation = operation;
     call->done = done;
     call->userdata = userdata;
-    int r = credentials_get(service->credentials, on_credentials, call, &call->wait);
-    if (r < 0) {
-        return r;
+    struct aws_keys *keys = credentials_cached(service->credentials);
+    call->keys = keys ? aws_keys_ref(keys) : NULL;
+    /* What cannot be sent fails again from the loop, where `done` is told why. */
+    if (!keys || send_signed(call) < 0) {
+        const int r = credentials_get(service->credentials, on_credentials, call, &call->wait);
+        if (r < 0) {
+            return r;
+        }
     }
-    call->next = service->calls;
-    call->previous_next = &service->calls;
-    if (call->next) {
-        call->next->previous_next = &call->next;
-    }
-    service->calls = call;
+    list_append(&service->calls, &call->link);
     if (ret_call) {
         *ret_call = call;
     }

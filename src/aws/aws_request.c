@@ -69,8 +69,6 @@ static int sign(struct signer *signer, const char *path, const char *payload_sha
         .headers = signer->headers,
         .header_count = signer->count,
         .payload_sha256 = payload_sha256,
-        .normalize_path = true,
-        .encode_path_twice = true,
     };
     const struct sigv4_scope scope = {.region = request->region,
                                       .service = request->service,

@@ -46,8 +46,9 @@ void signed_request_done(struct signed_request *signed_request);
  * the document is none of these. */
 void aws_error_read(const struct xml_element *root, struct buffer *code, struct buffer *message);
 
-/* Is a refusal with this code, whose Date header was `date` (NULL: none), due to the time we signed with, which was
- * `offset_s` ahead of our clock's `now_s`? Then how much AWS's clock is ahead of `now_s`. */
+/* Was a request refused because of the time that it was signed with, which was `offset_s` ahead of our clock's `now_s`?
+ * `code` and `date` (the Date header; NULL: none) are the refusal's. `ret_offset_s`: how far AWS's clock is ahead of
+ * `now_s`. */
 bool aws_clock_skew(const char *code, const char *date, int64_t now_s, int64_t offset_s, int64_t *ret_offset_s);
 
 /* May `code` go away with other credentials? */

@@ -5,11 +5,12 @@
 
 #include "aws/credentials_fetch.h"
 #include "aws/credentials_keys.h"
+#include "base/list.h"
 #include "base/log.h"
 
 #define RENEW_BEFORE_S 300
-/* Keys that come with less life than this (a service that is down hands out old ones, or a clock is off) are used for so
- * long before it is asked again. */
+/* Keys that come with less life than this are used for so long before new ones are asked for: a service that is down
+ * hands out old ones, or a clock is off. */
 #define LIFE_MIN_S 60
 #define FAILURE_KEPT_MS 1000 /* so that a burst of waiters is one look */
 #define RETRY_MIN_MS 1000
@@ -19,8 +20,7 @@ struct credentials_wait {
     struct credentials *credentials;
     credentials_done done;
     void *userdata;
-    struct credentials_wait *next;
-    struct credentials_wait **previous_next; /* what points to this one */
+    struct list_link link;
 };
 
 struct credentials {
@@ -38,8 +38,7 @@ struct credentials {
     char *failure; /* of the last look; NULL: none, or long ago */
     int64_t failure_until_ms;
 
-    struct credentials_wait *waits; /* in order */
-    struct credentials_wait **waits_end;
+    struct list waits;        /* in order */
     struct loop_timer answer; /* tells those who wait what is known */
 };
 
@@ -57,7 +56,6 @@ struct credentials *credentials_new(struct loop *loop, struct http_client *clien
     credentials->loop = loop;
     credentials->client = client;
     credentials->getenv_like = getenv_like;
-    credentials->waits_end = &credentials->waits;
     credentials->answer.run = on_answer;
     credentials->renew.run = on_renew;
     credentials->profile = strdup(profile);
@@ -68,13 +66,18 @@ struct credentials *credentials_new(struct loop *loop, struct http_client *clien
     return TAKE_PTR(credentials);
 }
 
+static struct credentials_wait *first_wait(const struct credentials *credentials)
+{
+    return LIST_ITEM(credentials->waits.first, struct credentials_wait, link);
+}
+
 void credentials_free(struct credentials *credentials)
 {
     if (!credentials) {
         return;
     }
-    while (credentials->waits) {
-        credentials_wait_cancel(credentials->waits);
+    while (credentials->waits.first) {
+        credentials_wait_cancel(first_wait(credentials));
     }
     credentials_fetch_cancel(credentials->fetch);
     loop_timer_cancel(credentials->loop, &credentials->renew);
@@ -109,49 +112,31 @@ static bool has_failure(const struct credentials *credentials)
 
 /* ---- those who wait ---- */
 
-static void wait_append(struct credentials *credentials, struct credentials_wait *wait)
-{
-    wait->credentials = credentials;
-    wait->previous_next = credentials->waits_end;
-    *credentials->waits_end = wait;
-    credentials->waits_end = &wait->next;
-}
-
-static void wait_unlink(struct credentials_wait *wait)
-{
-    *wait->previous_next = wait->next;
-    if (wait->next) {
-        wait->next->previous_next = wait->previous_next;
-    } else {
-        wait->credentials->waits_end = wait->previous_next;
-    }
-}
-
 void credentials_wait_cancel(struct credentials_wait *wait)
 {
     if (!wait) {
         return;
     }
-    wait_unlink(wait);
+    list_remove(&wait->credentials->waits, &wait->link);
     free(wait);
 }
 
-/* To all who wait now: who begins to wait meanwhile is behind the mark and comes next time. Copies what it tells, for one
- * of them may make us forget it. */
+/* Answers all who wait now. Whoever begins to wait meanwhile stands behind the mark, and is answered next time. Works
+ * on copies, since one of those who are answered may make us forget keys or message. */
 static void answer_all(struct credentials *credentials, struct aws_keys *keys, const char *message)
 {
     _cleanup_(aws_keys_unrefp) struct aws_keys *told_keys = keys ? aws_keys_ref(keys) : NULL;
     _cleanup_free_ char *told_message = strdup(message);
     struct credentials_wait mark = {0};
 
-    wait_append(credentials, &mark);
-    while (credentials->waits != &mark) {
-        struct credentials_wait *wait = credentials->waits;
-        wait_unlink(wait);
+    list_append(&credentials->waits, &mark.link);
+    while (credentials->waits.first != &mark.link) {
+        struct credentials_wait *wait = first_wait(credentials);
+        list_remove(&credentials->waits, &wait->link);
         wait->done(told_keys, told_message ? told_message : "no memory", wait->userdata);
         free(wait);
     }
-    wait_unlink(&mark);
+    list_remove(&credentials->waits, &mark.link);
 }
 
 /* ---- looking ---- */
@@ -257,9 +242,14 @@ static void on_answer(struct loop_timer *timer)
         answer_all(credentials, credentials->keys, "");
     } else if (has_failure(credentials)) {
         answer_all(credentials, NULL, credentials->failure);
-    } else if (credentials->waits && start_fetch(credentials) < 0) { /* forgotten or expired meanwhile */
+    } else if (credentials->waits.first && start_fetch(credentials) < 0) { /* forgotten or expired meanwhile */
         answer_all(credentials, NULL, "no memory to look for AWS credentials; try again");
     }
+}
+
+struct aws_keys *credentials_cached(const struct credentials *credentials)
+{
+    return has_keys(credentials) ? credentials->keys : NULL;
 }
 
 int credentials_get(struct credentials *credentials, credentials_done done, void *userdata,
@@ -281,7 +271,8 @@ int credentials_get(struct credentials *credentials, credentials_done done, void
     if (r < 0) {
         return r;
     }
-    wait_append(credentials, wait);
+    wait->credentials = credentials;
+    list_append(&credentials->waits, &wait->link);
     if (ret_wait) {
         *ret_wait = wait;
     }

@@ -36,6 +36,9 @@ struct credentials *credentials_new(struct loop *loop, struct http_client *clien
 void credentials_free(struct credentials *credentials); /* waiters are dropped without their call */
 DEFINE_CLEANUP(struct credentials *, credentials_free)
 
+/* The keys that are known and good now, borrowed; NULL: credentials_get has to look. */
+struct aws_keys *credentials_cached(const struct credentials *credentials);
+
 /* `keys` is borrowed for the call (take a reference to keep it); NULL with a sentence in `message` that says
  * where it was looked and what to do. Never called from inside credentials_get. */
 typedef void (*credentials_done)(struct aws_keys *keys, const char *message, void *userdata);

@@ -17,7 +17,7 @@ struct credentials_fetch {
     struct aws_keys *keys; /* so far */
     struct metadata_fetch *metadata;
     struct sts_call *sts;
-    struct loop_timer end; /* what is known at once is told a turn later */
+    struct loop_timer end; /* ends a fetch that is over at once from the loop's next turn, never from inside the call */
     struct buffer message;
 };
 

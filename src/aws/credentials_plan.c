@@ -257,7 +257,7 @@ static int set_profile_origin(struct planner *planner, const char *profile, cons
     return copy(buffer_text(&origin), &planner->plan->origin);
 }
 
-/* The parts of a key are of one file. */
+/* All parts of a key come from one file. */
 static int plan_profile_keys(struct planner *planner, const char *profile)
 {
     const struct shared_file *found = shared_files_find_key(&planner->files, profile, "aws_access_key_id");

@@ -100,26 +100,20 @@ static void normalize_path(const char *path, char *ret_path)
 static int append_canonical_path(const struct sigv4_request *request, struct buffer *buffer)
 {
     const char *path = *request->path ? request->path : "/";
-    _cleanup_free_ char *normalized = NULL;
 
     if (path[0] != '/' || strpbrk(path, "?#") || has_control_character(path)) {
         return -EINVAL;
     }
-    if (request->normalize_path) {
-        normalized = malloc(strlen(path) + 1);
-        if (!normalized) {
-            return -ENOMEM;
-        }
-        normalize_path(path, normalized);
-        path = normalized;
+    _cleanup_free_ char *normalized = malloc(strlen(path) + 1);
+    if (!normalized) {
+        return -ENOMEM;
     }
-    for (const char *p = path; *p; p++) {
-        /* What is on the wire is encoded once already. */
-        const bool stays = *p == '/' || (!request->encode_path_twice && is_escape(p, strlen(p)));
-        if (stays) {
+    normalize_path(path, normalized);
+    for (const char *p = normalized; *p; p++) {
+        if (*p == '/') {
             buffer_append_char(buffer, *p);
         } else {
-            append_encoded(buffer, (unsigned char)*p);
+            append_encoded(buffer, (unsigned char)*p); /* once more than on the wire */
         }
     }
     return 0;

@@ -1,8 +1,9 @@
 /*
  * AWS Signature Version 4, header form: a pure function of method, path, query, headers, payload hash,
- * credentials and time (IAM User Guide, "Create a signed AWS API request"). Right in general, not only for our
- * calls: parameters sorted after encoding, repeated keys and headers, values folded and trimmed, path
- * normalisation, empty bodies, UTF-8. The derived key is cached in a sigv4_key that the caller owns.
+ * credentials and time (IAM User Guide, "Create a signed AWS API request"), as every service but S3 has it: the path is
+ * normalised and encoded once more. Right in general, not only for our calls: parameters sorted after encoding, repeated
+ * keys and headers, values folded and trimmed, empty bodies, UTF-8. The derived key is cached in a sigv4_key that the
+ * caller owns.
  */
 #ifndef DDNS53_AWS_SIGV4_H
 #define DDNS53_AWS_SIGV4_H
@@ -26,8 +27,6 @@ struct sigv4_request {
     const struct sigv4_header *headers; /* all that are to be signed, host and x-amz-date among them */
     size_t header_count;
     const char *payload_sha256; /* 64 hex digits, or UNSIGNED-PAYLOAD */
-    bool normalize_path;        /* remove dot segments and doubled slashes: every service but S3 */
-    bool encode_path_twice;     /* every service but S3 */
 };
 
 struct sigv4_scope {

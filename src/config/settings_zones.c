@@ -159,8 +159,8 @@ static int read_and_write(struct problems *problems, const struct setting *row, 
     return r;
 }
 
-/* A key that only zones of another provider have: it may stand here with its default, as it does in the sample file. Where
- * the zone's provider is not known, which `owner` may be, the value is checked and nothing else. */
+/* A key that only zones of `owner` have, which is not the zone's provider: it may stand here with its default, as it does in
+ * the sample file. Where the zone's provider could not be read, it may be `owner`, and only the value is checked. */
 static int check_other(struct problems *problems, const struct setting *row, const struct yaml_node *node,
                        const struct provider_settings *owner, bool is_known)
 {

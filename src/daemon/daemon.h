@@ -67,13 +67,11 @@ struct daemon {
     /* A beat of the I/O thread's heart, for the watchdog. */
     struct loop_work beat;
     atomic_llong beat_ms;
-    atomic_bool beating;
     /* Work for the I/O thread. */
     struct loop_work start_work;
     struct loop_work reload_work;
     struct loop_work drain_work;
     int64_t drain_end_ms;
-    atomic_bool reload_posted;
     struct reload reload;
 };
 

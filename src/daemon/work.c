@@ -28,8 +28,6 @@ struct queue_options daemon_queue_options(const struct settings *settings)
 static void run_reload(struct loop_work *work)
 {
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, reload_work);
-
-    atomic_store(&daemon->reload_posted, false); /* before the look: a later swap posts again */
     _cleanup_(settings_unrefp) struct settings *settings = current_settings(daemon->current);
     const struct queue_options options = daemon_queue_options(settings);
 
@@ -72,7 +70,6 @@ static void run_beat(struct loop_work *work)
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, beat);
 
     atomic_store(&daemon->beat_ms, loop_now_ms(daemon->loop));
-    atomic_store(&daemon->beating, false);
 }
 
 void work_init(struct daemon *daemon)
@@ -90,9 +87,7 @@ void work_post_start(struct daemon *daemon)
 
 void work_post_reload(struct daemon *daemon)
 {
-    if (!atomic_exchange(&daemon->reload_posted, true)) {
-        loop_post(daemon->loop, &daemon->reload_work);
-    }
+    loop_post(daemon->loop, &daemon->reload_work);
 }
 
 void work_post_drain(struct daemon *daemon)
@@ -102,7 +97,5 @@ void work_post_drain(struct daemon *daemon)
 
 void work_post_beat(struct daemon *daemon)
 {
-    if (!atomic_exchange(&daemon->beating, true)) {
-        loop_post(daemon->loop, &daemon->beat);
-    }
+    loop_post(daemon->loop, &daemon->beat);
 }

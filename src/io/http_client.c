@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/buffer.h"
+#include "base/list.h"
 
 /* All lines of a response's header together; what we talk to sends less than 2 KiB. */
 #define RESPONSE_HEADER_MAX_BYTES (64 * 1024)
@@ -26,13 +27,12 @@ struct http_client {
     struct loop *loop;
     CURLM *multi;
     char *ca_file; /* NULL: the system's */
-    struct http_call *calls;
+    struct list calls;
 };
 
 struct http_call {
     struct http_client *client;
-    struct http_call *next;
-    struct http_call *previous;
+    struct list_link link;
     CURL *easy;
     struct curl_slist *headers;
     char *body;
@@ -136,27 +136,9 @@ static void call_free(struct http_call *call)
 }
 DEFINE_CLEANUP(struct http_call *, call_free)
 
-static void call_link(struct http_call *call)
-{
-    struct http_client *client = call->client;
-
-    call->next = client->calls;
-    if (call->next) {
-        call->next->previous = call;
-    }
-    client->calls = call;
-}
-
 static void call_unlink(struct http_call *call)
 {
-    if (call->previous) {
-        call->previous->next = call->next;
-    } else {
-        call->client->calls = call->next;
-    }
-    if (call->next) {
-        call->next->previous = call->previous;
-    }
+    list_remove(&call->client->calls, &call->link);
     curl_multi_remove_handle(call->client->multi, call->easy);
 }
 
@@ -168,8 +150,8 @@ void http_client_free(struct http_client *client)
     if (client->loop) {
         loop_set_poller(client->loop, NULL);
     }
-    while (client->calls) {
-        http_call_cancel(client->calls);
+    while (client->calls.first) {
+        http_call_cancel(LIST_ITEM(client->calls.first, struct http_call, link));
     }
     curl_multi_cleanup(client->multi);
     free(client->ca_file);
@@ -464,7 +446,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
     if (curl_multi_add_handle(client->multi, call->easy) != CURLM_OK) {
         return -ENOMEM;
     }
-    call_link(call);
+    list_append(&client->calls, &call->link);
     if (ret_call) {
         *ret_call = call;
     }
@@ -530,7 +512,7 @@ static const char *reason_of(const struct http_call *call, CURLcode code)
     return call->reason[0] ? call->reason : curl_easy_strerror(code);
 }
 
-static void finish_call(struct http_call *call, CURLcode code)
+static void fill_response(struct http_call *call, CURLcode code)
 {
     struct http_response *response = &call->response;
     curl_off_t duration_us = 0;
@@ -538,16 +520,12 @@ static void finish_call(struct http_call *call, CURLcode code)
 
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME_T, &duration_us);
-    call_unlink(call);
-
     response->error = error_of(call, code);
     response->reason = reason_of(call, code);
     response->status = (unsigned)status;
     response->body = response->error ? "" : buffer_text(&call->received); /* half a body is of no use to anyone */
     response->length = response->error ? 0 : call->received.length;
     response->duration_ms = (uint32_t)(duration_us / 1000);
-    call->done(response, call->userdata);
-    call_free(call);
 }
 
 static void finish_calls(struct http_client *client)
@@ -556,13 +534,16 @@ static void finish_calls(struct http_client *client)
     int left = 0;
 
     while ((message = curl_multi_info_read(client->multi, &left))) {
-        void *call = NULL;
+        void *private = NULL;
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
-        const CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        finish_call(call, code); /* may send and cancel others: `message` is gone */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        struct http_call *call = private;
+        fill_response(call, message->data.result);
+        call_unlink(call);
+        call->done(&call->response, call->userdata); /* may send and cancel others: `message` is gone */
+        call_free(call);
     }
 }
 

@@ -119,8 +119,10 @@ const struct clock *loop_clock(const struct loop *loop)
 
 void loop_post(struct loop *loop, struct loop_work *work)
 {
+    if (atomic_exchange(&work->is_posted, true)) {
+        return;
+    }
     work->next = NULL;
-
     pthread_mutex_lock(&loop->lock);
     /* Whoever found the list empty has woken the loop, and it takes the whole list before it waits again. */
     const bool was_empty = !loop->posted_first;
@@ -144,6 +146,7 @@ static bool run_posted(struct loop *loop)
     while (work) {
         struct loop_work *next = work->next; /* from here on it may be freed or posted again */
         work->next = NULL;
+        atomic_store(&work->is_posted, false);
         work->run(work);
         work = next;
     }

@@ -7,6 +7,7 @@
 #ifndef DDNS53_IO_LOOP_H
 #define DDNS53_IO_LOOP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,13 +24,14 @@ DEFINE_CLEANUP(struct loop *, loop_free)
 int64_t loop_now_ms(const struct loop *loop); /* monotonic, read afresh */
 const struct clock *loop_clock(const struct loop *loop);
 
-/* A posted piece of work; embedded in what it works on, so that posting never allocates and never fails.
- * It may be posted again once `run` has been entered. */
+/* A posted piece of work; embedded in what it works on, so that posting never allocates and never fails. */
 struct loop_work {
     void (*run)(struct loop_work *work);
-    struct loop_work *next; /* the loop's */
+    struct loop_work *next; /* the loop's, as all below */
+    atomic_bool is_posted;
 };
-/* Any thread, never blocks for longer than a short lock; in order of posting. */
+/* Any thread, never blocks for longer than a short lock; in order of posting. Does nothing where the work is posted
+ * already and its `run` has not been entered: that run sees all that was written before this call. */
 void loop_post(struct loop *loop, struct loop_work *work);
 
 /* A timer is embedded in its owner and inactive when zeroed. */

@@ -23,7 +23,6 @@ struct worker {
     struct job_list waiting;
     struct job_list finished; /* the loop has not been told yet */
     struct worker_job *running;
-    bool is_reporting; /* `report` is posted */
     bool is_stopping;
     bool has_ended; /* there is nothing left but to join the thread */
 
@@ -88,10 +87,7 @@ static void run_job(struct worker *worker, struct worker_job *job)
         return;
     }
     list_append(&worker->finished, job);
-    if (!worker->is_reporting) {
-        worker->is_reporting = true;
-        loop_post(worker->loop, &worker->report);
-    }
+    loop_post(worker->loop, &worker->report);
 }
 
 static void *run_in_thread(void *userdata)
@@ -120,9 +116,6 @@ static struct worker_job *take_finished(struct worker *worker)
 {
     pthread_mutex_lock(&worker->lock);
     struct worker_job *job = list_take(&worker->finished);
-    if (!job) {
-        worker->is_reporting = false;
-    }
     pthread_mutex_unlock(&worker->lock);
     return job;
 }

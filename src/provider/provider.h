@@ -40,7 +40,7 @@ struct provider_result {
     uint32_t retry_after_ms; /* 0: not said */
     /* PROVIDER_REFUSED */
     size_t culprit;              /* index of the change that the message names, or PROVIDER_NO_CULPRIT */
-    enum record_foreign foreign; /* the culprit must not be overwritten, and why; FOREIGN_NONE: not for that */
+    enum record_foreign foreign; /* why the culprit must not be overwritten; FOREIGN_NONE: refused for something else */
     bool is_outdated;            /* the culprit's `was` is not what DNS holds: look at the record again */
 };
 
@@ -78,7 +78,7 @@ struct provider_watcher {
 
 struct provider_ops {
     const char *name;
-    size_t changes_max;          /* per batch */
+    size_t changes_max;          /* per batch; 0: as many as the queue makes */
     size_t value_characters_max; /* per batch, each change counts value_characters_factor times its values' text */
     size_t value_characters_factor;
     size_t page_records; /* records that one list_page brings at most; 0: all */

@@ -116,7 +116,7 @@ static void tell_prepared(struct provider_zone *zone)
     zone->prepared(&result, false, cost, zone->prepare.userdata);
 }
 
-/* The first message tells. */
+/* The first message says whether transfers are allowed. */
 static int on_probed(struct rfc2136_call *call)
 {
     (void)call;

@@ -19,9 +19,9 @@ static void conclude(struct rfc2136_call *call, int error)
     call->step(call, &result);
 }
 
-static void on_later(struct later *later)
+static void on_deferred(struct deferred *deferred)
 {
-    struct rfc2136_call *call = CONTAINER_OF(later, struct rfc2136_call, later);
+    struct rfc2136_call *call = CONTAINER_OF(deferred, struct rfc2136_call, deferred);
 
     conclude(call, call->error);
 }
@@ -89,7 +89,7 @@ void rfc2136_call_send(struct rfc2136_call *call, int written, bool is_update, r
     call->tcp_error = 0;
     call->answer = (struct rfc2136_answer){.rcode = DNS_SERVFAIL};
     if (written < 0) {
-        later_call(&call->later);
+        deferred_call(&call->deferred);
     } else {
         send_by(call, call->server->is_udp_only && fits_udp(call) ? DNS_UDP : DNS_TCP);
     }
@@ -98,13 +98,13 @@ void rfc2136_call_send(struct rfc2136_call *call, int written, bool is_update, r
 int rfc2136_call_init(struct rfc2136_call *call, struct rfc2136_server *server)
 {
     call->server = server;
-    int r = later_init(&call->later, server->loop, on_later);
+    int r = deferred_init(&call->deferred, server->loop, on_deferred);
     return r < 0 ? r : dns_exchange_init(&call->exchange, server->loop);
 }
 
 void rfc2136_call_done(struct rfc2136_call *call)
 {
-    later_done(&call->later);
+    deferred_done(&call->deferred);
     dns_exchange_done(&call->exchange);
     rfc2136_request_done(&call->request);
 }

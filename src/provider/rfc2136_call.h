@@ -7,7 +7,7 @@
 #define DDNS53_PROVIDER_RFC2136_CALL_H
 
 #include "io/dns_client.h"
-#include "provider/later.h"
+#include "provider/deferred.h"
 #include "provider/rfc2136_explain.h"
 
 /* What the calls of a zone share; the zone's. */
@@ -28,7 +28,7 @@ typedef int (*rfc2136_message)(struct rfc2136_call *call);
 
 struct rfc2136_call {
     struct rfc2136_server *server;
-    struct later later; /* tells of a request that could not be written */
+    struct deferred deferred; /* tells of a request that could not be written */
     struct dns_exchange exchange;
     struct rfc2136_request request;
     struct rfc2136_answer answer;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "provider/later.h"
+#include "provider/deferred.h"
 #include "provider/route53_xml.h"
 
 /* 1,000 ResourceRecord elements and 32,000 characters of Value a batch, and UPSERT counts both twice:
@@ -19,8 +19,8 @@
 struct operation {
     struct provider_zone *zone;
     aws_done done;
-    struct aws_call *call; /* NULL: none under way */
-    struct later later;    /* tells that the call could not even begin, and why: */
+    struct aws_call *call;    /* NULL: none under way */
+    struct deferred deferred; /* tells that the call could not even begin, and why: */
     int error;
     void *userdata;
 };
@@ -55,9 +55,9 @@ struct provider_zone {
 /* ---- calls ---- */
 
 /* -ENOENT: the zone's id is not known (any more); the caller is told what it would be told with a wrong one. */
-static void on_not_begun(struct later *later)
+static void on_not_begun(struct deferred *deferred)
 {
-    struct operation *operation = CONTAINER_OF(later, struct operation, later);
+    struct operation *operation = CONTAINER_OF(deferred, struct operation, deferred);
     struct aws_result result = {
         .outcome = operation->error == -ENOENT ? AWS_REFUSED : AWS_TRANSIENT,
         .code = operation->error == -ENOENT ? "NoSuchHostedZone" : "",
@@ -71,7 +71,7 @@ static void fail(struct operation *operation, int error)
 {
     operation->call = NULL;
     operation->error = error;
-    later_call(&operation->later);
+    deferred_call(&operation->deferred);
 }
 
 static void start(struct operation *operation, const char *name, const char *method, const struct buffer *path,
@@ -91,7 +91,7 @@ static void start(struct operation *operation, const char *name, const char *met
     }
 }
 
-/* RFC 3986 section 2.3: what is not unreserved is escaped, which is also what the signature counts on. */
+/* Escapes all but the unreserved characters of RFC 3986 section 2.3, as the signature takes for granted. */
 static void append_encoded(struct buffer *buffer, const char *text)
 {
     for (const char *c = text; *c != '\0'; c++) {
@@ -479,7 +479,7 @@ static void operation_done(struct operation *operation)
     if (operation->call) {
         aws_call_cancel(operation->call);
     }
-    later_done(&operation->later);
+    deferred_done(&operation->deferred);
 }
 
 static void route53_free(struct provider_zone *zone)
@@ -499,7 +499,7 @@ static int operation_init(struct operation *operation, struct provider_zone *zon
 {
     operation->zone = zone;
     operation->done = done;
-    return later_init(&operation->later, loop, on_not_begun);
+    return deferred_init(&operation->deferred, loop, on_not_begun);
 }
 
 struct provider_zone *route53_zone_new(struct loop *loop, struct aws_service *service, const char *name,

@@ -6,8 +6,6 @@
 
 #include "provider/zonefile_file.h"
 
-/* Each batch writes the whole file, so the larger the better; the state's commit of one must not take long either. */
-#define CHANGES_MAX 5000
 /* A page ends with as many records, or after so many names: the loop's part of it takes well below a millisecond, the
  * worker's about 20. */
 #define PAGE_RECORDS 500
@@ -58,6 +56,7 @@ struct provider_zone {
     int r;
     struct buffer message;
     bool is_written;
+    bool is_passed_on; /* to the worker of large files */
     /* CALL_APPLY */
     const struct change_request *const *changes;
     size_t count;
@@ -156,29 +155,21 @@ static enum call_kind kind_of(const struct provider_zone *zone, const struct cal
     return (enum call_kind)(call - zone->calls);
 }
 
-static bool run_job_here(struct provider_zone *zone)
-{
-    buffer_clear(&zone->message);
-    zone->r = run_call(zone, kind_of(zone, zone->first));
-    zone->is_written = zone_file_take_written(zone->file);
-    return true;
-}
-
-static bool run_large_job(struct worker_job *job)
-{
-    return run_job_here(CONTAINER_OF(job, struct provider_zone, job));
-}
-
+/* A large file is another worker's: a small one must not wait for it. */
 static bool run_job(struct worker_job *job)
 {
     struct provider_zone *zone = CONTAINER_OF(job, struct provider_zone, job);
+    const enum call_kind kind = kind_of(zone, zone->first);
 
-    if (kind_of(zone, zone->first) != CALL_NOTICE && zone_file_is_large(zone->file)) {
-        job->run = run_large_job;
+    if (!zone->is_passed_on && kind != CALL_NOTICE && zone_file_is_large(zone->file)) {
+        zone->is_passed_on = true;
         worker_post(zone->options.large_worker, job);
         return false;
     }
-    return run_job_here(zone);
+    buffer_clear(&zone->message);
+    zone->r = run_call(zone, kind);
+    zone->is_written = zone_file_take_written(zone->file);
+    return true;
 }
 
 /* ---- calls, on the loop ---- */
@@ -189,7 +180,7 @@ static void post(struct provider_zone *zone)
         .monotonic_ms = loop_now_ms(zone->loop),
         .realtime_s = clock_realtime_s(loop_clock(zone->loop)),
     };
-    zone->job.run = run_job;
+    zone->is_passed_on = false;
     worker_post(zone->options.worker, &zone->job);
 }
 
@@ -216,7 +207,7 @@ static struct provider_result result_of(int r, const char *message)
     };
 }
 
-static void answer_apply(const struct provider_zone *zone, const struct call *call, const char *message)
+static void answer_apply(struct provider_zone *zone, const struct call *call, const char *message)
 {
     struct provider_result result = result_of(zone->r, message);
     char change_id[32];
@@ -256,22 +247,26 @@ static void answer_list(struct provider_zone *zone, const struct call *call, con
     call->done.listed(&result, zone->r == 0 && zone->has_more, call->userdata);
 }
 
-static void answer(struct provider_zone *zone, enum call_kind kind, const struct call *call, const char *message)
+static void answer_prepare(struct provider_zone *zone, const struct call *call, const char *message)
 {
     const struct provider_result result = result_of(zone->r, message);
 
-    switch (kind) {
-    case CALL_PREPARE: call->done.prepared(&result, false, 0, call->userdata); break;
-    case CALL_APPLY: answer_apply(zone, call, message); break;
-    case CALL_LOOK_UP: answer_look_up(zone, call, message); break;
-    case CALL_LIST: answer_list(zone, call, message); break;
-    default:
-        if (zone->has_changed) {
-            zone->watcher.changed(zone->watcher.userdata);
-        }
-        break;
+    call->done.prepared(&result, false, 0, call->userdata);
+}
+
+static void answer_notice(struct provider_zone *zone, const struct call *call, const char *message)
+{
+    (void)call;
+    (void)message;
+    if (zone->has_changed) {
+        zone->watcher.changed(zone->watcher.userdata);
     }
 }
+
+static void (*const answers[CALL_KINDS])(struct provider_zone *zone, const struct call *call, const char *message) = {
+    [CALL_PREPARE] = answer_prepare, [CALL_APPLY] = answer_apply,   [CALL_LOOK_UP] = answer_look_up,
+    [CALL_LIST] = answer_list,       [CALL_NOTICE] = answer_notice,
+};
 
 static bool is_tried_again(struct provider_zone *zone)
 {
@@ -302,7 +297,7 @@ static void job_done(struct worker_job *job)
         zone->end = &marker.next;
     }
     call->is_wanted = false;
-    answer(zone, kind, &ended, zone->r == 0 ? "" : message ? message : "out of memory");
+    answers[kind](zone, &ended, zone->r == 0 ? "" : message ? message : "out of memory");
     zone->first = marker.next;
     if (!zone->first) {
         zone->end = &zone->first;
@@ -405,7 +400,6 @@ struct provider_zone *zonefile_zone_new(struct loop *loop, const struct zonefile
 
 const struct provider_ops zonefile_ops = {
     .name = "zonefile",
-    .changes_max = CHANGES_MAX,
     .value_characters_max = SIZE_MAX,
     .value_characters_factor = 1,
     .page_records = 0,

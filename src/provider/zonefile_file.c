@@ -353,8 +353,8 @@ static int set_once(struct zone_file *file, const struct change_request *const *
     return r;
 }
 
-static int set(struct zone_file *file, const struct change_request *const *changes, size_t count, struct zone_now now,
-               struct buffer *message, size_t *ret_culprit)
+int zone_file_set(struct zone_file *file, const struct change_request *const *changes, size_t count,
+                  struct zone_now now, struct buffer *message, size_t *ret_culprit, uint32_t *ret_serial)
 {
     int r = -ESTALE;
 
@@ -365,25 +365,18 @@ static int set(struct zone_file *file, const struct change_request *const *chang
             forget(file); /* it may be ahead of the file */
         }
     }
+    if (r == 0) {
+        *ret_serial = file->serial;
+    }
     return r == -ESTALE ? explain(file, -EBUSY, message) : r;
 }
 
 int zone_file_load(struct zone_file *file, struct zone_now now, struct buffer *message)
 {
     size_t culprit = 0;
+    uint32_t serial = 0;
 
-    return set(file, NULL, 0, now, message, &culprit);
-}
-
-int zone_file_set(struct zone_file *file, const struct change_request *const *changes, size_t count,
-                  struct zone_now now, struct buffer *message, size_t *ret_culprit, uint32_t *ret_serial)
-{
-    int r = set(file, changes, count, now, message, ret_culprit);
-
-    if (r == 0) {
-        *ret_serial = file->serial;
-    }
-    return r;
+    return zone_file_set(file, NULL, 0, now, message, &culprit, &serial);
 }
 
 int zone_file_check_serial(const struct zone_file *file, struct buffer *message)

@@ -64,8 +64,8 @@ void batch_fill(struct batch *batch, struct change_list *ready)
     size_t characters = 0;
     size_t count = 0;
 
-    while (ready->first && count < batch->max) {
-        struct change *change = ready->first;
+    while (ready->count > 0 && count < batch->max) {
+        struct change *change = change_list_first(ready);
         characters += value_characters(batch, change);
         if (count > 0 && characters > characters_max) {
             break;

@@ -1,8 +1,8 @@
 /*
  * The changes of one zone that go to the provider together, and how a batch that was refused is taken apart. While it
- * is whole, a failure that may pass gives its changes back. A refused one becomes a stack of segments, each of which
- * goes in one call and is split again when it is refused, until what is bad stands alone; nothing newer joins it
- * meanwhile. Says what goes next and what follows from an answer; calls nobody. I/O thread only.
+ * is whole, a failure that may pass gives its changes back. A refused one becomes a stack of segments: each goes in one
+ * call, and is split again when it is refused, until the bad change stands alone. Nothing newer joins it meanwhile. Says
+ * what goes next and what follows from an answer; calls nobody. I/O thread only.
  */
 #ifndef DDNS53_QUEUE_BATCH_H
 #define DDNS53_QUEUE_BATCH_H
@@ -36,7 +36,7 @@ void batch_done(struct batch *batch);
 bool batch_is_empty(const struct batch *batch);
 /* Assembles one of those that are ready, oldest first, as many as the limits allow and one at least. */
 void batch_fill(struct batch *batch, struct change_list *ready);
-/* Makes the segment that goes next the current one and returns its number of changes; `requests` are theirs. */
+/* Takes the next segment off the stack as the current one and sets `requests` to its changes. Returns their number. */
 size_t batch_next(struct batch *batch);
 /* A change of the current segment. */
 struct change *batch_change(const struct batch *batch, size_t index);
@@ -46,8 +46,8 @@ void batch_accepted(struct batch *batch);
 /* It was refused because of its `culprit`-th change, or nobody knows which. True: it is one change alone, and the
  * caller's; false: it has been taken apart. `ret_begun`: this is the first refusal of this batch. */
 bool batch_refused(struct batch *batch, size_t culprit, bool *ret_begun);
-/* It failed, and goes again later; newer wishes for its records become part of it. False: the batch was whole, and the
- * changes of the current segment are the caller's. */
+/* The call failed, and its segment goes again later; newer wishes for its records become part of it. False: the batch
+ * was whole, and the changes of the current segment are the caller's. */
 bool batch_failed(struct batch *batch);
 /* The next change of those that wait for a call, which is the caller's; NULL: none are left. */
 struct change *batch_pop(struct batch *batch);

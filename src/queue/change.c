@@ -7,70 +7,39 @@
 
 /* ---- lists ---- */
 
-static void append(struct change_list *list, struct change *change)
-{
-    change->list = list;
-    change->next = NULL;
-    change->previous = list->last;
-    if (list->last) {
-        list->last->next = change;
-    } else {
-        list->first = change;
-    }
-    list->last = change;
-    list->count++;
-}
-
-static void prepend(struct change_list *list, struct change *change)
-{
-    change->list = list;
-    change->previous = NULL;
-    change->next = list->first;
-    if (list->first) {
-        list->first->previous = change;
-    } else {
-        list->last = change;
-    }
-    list->first = change;
-    list->count++;
-}
-
 static void leave_list(struct change *change)
 {
     struct change_list *list = TAKE_PTR(change->list);
 
-    if (!list) {
-        return;
+    if (list) {
+        list_remove(&list->changes, &change->in_list);
+        list->count--;
     }
-    if (change->previous) {
-        change->previous->next = change->next;
-    } else {
-        list->first = change->next;
+}
+
+static void enter_list(struct change *change, enum change_step step, struct change_list *list)
+{
+    change->step = (uint8_t)step;
+    change->list = list;
+    if (list) {
+        list->count++;
     }
-    if (change->next) {
-        change->next->previous = change->previous;
-    } else {
-        list->last = change->previous;
-    }
-    change->next = NULL;
-    change->previous = NULL;
-    list->count--;
 }
 
 void change_move(struct change *change, enum change_step step, struct change_list *list)
 {
     leave_list(change);
-    change->step = (uint8_t)step;
+    enter_list(change, step, list);
     if (list) {
-        append(list, change);
+        list_append(&list->changes, &change->in_list);
     }
 }
 
 void change_move_first(struct change *change, enum change_step step, struct change_list *list)
 {
     leave_list(change);
-    change->step = (uint8_t)step;
-    prepend(list, change);
+    enter_list(change, step, list);
+    list_prepend(&list->changes, &change->in_list);
 }
 
 /* ---- the backlog ---- */
@@ -94,20 +63,16 @@ void backlog_count(const struct backlog *backlog, enum outcome outcome)
 
 static void publish_oldest(struct backlog *backlog)
 {
-    atomic_store(&backlog->oldest_ms, backlog->first ? backlog->first->queued_ms : NO_CHANGE_MS);
+    const struct change *oldest = backlog_oldest(backlog);
+
+    atomic_store(&backlog->oldest_ms, oldest ? oldest->queued_ms : NO_CHANGE_MS);
 }
 
 static void enter_backlog(struct change *change)
 {
     struct backlog *backlog = change->backlog;
 
-    change->previous_in_backlog = backlog->last;
-    if (backlog->last) {
-        backlog->last->next_in_backlog = change;
-    } else {
-        backlog->first = change;
-    }
-    backlog->last = change;
+    list_append(&backlog->changes, &change->in_backlog);
     publish_oldest(backlog);
     atomic_fetch_add(&backlog->depth, 1);
     backlog->tally->changes++;
@@ -117,16 +82,7 @@ static void leave_backlog(struct change *change)
 {
     struct backlog *backlog = change->backlog;
 
-    if (change->previous_in_backlog) {
-        change->previous_in_backlog->next_in_backlog = change->next_in_backlog;
-    } else {
-        backlog->first = change->next_in_backlog;
-    }
-    if (change->next_in_backlog) {
-        change->next_in_backlog->previous_in_backlog = change->previous_in_backlog;
-    } else {
-        backlog->last = change->previous_in_backlog;
-    }
+    list_remove(&backlog->changes, &change->in_backlog);
     publish_oldest(backlog);
     atomic_fetch_sub(&backlog->depth, 1);
     backlog->tally->changes--;
@@ -160,35 +116,20 @@ void waiter_answer(struct waiter *waiter, enum outcome outcome, enum record_fore
     submission_drop(waiter->submission);
 }
 
+static struct waiter *first_waiter(const struct change *change)
+{
+    return LIST_ITEM(change->waiters.first, struct waiter, in_change);
+}
+
 void change_attach(struct change *change, struct waiter *waiter)
 {
-    struct waiters *waiters = &change->waiters;
-
     waiter->change = change;
-    waiter->next = NULL;
-    waiter->previous = waiters->last;
-    if (waiters->last) {
-        waiters->last->next = waiter;
-    } else {
-        waiters->first = waiter;
-    }
-    waiters->last = waiter;
+    list_append(&change->waiters, &waiter->in_change);
 }
 
 void waiter_detach(struct waiter *waiter)
 {
-    struct waiters *waiters = &waiter->change->waiters;
-
-    if (waiter->previous) {
-        waiter->previous->next = waiter->next;
-    } else {
-        waiters->first = waiter->next;
-    }
-    if (waiter->next) {
-        waiter->next->previous = waiter->previous;
-    } else {
-        waiters->last = waiter->previous;
-    }
+    list_remove(&waiter->change->waiters, &waiter->in_change);
     waiter->change = NULL;
 }
 
@@ -315,7 +256,7 @@ void change_merge(struct change *into, struct change *from)
 {
     struct waiter *waiter = NULL;
 
-    while ((waiter = from->waiters.first)) {
+    while ((waiter = first_waiter(from))) {
         waiter_detach(waiter);
         change_attach(into, waiter);
     }
@@ -358,11 +299,11 @@ static void log_unheard(const struct change *change, enum outcome outcome, const
               NULL);
 }
 
-void change_end(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
+void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
 {
-    struct waiters waiters = change->waiters;
+    struct waiter *waiter = NULL;
 
-    if (!waiters.first) {
+    if (!first_waiter(change)) {
         log_unheard(change, outcome, message);
     }
     backlog_count(change->backlog, outcome);
@@ -370,16 +311,11 @@ void change_end(struct change *change, enum outcome outcome, enum record_foreign
         record_forget(change->request.record);
     }
     leave_record(change); /* first, so that who is answered finds the record idle */
-    while (waiters.first) {
-        struct waiter *waiter = waiters.first;
-        waiters.first = waiter->next;
-        waiter->change = NULL;
+    while ((waiter = first_waiter(change))) {
+        waiter_detach(waiter);
         waiter_answer(waiter, outcome, foreign, message);
     }
-}
-
-void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message)
-{
-    change_end(change, outcome, foreign, message);
-    change_free(change);
+    if (!change->is_borrowed) {
+        change_free(change);
+    }
 }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "queue/queue.h"
 
 #define NO_CHANGE_MS INT64_MIN /* backlog->oldest_ms while it is empty */
@@ -29,14 +30,8 @@ enum change_step {
 };
 
 struct change_list {
-    struct change *first;
-    struct change *last;
+    struct list changes;
     size_t count;
-};
-
-struct waiters {
-    struct waiter *first;
-    struct waiter *last;
 };
 
 /* The provider's id of a batch, shared by its changes. */
@@ -51,21 +46,20 @@ struct change {
     struct change *older;
     struct change *newer;
     struct change_list *list; /* that it is in, NULL: none */
-    struct change *next;
-    struct change *previous;
-    struct change *next_in_backlog; /* oldest first */
-    struct change *previous_in_backlog;
-    struct waiters waiters;
+    struct list_link in_list;
+    struct list_link in_backlog;
+    struct list waiters;
     const char *dialect; /* static */
     struct change_id *id;
     int64_t queued_ms;
     int64_t accepted_s; /* Unix time */
-    uint32_t begun;     /* record_begin calls that end with it */
+    uint32_t begun;     /* how often record_begin was called for it */
     struct address source;
     uint8_t step;
     uint8_t outdated_count; /* how often the provider said that DNS holds something else than was known */
     bool is_uncertain;      /* a call that failed may have applied a value of it */
     bool is_already;        /* STEP_ACCEPTED: DNS was right, only the store was not */
+    bool is_borrowed;       /* a provider's call still reads it: its memory stays until change_free */
     bool is_superseding;    /* it took the place of another value: OUTCOME_SET is the honest answer */
 };
 _Static_assert(sizeof(struct change) <= 288, "memory per queued change");
@@ -85,12 +79,33 @@ struct backlog {
     const char *zone; /* its name */
     struct change_list looking;
     struct change_list ready;
-    struct change *first; /* all of them, oldest first */
-    struct change *last;
+    struct list changes; /* all of them, oldest first */
     /* for metrics, any thread */
     atomic_size_t depth;
     atomic_int_fast64_t oldest_ms;
 };
+
+/* NULL: the list is empty. */
+static inline struct change *change_list_first(const struct change_list *list)
+{
+    return LIST_ITEM(list->changes.first, struct change, in_list);
+}
+
+static inline struct change *change_list_last(const struct change_list *list)
+{
+    return LIST_ITEM(list->changes.last, struct change, in_list);
+}
+
+/* The one behind it in its list; NULL: it is the last. */
+static inline struct change *change_list_next(const struct change *change)
+{
+    return LIST_ITEM(change->in_list.next, struct change, in_list);
+}
+
+static inline struct change *backlog_oldest(const struct backlog *backlog)
+{
+    return LIST_ITEM(backlog->changes.first, struct change, in_backlog);
+}
 
 void backlog_init(struct backlog *backlog, struct tally *tally, const char *zone);
 /* Counts how a change of the zone ended, or that a newer one took its place (OUTCOME_PENDING). */
@@ -106,16 +121,15 @@ void change_supersede(struct change *change, struct waiter *waiter);
 void change_merge(struct change *into, struct change *from);
 /* The newer change, if there is one, becomes part of this one, which keeps its place. */
 void change_take_newer(struct change *change);
-/* Takes it out of the list that it is in and puts it at the end of another; NULL: of none. */
+/* Moves it to the end of `list`; NULL: it is in no list then. */
 void change_move(struct change *change, enum change_step step, struct change_list *list);
-/* The same at its head: it was there already. */
+/* Moves it back to the head of `list`, where it came from. */
 void change_move_first(struct change *change, enum change_step step, struct change_list *list);
 /* Is one of the record's changes in a call? */
 bool change_is_sent(const struct change *newest);
-/* Answers all who wait, takes it out of its list and frees it. `message` may be NULL. */
+/* Answers all who wait, takes it out of its list, and frees it unless it is borrowed. `message` may be NULL. */
 void change_finish(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
-/* The same, but the memory stays, for a call that still borrows it; then change_free. */
-void change_end(struct change *change, enum outcome outcome, enum record_foreign foreign, const char *message);
+/* For one that was borrowed when it was finished. */
 void change_free(struct change *change);
 
 struct change_id *change_id_new(const char *text); /* NULL: no text, or no memory */
@@ -127,9 +141,9 @@ void tally_release(struct tally *tally, struct record *record, uint32_t count);
 
 /* Answers one waiter, and the submission when it was the last. The submission may be gone afterwards. */
 void waiter_answer(struct waiter *waiter, enum outcome outcome, enum record_foreign foreign, const char *message);
-/* It waits for its change no more. */
+/* The waiter leaves its change. */
 void waiter_detach(struct waiter *waiter);
-/* One answer less is missing. */
+/* One of the answers that the submission waits for has come. */
 void submission_drop(struct submission *submission);
 
 #endif

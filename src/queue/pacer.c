@@ -15,8 +15,7 @@
 #define NEVER_MS (INT64_MIN / 2) /* so that differences don't overflow */
 
 struct ask_list {
-    struct pacer_ask *first;
-    struct pacer_ask **end;
+    struct list asks;
     size_t count;
 };
 
@@ -25,7 +24,6 @@ struct pacer {
     struct ask_list asks[2]; /* by priority */
     size_t changers;         /* how many have ever asked for a change */
     struct loop_work work;
-    bool is_posted;
     struct loop_timer timer;
 
     /* When the last calls were granted, a ring; a token comes back one window after it was taken. */
@@ -97,54 +95,51 @@ static void take_token(struct pacer *pacer, int64_t now_ms)
 
 /* ---- asks ---- */
 
-static void list_append(struct ask_list *list, struct pacer_ask *ask)
+static struct pacer_ask *first_ask(const struct pacer *pacer, enum pacer_priority priority)
 {
-    ask->next = NULL;
-    *list->end = ask;
-    list->end = &ask->next;
-    list->count++;
+    return LIST_ITEM(pacer->asks[priority].asks.first, struct pacer_ask, link);
 }
 
-static void list_remove(struct ask_list *list, struct pacer_ask *ask)
+static void enter(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority priority)
 {
-    struct pacer_ask **at = &list->first;
+    ask->waiting = true;
+    ask->priority = priority;
+    list_append(&pacer->asks[priority].asks, &ask->link);
+    pacer->asks[priority].count++;
+}
 
-    while (*at && *at != ask) {
-        at = &(*at)->next;
-    }
-    if (*at) {
-        *at = ask->next;
-        list->count--;
-        if (list->end == &ask->next) {
-            list->end = at;
-        }
-        ask->next = NULL;
-    }
+static void leave(struct pacer *pacer, struct pacer_ask *ask)
+{
+    ask->waiting = false;
+    list_remove(&pacer->asks[ask->priority].asks, &ask->link);
+    pacer->asks[ask->priority].count--;
 }
 
 /* ---- whose turn it is ---- */
 
-/* Who has called within the last second, while others may want to: it must leave them a token. */
-static bool is_greedy(const struct pacer *pacer, const struct pacer_ask *ask, int64_t now_ms)
+/* It has called within the last second, and others may want to: it must leave them a token. */
+static bool had_turn_lately(const struct pacer *pacer, const struct pacer_ask *ask, int64_t now_ms)
 {
     return pacer->changers > 1 && ask->granted_ms > 0 && now_ms - ask->granted_ms < QUIET_MS + ARRIVAL_MARGIN_MS;
 }
 
-static struct pacer_ask *first_modest(const struct pacer *pacer, int64_t now_ms)
+/* Of those who want to change something; NULL: none. */
+static struct pacer_ask *first_without_turn(const struct pacer *pacer, int64_t now_ms)
 {
-    struct pacer_ask *ask = pacer->asks[PACER_CHANGE].first;
+    struct pacer_ask *ask = first_ask(pacer, PACER_CHANGE);
 
-    while (ask && is_greedy(pacer, ask, now_ms)) {
-        ask = ask->next;
+    while (ask && had_turn_lately(pacer, ask, now_ms)) {
+        ask = LIST_ITEM(ask->link.next, struct pacer_ask, link);
     }
     return ask;
 }
 
-/* Who is granted next, and from when on (INT64_MAX: nobody waits). The read-back and who is greedy leave one token. */
+/* Who is granted next, and from when on (INT64_MAX: nobody waits). The read-back, and whoever had a turn lately, leave one
+ * token. */
 static struct pacer_ask *next_ask(const struct pacer *pacer, int64_t now_ms, int64_t *ret_at_ms)
 {
-    struct pacer_ask *change = pacer->asks[PACER_CHANGE].first;
-    struct pacer_ask *first = change ? change : pacer->asks[PACER_READ].first;
+    struct pacer_ask *change = first_ask(pacer, PACER_CHANGE);
+    struct pacer_ask *first = change ? change : first_ask(pacer, PACER_READ);
 
     if (!first || pacer->ceiling <= 0) {
         *ret_at_ms = first ? NEVER_MS : INT64_MAX;
@@ -156,31 +151,22 @@ static struct pacer_ask *next_ask(const struct pacer *pacer, int64_t now_ms, int
     if (*ret_at_ms <= now_ms || !change) {
         return first;
     }
-    struct pacer_ask *modest = first_modest(pacer, now_ms);
-    if (modest) {
+    struct pacer_ask *patient = first_without_turn(pacer, now_ms);
+    if (patient) {
         *ret_at_ms = free_at_ms(pacer, tokens, pace);
     }
-    return modest ? modest : first;
+    return patient ? patient : first;
 }
 
-static void grant(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
+/* It is granted: it waits no more, and has its token. */
+static void take_ask(struct pacer *pacer, struct pacer_ask *ask, int64_t now_ms)
 {
-    list_remove(&pacer->asks[ask->priority], ask);
-    ask->waiting = false;
+    leave(pacer, ask);
     ask->granted_ms = now_ms;
     take_token(pacer, now_ms);
-    ask->granted(ask);
 }
 
-static void post(struct pacer *pacer)
-{
-    if (!pacer->is_posted) {
-        pacer->is_posted = true;
-        loop_post(pacer->loop, &pacer->work);
-    }
-}
-
-/* A pace on its way up may free a token sooner than the present one says. */
+/* While the pace climbs, a token may come back sooner than by the present pace. */
 static void set_timer(struct pacer *pacer, int64_t at_ms, int64_t now_ms)
 {
     if (pace_at(pacer, now_ms) < pacer->ceiling) {
@@ -192,8 +178,9 @@ static void set_timer(struct pacer *pacer, int64_t at_ms, int64_t now_ms)
     (void)loop_timer_set(pacer->loop, &pacer->timer, at_ms);
 }
 
-static void serve(struct pacer *pacer)
+static void serve(struct loop_work *work)
 {
+    struct pacer *pacer = CONTAINER_OF(work, struct pacer, work);
     /* Who asks again from `granted` waits for the next round, so that a round ends. */
     size_t left = pacer->asks[PACER_CHANGE].count + pacer->asks[PACER_READ].count;
     const int64_t now_ms = loop_now_ms(pacer->loop);
@@ -201,28 +188,21 @@ static void serve(struct pacer *pacer)
     struct pacer_ask *ask = next_ask(pacer, now_ms, &at_ms);
 
     for (; left > 0 && at_ms <= now_ms; left--) {
-        grant(pacer, ask, now_ms);
+        take_ask(pacer, ask, now_ms);
+        ask->granted(ask);
         ask = next_ask(pacer, now_ms, &at_ms);
     }
     loop_timer_cancel(pacer->loop, &pacer->timer);
     if (at_ms <= now_ms) {
-        post(pacer);
+        loop_post(pacer->loop, work);
     } else if (at_ms < INT64_MAX) {
         set_timer(pacer, at_ms, now_ms);
     }
 }
 
-static void run_work(struct loop_work *work)
-{
-    struct pacer *pacer = CONTAINER_OF(work, struct pacer, work);
-
-    pacer->is_posted = false;
-    serve(pacer);
-}
-
 static void run_timer(struct loop_timer *timer)
 {
-    serve(CONTAINER_OF(timer, struct pacer, timer));
+    serve(&CONTAINER_OF(timer, struct pacer, timer)->work);
 }
 
 void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority priority)
@@ -231,23 +211,20 @@ void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority p
         if (ask->priority == PACER_CHANGE || priority == PACER_READ) {
             return;
         }
-        list_remove(&pacer->asks[PACER_READ], ask);
+        leave(pacer, ask);
     }
     if (priority == PACER_CHANGE && !ask->is_counted) {
         ask->is_counted = true;
         pacer->changers++;
     }
-    ask->waiting = true;
-    ask->priority = priority;
-    list_append(&pacer->asks[priority], ask);
-    post(pacer);
+    enter(pacer, ask, priority);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 void pacer_ask_cancel(struct pacer *pacer, struct pacer_ask *ask)
 {
     if (ask->waiting) {
-        ask->waiting = false;
-        list_remove(&pacer->asks[ask->priority], ask);
+        leave(pacer, ask);
     }
 }
 
@@ -257,7 +234,7 @@ void pacer_give_back(struct pacer *pacer)
         pacer->grant_count--;
         pacer->grant_next = (pacer->grant_next + pacer->grant_size - 1) % pacer->grant_size;
     }
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 /* ---- what the server and the settings say ---- */
@@ -275,7 +252,7 @@ void pacer_throttled(struct pacer *pacer)
         pacer->halved_ms = now_ms;
     }
     set_base(pacer, base, now_ms);
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 /* The ring's newest entries move to the new one. */
@@ -314,7 +291,7 @@ void pacer_set_ceiling(struct pacer *pacer, uint32_t requests_per_second)
     pthread_mutex_unlock(&pacer->lock);
     /* Who was at the ceiling is at the new one; who was throttled climbs on from where it is. */
     set_base(pacer, pace >= before ? requests_per_second : fmin(pace, requests_per_second), now_ms);
-    post(pacer);
+    loop_post(pacer->loop, &pacer->work);
 }
 
 struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second)
@@ -325,12 +302,10 @@ struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second)
         return NULL;
     }
     pacer->loop = loop;
-    pacer->work.run = run_work;
+    pacer->work.run = serve;
     pacer->timer.run = run_timer;
     pacer->halved_ms = NEVER_MS;
     pacer->base_ms = loop_now_ms(loop);
-    pacer->asks[PACER_CHANGE].end = &pacer->asks[PACER_CHANGE].first;
-    pacer->asks[PACER_READ].end = &pacer->asks[PACER_READ].first;
     pthread_mutex_init(&pacer->lock, NULL);
 
     const size_t size = requests_per_second < GRANTS_MAX ? requests_per_second : GRANTS_MAX;

@@ -1,10 +1,10 @@
 /*
  * The pace at which one provider account may be called: a bucket of tokens, each of which comes back a little over
  * a second after it was taken, so that no second ever holds more calls than the pace. Throttling halves the pace, quiet
- * seconds raise it again by steps up to the ceiling. Who wants to call asks and is granted in turn: changes (and
- * look-ups that a change waits for) first, then the read-back with what is left. One ask per zone and kind makes
- * the turn fair between zones, and who has just called leaves the last token to the others: a zone with a backlog
- * does not make a lone change elsewhere wait. I/O thread only, but for pacer_rate.
+ * seconds raise it again by steps up to the ceiling. Whoever wants to call asks, and is granted in turn: changes first,
+ * and the look-ups that they wait for; then the read-back, with what is left. A zone has one ask of each kind, so that
+ * zones take turns. A zone that has just called leaves the last token to the others: its backlog does not hold up a lone
+ * change elsewhere. I/O thread only, but for pacer_rate.
  */
 #ifndef DDNS53_QUEUE_PACER_H
 #define DDNS53_QUEUE_PACER_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "io/loop.h"
 
 enum pacer_priority { PACER_CHANGE, PACER_READ };
@@ -22,7 +23,7 @@ struct pacer;
  * token: make the call, or hand it back with pacer_give_back. */
 struct pacer_ask {
     void (*granted)(struct pacer_ask *ask);
-    struct pacer_ask *next;
+    struct list_link link;
     bool waiting;
     enum pacer_priority priority;
     bool is_counted;    /* has asked for a change before */
@@ -35,7 +36,7 @@ struct pacer *pacer_new(struct loop *loop, uint32_t requests_per_second);
 void pacer_free(struct pacer *pacer);
 DEFINE_CLEANUP(struct pacer *, pacer_free)
 
-/* Does nothing when it waits already (but a higher priority counts). */
+/* Does nothing where it waits already, except that a higher priority takes the place of a lower one. */
 void pacer_ask(struct pacer *pacer, struct pacer_ask *ask, enum pacer_priority priority);
 void pacer_ask_cancel(struct pacer *pacer, struct pacer_ask *ask);
 void pacer_give_back(struct pacer *pacer);

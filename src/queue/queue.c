@@ -9,22 +9,12 @@
 /* Some 0.2 ms for each slice, so that a million records hold nobody up. */
 #define SWEEP_RECORDS 1000
 #define SWEEP_MS 1
-/* Records that left and are still needed are looked at again: touches are saved and most changes done by then. */
+/* Records that left and are still needed are looked at again after this: touches are saved and most changes done by
+ * then. */
 #define SWEEP_AGAIN_MS (SAVER_TOUCH_PERIOD_MS + 1000)
 #define LAST_SAVE_MS 500 /* past the deadline of the end: for what is being saved at that moment */
 
 /* ---- making and freeing ---- */
-
-static void saved(struct saver *saver, struct change *change)
-{
-    struct queue *queue = CONTAINER_OF(saver, struct queue, shared.saver);
-    const int64_t took_ms = loop_now_ms(queue->shared.loop) - change->queued_ms;
-
-    record_set_last(change->request.record, &change->request.value, change->request.ttl_s);
-    record_mark(change->request.record)->is_drifted = false;
-    metric_observe(queue->latency, (double)took_ms / 1000, NULL, NULL, NULL);
-    change_finish(change, change->is_already ? OUTCOME_UNCHANGED : OUTCOME_SET, FOREIGN_NONE, NULL);
-}
 
 static void check_drained(struct queue *queue);
 
@@ -64,7 +54,6 @@ struct queue *queue_new(struct loop *loop, struct records *records, struct store
     queue->shared.random = random_uniform;
     queue->shared.tally.loop = loop;
     queue->shared.tally.emptied = emptied;
-    queue->shared.saver.saved = saved;
     queue->shared.saver.settled = settled;
     if (saver_init(&queue->shared.saver, loop, records, store) < 0 || queue_metrics_init(queue, metrics) < 0) {
         return NULL;
@@ -277,39 +266,42 @@ static void answer_at_once(struct queue *queue, struct waiter *waiter, const str
     waiter_answer(waiter, outcome, FOREIGN_NONE, message);
 }
 
-static void enqueue(struct queue *queue, struct waiter *waiter, struct zone *zone)
+/* OUTCOME_PENDING: there is a place for it in the zone, which may be NULL otherwise. */
+static enum outcome why_not(const struct queue *queue, const struct waiter *waiter, const struct zone *zone)
 {
-    struct change *newest = record_slot(waiter->request.record);
+    if (queue->shared.is_draining || queue->shared.is_stopped) {
+        return OUTCOME_STOPPING;
+    }
+    if (!zone || zone->state == ZONE_GONE) {
+        return OUTCOME_NO_ZONE;
+    }
+    /* without memory for its time-out it would wait for ever */
+    return waiter->submission->timer.heap_index ? OUTCOME_PENDING : OUTCOME_QUEUE_FULL;
+}
 
+static void enqueue(struct queue *queue, struct waiter *waiter)
+{
+    struct zone *zone = zone_of(queue, waiter->request.record);
+    struct change *newest = record_slot(waiter->request.record);
+    struct change *change = NULL;
+    const enum outcome refusal = why_not(queue, waiter, zone);
+
+    if (refusal != OUTCOME_PENDING) {
+        const char *message = refusal == OUTCOME_NO_ZONE && zone ? zone->read_trouble.message : NULL;
+        answer_at_once(queue, waiter, zone, refusal, message);
+        return;
+    }
     if (newest && change_wants(newest, &waiter->request.value, waiter->request.ttl_s)) {
         newest->begun++;
         change_attach(newest, waiter);
     } else if (newest && (newest->step == STEP_LOOK || newest->step == STEP_READY)) {
         change_supersede(newest, waiter);
-    } else {
-        struct change *change = change_new(&zone->backlog, waiter);
-        if (!change) {
-            answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* out of memory is as full as it gets */
-            return;
-        }
+    } else if ((change = change_new(&zone->backlog, waiter))) {
         zone_place(zone, change);
+    } else {
+        answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* out of memory is as full as it gets */
     }
     zone_kick(zone);
-}
-
-static void arrive_one(struct queue *queue, struct waiter *waiter)
-{
-    struct zone *zone = zone_of(queue, waiter->request.record);
-
-    if (queue->shared.is_draining || queue->shared.is_stopped) {
-        answer_at_once(queue, waiter, zone, OUTCOME_STOPPING, NULL);
-    } else if (!zone || zone->state == ZONE_GONE) {
-        answer_at_once(queue, waiter, zone, OUTCOME_NO_ZONE, zone ? zone->read_trouble.message : NULL);
-    } else if (!waiter->submission->timer.heap_index) {
-        answer_at_once(queue, waiter, zone, OUTCOME_QUEUE_FULL, NULL); /* no memory for its time-out */
-    } else {
-        enqueue(queue, waiter, zone);
-    }
 }
 
 static void arrive(struct loop_work *work)
@@ -324,7 +316,7 @@ static void arrive(struct loop_work *work)
     submission->remaining++; /* keeps it while its waiters are walked */
     for (struct waiter *waiter = submission->first; waiter; waiter = waiter->next_in_submission) {
         if (waiter->outcome == OUTCOME_PENDING) {
-            arrive_one(queue, waiter);
+            enqueue(queue, waiter);
         }
     }
     submission_drop(submission);
@@ -366,7 +358,6 @@ static void run_drain_work(struct loop_work *work)
 {
     struct queue *queue = CONTAINER_OF(work, struct queue, drain_work);
 
-    queue->is_drain_posted = false;
     if (is_over(queue) && !queue->is_flushed) {
         queue->is_flushed = true; /* once: a disk that fails must not hold up the end */
         saver_touch_now(&queue->shared.saver);
@@ -378,13 +369,12 @@ static void run_drain_work(struct loop_work *work)
 
 static void check_drained(struct queue *queue)
 {
-    if (is_over(queue) && !queue->is_drain_posted) {
-        queue->is_drain_posted = true;
+    if (is_over(queue)) {
         loop_post(queue->shared.loop, &queue->drain_work);
     }
 }
 
-/* The deadline: perhaps there is room for what is unsaved by now; but that is the last attempt. */
+/* The deadline has come. What is unsaved gets one last attempt: a disk that was full may have room by now. */
 static void run_drain_timer(struct loop_timer *timer)
 {
     struct queue *queue = CONTAINER_OF(timer, struct queue, drain_timer);

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/list.h"
 #include "base/metrics.h"
 #include "base/record.h"
 #include "io/loop.h"
@@ -31,15 +32,14 @@ struct queue;
 /* One record that a request asks for, and what came of it: embedded in the caller's item, zeroed at first. */
 struct waiter {
     struct change_request request; /* the caller's; `was` stays empty */
-    enum outcome outcome;          /* OUTCOME_PENDING: for the queue; what is decided already is left alone */
+    enum outcome outcome;          /* OUTCOME_PENDING asks for the change; the queue leaves any other alone */
     enum record_foreign foreign;   /* OUTCOME_CONFLICT: why */
     char *message;                 /* the provider's words, NULL: none; freed by waiter_done */
     /* the queue's own */
     struct submission *submission;
     struct waiter *next_in_submission;
     struct change *change; /* it waits for this one */
-    struct waiter *next;   /* of those that wait for the change */
-    struct waiter *previous;
+    struct list_link in_change;
 };
 /* Frees what the waiter holds; the struct is the caller's. */
 void waiter_done(struct waiter *waiter);
@@ -59,7 +59,7 @@ struct submission {
     struct loop_timer timer;
     size_t remaining;
 };
-/* The waiter is to go with the submission. It stays where it is until `done`. */
+/* Adds the waiter to the submission. It stays where it is until `done`. */
 void submission_add(struct submission *submission, struct waiter *waiter);
 
 struct queue_options {
@@ -88,12 +88,12 @@ size_t queue_busy_records(const struct queue *queue);
 /* Any thread. The caller holds every waiter's record until `done`. */
 void queue_submit(struct queue *queue, struct submission *submission);
 
-/* I/O thread (post it): new limits after a reload, everything that waits for a retry tries now, and records that left
- * the configuration leave memory, those that are needed as soon as they are not. */
+/* I/O thread (post it): takes the limits of a reload. Everything that waits for a retry tries now. Records that left
+ * the configuration leave memory; those that are still needed follow as soon as they are not. */
 void queue_reconfigure(struct queue *queue, const struct queue_options *options);
 
-/* I/O thread: no retries past deadline_ms (monotonic); when the queue is empty or the deadline has come, what is left
- * is answered OUTCOME_STOPPING and `drained` is called once with the number that was left. */
+/* I/O thread: the end. When the queue is empty, or at deadline_ms (monotonic), what is left is answered
+ * OUTCOME_STOPPING, and `drained` is called once with the number that was left. */
 void queue_drain(struct queue *queue, int64_t deadline_ms, void (*drained)(void *userdata, size_t left),
                  void *userdata);
 

@@ -18,7 +18,6 @@ struct queue {
     struct metric *depth;
     struct metric *oldest;
     struct metric *pace;
-    struct metric *latency;
 
     /* rows of the store that are forgotten, each day */
     struct loop_timer forget_timer;
@@ -31,7 +30,6 @@ struct queue {
     /* the end */
     struct loop_timer drain_timer;
     struct loop_work drain_work;
-    bool is_drain_posted;
     bool is_late;    /* the deadline has passed: what was accepted is saved now or never */
     bool is_flushed; /* the last touches have had their attempt */
     void (*drained)(void *userdata, size_t left);
@@ -42,7 +40,7 @@ struct queue {
 
 /* -ENOMEM. `metrics` may be NULL. */
 int queue_metrics_init(struct queue *queue, struct metrics *metrics);
-/* So that the counters of troubles are there before the first one, and its rate can be seen. */
+/* Sets the zone's counters of troubles to 0, so that the rate of the first trouble can be seen. */
 void queue_count_from_zero(const struct queue *queue, const struct zone *zone);
 
 /* ---- queue_forget.c: rows of hosts that left leave the store ---- */

@@ -108,7 +108,7 @@ int queue_metrics_init(struct queue *queue, struct metrics *metrics)
         {&bisections_row, &zones->bisections},
         {&drift_row, &zones->drift},
         {&pace_row, &queue->pace},
-        {&latency_row, &queue->latency},
+        {&latency_row, &queue->shared.saver.latency},
     };
 
     if (!metrics) {

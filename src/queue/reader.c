@@ -37,14 +37,14 @@ enum reading reader_for_itself(const struct reader *reader)
     case READER_IDLE: break;
     case READER_FINDING: return reader->is_finding ? READ_NOTHING : READ_ZONE;
     case READER_LISTING: return reader->is_listing ? READ_NOTHING : READ_PAGE;
-    case READER_SINGLES: return reader->is_looking_up ? READ_NOTHING : READ_SINGLE;
+    case READER_RECORDS: return reader->is_looking_up ? READ_NOTHING : READ_RECORD;
     }
     return READ_NOTHING;
 }
 
 /* ---- from phase to phase ---- */
 
-/* What stays between turns of the loop holds what it points at. */
+/* A pointer that stays between turns of the loop holds its record. */
 void reader_point_at(struct record **pointer, struct record *record)
 {
     if (record) {
@@ -102,7 +102,7 @@ void reader_found(struct reader *reader, uint64_t record_count, size_t ours, str
     if (ours == 0) {
         finish(reader);
     } else if (pages_in_all(reader) > ours) {
-        reader->phase = READER_SINGLES;
+        reader->phase = READER_RECORDS;
         reader_point_at(&reader->cursor, first);
     } else {
         begin_listing(reader, generation);
@@ -134,7 +134,7 @@ void reader_refused(struct reader *reader)
 
 bool reader_advance(struct reader *reader, struct record *next)
 {
-    if (reader->phase != READER_SINGLES) {
+    if (reader->phase != READER_RECORDS) {
         return false; /* a listing has taken over */
     }
     reader_point_at(&reader->cursor, next);

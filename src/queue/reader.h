@@ -5,7 +5,7 @@
  *
  *            reader_begin            zone found               last page, last record
  *   IDLE ------------------> FINDING ----------> LISTING ----------------------------> IDLE
- *    ^                         ^   \-----------> SINGLES ------------------------------^
+ *    ^                         ^   \-----------> RECORDS ------------------------------^
  *    | nothing of ours is in it |                    \--- so many changes wait that ---> LISTING
  *    +------------------------- +                         pages are fewer calls
  *                               |
@@ -20,7 +20,12 @@
 
 #include "queue/records.h"
 
-enum reader_phase { READER_IDLE, READER_FINDING, READER_LISTING, READER_SINGLES };
+enum reader_phase {
+    READER_IDLE,
+    READER_FINDING,
+    READER_LISTING, /* page by page */
+    READER_RECORDS, /* record by record */
+};
 
 /* Calls to a provider. */
 enum reading {
@@ -28,7 +33,7 @@ enum reading {
     READ_ZONE,   /* prepare */
     READ_PAGE,   /* list_page */
     READ_CHANGE, /* look_up the record of the oldest change that waits for it */
-    READ_SINGLE, /* look_up the cursor */
+    READ_RECORD, /* look_up the read-back's next record, the cursor */
 };
 
 struct reader {
@@ -47,7 +52,7 @@ struct reader {
     uint32_t generation; /* of the records when it began */
     uint64_t pages_done;
     uint64_t record_count;    /* of the zone, 0: it is cheap to list */
-    struct record *cursor;    /* READER_SINGLES: the next one; held */
+    struct record *cursor;    /* READER_RECORDS: the next one; held */
     struct record *looked_up; /* held */
 };
 

@@ -155,7 +155,7 @@ void record_release(struct record *record)
 
 static void zone_append(struct records *records, struct entry *entry)
 {
-    struct zone_records *zone = &records->zones[atomic_load(&entry->zone)];
+    struct zone_records *zone = &records->zones[entry->zone];
 
     entry->next_in_zone = NULL;
     if (zone->last) {
@@ -164,30 +164,6 @@ static void zone_append(struct records *records, struct entry *entry)
         zone->first = entry;
     }
     zone->last = entry;
-}
-
-void zone_records_unlink(struct zone_records *zone, struct entry *before, const struct entry *entry)
-{
-    if (before) {
-        before->next_in_zone = entry->next_in_zone;
-    } else {
-        zone->first = entry->next_in_zone;
-    }
-    if (zone->last == entry) {
-        zone->last = before;
-    }
-}
-
-/* Takes the record out of a zone's list. Hosts move between zones only when the settings' zones change. */
-static void zone_remove(struct records *records, struct entry *entry)
-{
-    struct zone_records *zone = &records->zones[atomic_load(&entry->zone)];
-    struct entry *before = NULL;
-
-    for (struct entry *at = zone->first; at && at != entry; at = at->next_in_zone) {
-        before = at;
-    }
-    zone_records_unlink(zone, before, entry);
 }
 
 static int zones_reserve(struct records *records, uint32_t zone)
@@ -216,7 +192,7 @@ static struct entry *entry_new(struct records *records, const char *key, size_t 
     entry->stripe = stripe_index(records, key, length);
     memcpy(entry->key, key, length + 1);
     entry->record = (struct record){.hostname = entry->key + 1, .type = (enum record_type)key[0]};
-    atomic_store(&entry->zone, zone);
+    entry->zone = zone;
 
     entry_lock(entry);
     const int r = table_put(entry_stripe(entry)->table, entry);
@@ -263,16 +239,11 @@ static struct entry *add(struct records *records, const char *hostname, enum rec
     if (!entry) {
         return NULL;
     }
-    const bool has_moved = atomic_load(&entry->zone) != zone;
-    if (has_moved) {
-        zone_remove(records, entry);
-        atomic_store(&entry->zone, zone);
-    }
-    if (has_moved || !entry_is_configured_at(entry, atomic_load(&records->generation))) {
+    if (!entry_is_configured_at(entry, atomic_load(&records->generation))) {
         record_forget(&entry->record); /* it was not kept up while nobody was asked about it */
         atomic_store(&entry->since, generation);
     }
-    if (is_new || has_moved) {
+    if (is_new) {
         zone_append(records, entry);
     }
     atomic_store(&entry->generation, generation);
@@ -369,7 +340,7 @@ void record_view_done(struct record_view *view)
 
 uint32_t record_zone(const struct record *record)
 {
-    return atomic_load(&entry_of(record)->zone);
+    return entry_of(record)->zone;
 }
 
 uint32_t record_since(const struct record *record)

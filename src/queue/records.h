@@ -3,8 +3,8 @@
  * that survives a reload. Workers read views and count a record as busy when they submit a change; only the I/O
  * thread (queue/zone) writes knowledge.
  * A record that nobody configures any more leaves the table in records_sweep, once nobody needs it: it is held by
- * whoever found it (until record_release), by the changes that were begun, by its touch until that is saved. Whoever
- * finds it and whoever takes it away do so under one lock, so that who has a pointer has a hold.
+ * whoever found it (until record_release), by the changes that were begun, by its touch until that is saved. Finding a
+ * record and taking it away happen under one lock, so that a pointer always comes with a hold.
  */
 #ifndef DDNS53_QUEUE_RECORDS_H
 #define DDNS53_QUEUE_RECORDS_H
@@ -48,7 +48,7 @@ struct record *records_find(struct records *records, const char *hostname, enum 
 /* Holds its values: end it with record_view_done. */
 void record_view(const struct record *record, struct record_view *ret_view);
 void record_view_done(struct record_view *view);
-/* One more hold, for who has one. */
+/* Adds a hold. The caller has one already. */
 void record_hold(struct record *record);
 void record_release(struct record *record);
 uint32_t record_zone(const struct record *record); /* index into the settings' zones */
@@ -79,13 +79,13 @@ void record_set_slot(struct record *record, void *slot);
 
 /* What queue/zone notes about a record; zeroed at first. I/O thread only. */
 struct record_mark {
-    uint32_t listing; /* the listing of the zone that has seen it, or since whose beginning it was changed */
+    uint32_t listing; /* number of the zone's last listing that had it, or during which we changed it */
     bool is_drifted;  /* DNS holds something else than we last set, and that has been told */
 };
 struct record_mark *record_mark(struct record *record);
 
-/* Counts the calls of records_configure; record_since is the count at which the record was (again) configured,
- * so that a listing which began before does not speak about it. Any thread. */
+/* Counts the calls of records_configure. record_since is the count at which the record was (again) configured: a
+ * listing that began earlier must not overwrite it. Any thread. */
 uint32_t records_generation(const struct records *records);
 uint32_t record_since(const struct record *record);
 
@@ -93,8 +93,8 @@ uint32_t record_since(const struct record *record);
  * Before the I/O thread runs. It is configured until a records_configure leaves it out; not held. */
 struct record *records_add(struct records *records, const char *hostname, enum record_type type, uint32_t zone);
 
-/* I/O thread: the record after `after` in a zone's list, configured or not; NULL: the first, and at the end. New ones
- * come at the end, so that a walk may pause, as long as it holds the record that it goes on from. */
+/* I/O thread: the record after `after` in a zone's list, configured or not. `after` NULL: the first one. NULL: there is
+ * none. New records come at the end, so that a walk may pause, as long as it holds the record from which it goes on. */
 struct record *records_next(struct records *records, uint32_t zone, const struct record *after);
 
 /* I/O thread: calls `each` for every configured record of a zone (for read-back); returns their number.
@@ -121,7 +121,8 @@ struct records_sweep {
 bool records_sweep(struct records *records, struct records_sweep *sweep, size_t count);
 /* I/O thread: ends a pass where it is. */
 void records_sweep_end(struct records_sweep *sweep);
-/* Any thread: has a pass that took records away ended since the last call? Their memory may go back then. */
+/* Any thread: has a pass ended since the last call, and taken records away? Their memory may go back to the system
+ * then. */
 bool records_have_shrunk(struct records *records);
 size_t records_count(struct records *records); /* configured or not */
 

@@ -26,7 +26,7 @@ struct entry {
     atomic_uint changes;        /* on their way */
     atomic_uint generation;     /* the last records_configure that named it */
     atomic_uint since;
-    atomic_uint zone;
+    uint32_t zone;     /* never another: zones need a restart */
     atomic_uint holds; /* raised with the stripe's lock, or by who has one */
     /* the stripe's lock is over all below but `stripe` and `key` */
     int64_t looked_at_ms;
@@ -54,12 +54,10 @@ struct zone_records {
     struct entry *last;
 };
 
-/* With zones_lock; `before` is the entry in front of it, NULL: it is the first. */
-void zone_records_unlink(struct zone_records *zone, struct entry *before, const struct entry *entry);
-
 struct records {
     struct stripe stripes[STRIPE_COUNT];
-    struct table *striping; /* stays empty: a hash of its own, so that a stripe's table doesn't get equal bits */
+    /* Stays empty. Its hash chooses the stripe, and differs from the hashes of the stripes' own tables. */
+    struct table *striping;
     atomic_uint generation;
     uint32_t attempts; /* generations begun; only for records_configure */
     atomic_bool have_shrunk;
@@ -80,10 +78,10 @@ static inline struct entry *entry_of(const struct record *record)
     return (struct entry *)(uintptr_t)record;
 }
 
-/* With what it holds. Not in its table any more. */
+/* Frees the entry with its values. It has left its table before. */
 void entry_free(struct entry *entry);
 
-/* Of the entry's stripe. A record that is borrowed const is locked all the same. */
+/* The lock of the entry's stripe, also for an entry that is borrowed const. */
 void entry_lock(const struct entry *entry);
 void entry_unlock(const struct entry *entry);
 struct stripe *entry_stripe(const struct entry *entry);

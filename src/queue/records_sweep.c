@@ -8,13 +8,26 @@ static bool leave_table(struct entry *entry)
     const struct bytes key = entry_key(entry);
 
     entry_lock(entry);
-    /* In this order: who lets go of a record has begun the change before. */
+    /* `holds` is read first: whoever drops a hold for a change has begun the change before that. */
     const bool is_needed = atomic_load(&entry->holds) != 0 || atomic_load(&entry->changes) != 0 || entry->is_touched;
     if (!is_needed) {
         (void)table_remove(entry_stripe(entry)->table, key.data, key.length);
     }
     entry_unlock(entry);
     return !is_needed;
+}
+
+/* `before` is the entry in front of it, NULL: it is the first. */
+static void unlink_entry(struct zone_records *zone, struct entry *before, const struct entry *entry)
+{
+    if (before) {
+        before->next_in_zone = entry->next_in_zone;
+    } else {
+        zone->first = entry->next_in_zone;
+    }
+    if (zone->last == entry) {
+        zone->last = before;
+    }
 }
 
 /* One step of the pass, with zones_lock. */
@@ -27,7 +40,7 @@ static void sweep_one(struct records *records, struct records_sweep *sweep, uint
         sweep->zone++;
         sweep->after = NULL;
     } else if (!entry_is_configured_at(entry, generation) && leave_table(entry)) {
-        zone_records_unlink(zone, sweep->after, entry);
+        unlink_entry(zone, sweep->after, entry);
         entry_free(entry);
         records->count--;
         sweep->removed++;

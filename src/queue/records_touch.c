@@ -63,7 +63,7 @@ static void take_touch(struct entry *entry, struct store_touch *ret_touch)
         .source = entry->touched_from,
         .time_s = entry->touched_s,
     };
-    record_hold(&entry->record); /* from here on that holds it, no longer the touch */
+    record_hold(&entry->record); /* the touch that was taken holds the record from here on, and its mark does no more */
     entry->is_touched = false;
     entry_unlock(entry);
 }

@@ -9,7 +9,7 @@
 #define COMMIT_MAX 1000 /* changes or touches of one transaction */
 #define HURRIED_RETRY_MS 1000
 
-/* A disk is nobody else's: there is no herd to spread, so no jitter. */
+/* Nobody else waits for this disk: there is no herd to spread, so no jitter. */
 static const struct backoff_limits retry_limits = {.first_ms = 1000, .most_ms = 30000, .floor_percent = 100};
 
 static int64_t now_ms(const struct saver *saver)
@@ -33,14 +33,6 @@ static void tell_settled(struct saver *saver)
 
 /* ---- changes ---- */
 
-static void post(struct saver *saver)
-{
-    if (!saver->is_posted) {
-        saver->is_posted = true;
-        loop_post(saver->loop, &saver->work);
-    }
-}
-
 /* An older one that still waits to be saved goes with it: nobody reads the row that would have been in between. */
 static void take_older(struct change *change)
 {
@@ -62,13 +54,14 @@ void saver_add(struct saver *saver, struct change *change)
     }
     change->accepted_s = clock_realtime_s(loop_clock(saver->loop));
     change_move(change, STEP_ACCEPTED, &saver->accepted);
-    post(saver); /* by then everything else of this turn is there too, and one sync does for all */
+    loop_post(saver->loop,
+              &saver->work); /* by then everything else of this turn is there too, and one sync does for all */
 }
 
 static void fill_rows(struct saver *saver)
 {
-    while (saver->accepted.first && saver->row_count < COMMIT_MAX) {
-        struct change *change = saver->accepted.first;
+    while (saver->accepted.count > 0 && saver->row_count < COMMIT_MAX) {
+        struct change *change = change_list_first(&saver->accepted);
         struct change_id *id = change_id_hold(change->id);
         struct store_change *row = &saver->rows[saver->row_count];
         *row = (struct store_change){
@@ -95,12 +88,13 @@ static void drop_rows(struct saver *saver)
     saver->row_count = 0;
 }
 
-/* Backwards, so that the order is as before; what a newer value was accepted for meanwhile goes with that. */
+/* Backwards, so that the order is as before. Where a newer change of the record was accepted meanwhile, the older one
+ * goes with it. */
 static void put_back(struct saver *saver)
 {
     struct change *change = NULL;
 
-    while ((change = saver->saving.last)) {
+    while ((change = change_list_last(&saver->saving))) {
         change_move_first(change, STEP_ACCEPTED, &saver->accepted);
         if (change->newer && change->newer->step == STEP_ACCEPTED) {
             take_older(change->newer);
@@ -117,18 +111,17 @@ static void retry_later(struct saver *saver)
     (void)loop_timer_set(saver->loop, &saver->retry, now_ms(saver) + delay_ms);
 }
 
-static void commit_next(struct saver *saver);
-
-static void all_saved(struct saver *saver)
+static void saved(struct saver *saver, struct change *change)
 {
-    saver->backoff.attempt = 0;
-    trouble_end(&saver->trouble);
-    while (saver->saving.first) {
-        struct change *change = saver->saving.first;
-        change_move(change, STEP_SAVING, NULL);
-        saver->saved(saver, change);
-    }
+    const int64_t took_ms = now_ms(saver) - change->queued_ms;
+
+    record_set_last(change->request.record, &change->request.value, change->request.ttl_s);
+    record_mark(change->request.record)->is_drifted = false;
+    metric_observe(saver->latency, (double)took_ms / 1000, NULL, NULL, NULL);
+    change_finish(change, change->is_already ? OUTCOME_UNCHANGED : OUTCOME_SET, FOREIGN_NONE, NULL);
 }
+
+static void commit_next(struct loop_work *work);
 
 static void committed(int r, const char *message, void *userdata)
 {
@@ -140,8 +133,12 @@ static void committed(int r, const char *message, void *userdata)
         return; /* those who waited have been answered */
     }
     if (r == 0) {
-        all_saved(saver);
-        commit_next(saver);
+        saver->backoff.attempt = 0;
+        trouble_end(&saver->trouble);
+        while (saver->saving.count > 0) {
+            saved(saver, change_list_first(&saver->saving));
+        }
+        commit_next(&saver->work);
     } else {
         store_failed(saver, r, message);
         put_back(saver);
@@ -150,10 +147,12 @@ static void committed(int r, const char *message, void *userdata)
     tell_settled(saver);
 }
 
-static void commit_next(struct saver *saver)
+static void commit_next(struct loop_work *work)
 {
-    loop_timer_cancel(saver->loop, &saver->retry);
-    if (saver->is_committing || saver->is_stopped || !saver->accepted.first) {
+    struct saver *saver = CONTAINER_OF(work, struct saver, work);
+    const bool is_waiting = saver->retry.heap_index != 0; /* it has failed, and the time to try again hasn't come */
+
+    if (is_waiting || saver->is_committing || saver->is_stopped || saver->accepted.count == 0) {
         return;
     }
     fill_rows(saver);
@@ -165,25 +164,16 @@ static void commit_next(struct saver *saver)
     saver->store->ops->commit(saver->store, saver->rows, saver->row_count, committed, saver);
 }
 
-static void run_work(struct loop_work *work)
-{
-    struct saver *saver = CONTAINER_OF(work, struct saver, work);
-
-    saver->is_posted = false;
-    if (!saver->retry.heap_index) { /* it has failed, and the time to try again hasn't come */
-        commit_next(saver);
-    }
-}
-
 static void run_retry(struct loop_timer *timer)
 {
-    commit_next(CONTAINER_OF(timer, struct saver, retry));
+    commit_next(&CONTAINER_OF(timer, struct saver, retry)->work);
 }
 
 void saver_retry_now(struct saver *saver)
 {
     saver->backoff.attempt = 0;
-    commit_next(saver);
+    loop_timer_cancel(saver->loop, &saver->retry);
+    commit_next(&saver->work);
 }
 
 /* ---- touches ---- */
@@ -207,7 +197,7 @@ static void touched(int r, const char *message, void *userdata)
     if (r < 0) {
         store_failed(saver, r, message);
     } else {
-        if (!saver->accepted.first) {
+        if (saver->accepted.count == 0) {
             trouble_end(&saver->trouble);
         }
         saver_touch_now(saver);
@@ -242,7 +232,7 @@ int saver_init(struct saver *saver, struct loop *loop, struct records *records, 
     saver->loop = loop;
     saver->records = records;
     saver->store = store;
-    saver->work.run = run_work;
+    saver->work.run = commit_next;
     saver->retry.run = run_retry;
     saver->touch_timer.run = run_touch_timer;
     trouble_init(&saver->trouble, "state_trouble", "state_recovered", NULL);

@@ -1,7 +1,7 @@
 /*
  * Commits accepted changes to the store, all that came in one turn of the loop in one transaction, and the touches of
- * records every ten seconds; tries again when the store fails. What it has saved it hands to `saved`. I/O thread only,
- * but for the trouble.
+ * records every ten seconds; tries again when the store fails. A change that is saved is answered. I/O thread only, but
+ * for the trouble.
  */
 #ifndef DDNS53_QUEUE_SAVER_H
 #define DDNS53_QUEUE_SAVER_H
@@ -20,9 +20,9 @@
 struct saver {
     struct loop *loop;
     struct records *records;
-    struct store *store;                                       /* NULL: everything counts as saved */
-    void (*saved)(struct saver *saver, struct change *change); /* it is in no list any more */
-    void (*settled)(struct saver *saver);                      /* nothing is under way any more; may be NULL */
+    struct store *store;                  /* NULL: everything counts as saved */
+    void (*settled)(struct saver *saver); /* nothing is under way any more; may be NULL */
+    struct metric *latency;               /* ddns53_update_seconds; NULL in tests */
     struct trouble trouble;
 
     struct change_list accepted;
@@ -32,7 +32,6 @@ struct saver {
     size_t row_count;
     bool is_committing;
     struct loop_work work;
-    bool is_posted;
     struct loop_timer retry;
     struct backoff backoff;
     bool is_hurried; /* draining: tries again soon */
@@ -44,7 +43,7 @@ struct saver {
     struct loop_timer touch_timer;
 };
 
-/* Set `saved` and `settled` first. Borrows all. -ENOMEM; end it with saver_done all the same. */
+/* Set `settled` first. Borrows all. -ENOMEM; end it with saver_done all the same. */
 int saver_init(struct saver *saver, struct loop *loop, struct records *records, struct store *store);
 /* Once the store has been freed, or never had anything to do. */
 void saver_done(struct saver *saver);
@@ -54,7 +53,7 @@ void saver_add(struct saver *saver, struct change *change);
 /* Tries now what has failed before. */
 void saver_retry_now(struct saver *saver);
 void saver_touch_now(struct saver *saver);
-/* Nothing is begun any more, and answers are not listened to. */
+/* Nothing is begun any more, and answers are ignored. */
 void saver_stop(struct saver *saver);
 bool saver_is_busy(const struct saver *saver);
 

@@ -28,7 +28,7 @@ struct trouble {
 void trouble_init(struct trouble *trouble, const char *begin_event, const char *end_event, const char *zone);
 void trouble_done(struct trouble *trouble);
 
-/* A try has failed; logs once per spell, being throttled only when it lasts. */
+/* A try has failed. Logs it once per spell; a throttled one only where that lasts. */
 void trouble_begin(struct trouble *trouble, const char *message, bool is_throttle, int64_t now_ms);
 /* A try has worked. */
 void trouble_end(struct trouble *trouble);

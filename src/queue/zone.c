@@ -159,7 +159,8 @@ static void end_sent(struct zone *zone)
     const struct batch *batch = &zone->batch;
 
     for (size_t i = 0; zone->is_applying && i < batch->current.count; i++) {
-        change_end(batch_change(batch, i), OUTCOME_STOPPING, FOREIGN_NONE, NULL);
+        batch_change(batch, i)->is_borrowed = true;
+        change_finish(batch_change(batch, i), OUTCOME_STOPPING, FOREIGN_NONE, NULL);
     }
 }
 
@@ -172,10 +173,12 @@ static void free_sent(struct zone *zone)
 
 void zone_stop(struct zone *zone)
 {
+    struct change *change = NULL;
+
     stop_calls(zone);
     end_sent(zone);
-    while (zone->backlog.first) {
-        change_finish(zone->backlog.first, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
+    while ((change = backlog_oldest(&zone->backlog))) {
+        change_finish(change, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
     }
 }
 

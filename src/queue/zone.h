@@ -56,7 +56,7 @@ struct zone_shared {
     struct zone_metrics metrics;
     uint32_t reconcile_ms;                    /* 0: never */
     bool is_draining;                         /* nothing is read back any more */
-    bool is_stopped;                          /* nothing is begun any more, and answers are not listened to */
+    bool is_stopped;                          /* nothing is begun any more, and answers are ignored */
     uint32_t (*random)(uint32_t upper_bound); /* a test has its own */
 };
 
@@ -75,11 +75,11 @@ struct zone {
     struct reader reader;
     struct loop_timer reconcile; /* when the next read-back begins */
     int64_t read_began_ms;       /* of the one that is under way, or was last */
-    bool is_announced;           /* that the zone has been read, since the start or the last trouble */
+    bool is_announced;           /* the log has it that the zone was read, since the start or the last trouble */
 
     struct pacer_ask change_ask;
     struct pacer_ask read_ask;
-    bool read_last; /* changes and what they wait for take turns */
+    bool read_last; /* the last grant for changes was used to read: sending and reading take turns */
 
     struct retry apply_retry;
     struct retry read_retry;
@@ -99,9 +99,9 @@ void zone_free(struct zone *zone);
 void zone_watch(struct zone *zone);
 /* Reads the zone back now. */
 void zone_read_back(struct zone *zone);
-/* The time of the next read-back, after `reconcile_ms` has changed. */
+/* Sets the time of the next read-back, by `reconcile_ms` as it is now. */
 void zone_schedule(struct zone *zone);
-/* Where a new or newly known change goes from here. */
+/* Takes a change that is new, or whose record is known now, to its next step. */
 void zone_place(struct zone *zone, struct change *change);
 /* Asks the pacer for what the zone could do now. */
 void zone_kick(struct zone *zone);

@@ -16,14 +16,14 @@ static void note_was(struct change *change)
     record_view_done(&view);
 }
 
-/* A withdrawal that would go next, of a record that is not there any more, or never was, because it took the place of
- * what would have put it there: there is nothing to send. */
+/* Settles withdrawals that would go next and have nothing to withdraw: the record is gone, or it never was there,
+ * because the withdrawal took the place of the change that would have made it. */
 static void settle_withdrawals(struct zone *zone)
 {
-    struct change *change = zone->backlog.ready.first;
+    struct change *change = change_list_first(&zone->backlog.ready);
 
     for (size_t kept = 0; change && kept < zone->batch.max;) {
-        struct change *next = change->next;
+        struct change *next = change_list_next(change);
         struct record_view view;
         record_view(change->request.record, &view);
         if (rdata_is_empty(&change->request.value) && view.knowledge != RECORD_PLAIN) {
@@ -58,7 +58,7 @@ void zone_apply(struct zone *zone)
 }
 
 /* What our own change makes of a record; the zone may have gone meanwhile. */
-static void learn_applied(struct zone *zone, const struct change *change)
+static void note_applied(struct zone *zone, const struct change *change)
 {
     const struct rdata *value = &change->request.value;
     struct knowledge knowledge = {.knowledge = RECORD_PLAIN, .value = value, .ttl_s = change->request.ttl_s};
@@ -72,31 +72,27 @@ static void learn_applied(struct zone *zone, const struct change *change)
     reader_overtake(&zone->reader, change->request.record);
 }
 
-static void accept_change(struct zone *zone, struct change *change, struct change_id *id)
-{
-    learn_applied(zone, change);
-    change_id_drop(change->id);
-    change->id = change_id_hold(id);
-    saver_add(&zone->shared->saver, change);
-    if (change->newer && change->newer->step == STEP_LOOK) {
-        zone_place(zone, change->newer);
-    }
-}
-
 static void accept_segment(struct zone *zone, const char *change_id)
 {
     struct batch *batch = &zone->batch;
     struct change_id *id = change_id_new(change_id); /* without memory the history goes without it */
 
     for (size_t i = 0; i < batch->current.count; i++) {
-        accept_change(zone, batch_change(batch, i), id);
+        struct change *change = batch_change(batch, i);
+        note_applied(zone, change);
+        change_id_drop(change->id);
+        change->id = change_id_hold(id);
+        saver_add(&zone->shared->saver, change);
+        if (change->newer && change->newer->step == STEP_LOOK) {
+            zone_place(zone, change->newer);
+        }
     }
     change_id_drop(id);
     batch_accepted(batch);
 }
 
-/* Looks again at a record that somebody has changed, but not for ever: what DNS holds may have a form that the provider
- * will not recognise in what it is told. */
+/* A record that somebody has changed is looked at again, but not for ever: the provider may never recognise the form in
+ * which DNS holds the value. */
 #define OUTDATED_MAX 8
 
 /* One change alone was refused. */

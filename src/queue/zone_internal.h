@@ -21,13 +21,14 @@ enum reading zone_reading_for_itself(const struct zone *zone);
 /* The oldest change that a look-up would help, NULL: none. */
 struct change *zone_first_to_look_up(const struct zone *zone);
 
-/* A call has failed: counts, waits, tells. Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
+/* After a call that failed: counts it, logs the trouble, and waits before the next. Not for PROVIDER_DONE, _REFUSED (of
+ * a batch) and _NO_ZONE. */
 void zone_call_failed(struct zone *zone, struct retry *retry, struct trouble *trouble,
                       const struct provider_result *result);
 void zone_call_worked(struct zone *zone, struct retry *retry, struct trouble *trouble);
 void zone_stop_waiting(struct zone *zone, struct retry *retry);
 
-/* Before a read-back begins: it is timed. */
+/* Call it before a read-back begins: notes the time. */
 void zone_note_reading(struct zone *zone);
 void zone_set_state(struct zone *zone, enum zone_state state);
 /* The provider says that the zone is not there. */

@@ -28,7 +28,7 @@ static void note_drift(struct zone *zone, struct record *record)
     record_view_done(&view);
 }
 
-static void learn(struct zone *zone, struct record *record, const struct provider_found *found)
+static void note_found(struct zone *zone, struct record *record, const struct provider_found *found)
 {
     struct change *change = record_slot(record);
     const struct knowledge knowledge = {found->knowledge, found->foreign, &found->value, found->ttl_s};
@@ -96,7 +96,7 @@ static void complete(struct zone *zone)
 
 /* ---- the calls ---- */
 
-/* True: it worked. A look-up that was refused says something about its record alone. */
+/* True: it worked. So did a look-up that was refused, which says something about its record alone. */
 static bool read_worked(struct zone *zone, const struct provider_result *result, bool may_be_refused)
 {
     if (result->outcome == PROVIDER_DONE || (may_be_refused && result->outcome == PROVIDER_REFUSED)) {
@@ -135,7 +135,7 @@ static void prepared(const struct provider_result *result, bool more, uint64_t r
     zone_kick(zone);
 }
 
-static void learn_listed(struct zone *zone, struct record *record, const struct provider_found *found)
+static void note_listed(struct zone *zone, struct record *record, const struct provider_found *found)
 {
     if (record_zone(record) != zone->index) {
         return; /* a longer zone's, perhaps: what stands here is not what resolvers see */
@@ -143,7 +143,7 @@ static void learn_listed(struct zone *zone, struct record *record, const struct 
     if (record_mark(record)->listing == zone->reader.listing || change_is_sent(record_slot(record))) {
         return; /* our own change is newer */
     }
-    learn(zone, record, found);
+    note_found(zone, record, found);
 }
 
 static void each_listed(const struct provider_found *found, void *userdata)
@@ -155,13 +155,13 @@ static void each_listed(const struct provider_found *found, void *userdata)
     }
     struct record *record = records_find(zone->shared->records, found->hostname, found->type);
     if (record) {
-        learn_listed(zone, record, found);
+        note_listed(zone, record, found);
         record_release(record);
     }
 }
 
 /* What no page had is not there, unless it became ours only after the listing had begun. */
-static void learn_absent(struct zone *zone)
+static void note_absent(struct zone *zone)
 {
     static const struct provider_found absent = {.knowledge = RECORD_ABSENT};
     struct records *records = zone->shared->records;
@@ -170,7 +170,7 @@ static void learn_absent(struct zone *zone)
          record = records_next(records, zone->index, record)) {
         if (record_mark(record)->listing != zone->reader.listing && record_since(record) <= zone->reader.generation &&
             !change_is_sent(record_slot(record))) {
-            learn(zone, record, &absent);
+            note_found(zone, record, &absent);
         }
     }
 }
@@ -194,14 +194,14 @@ static void listed(const struct provider_result *result, bool more, void *userda
         reader_refused(reader);
     }
     if (read_worked(zone, result, false) && reader_page(reader, more)) {
-        learn_absent(zone);
+        note_absent(zone);
         complete(zone);
     }
     zone_kick(zone);
 }
 
-static void learn_looked_up(struct zone *zone, struct record *record, const struct provider_result *result,
-                            const struct provider_found *found)
+static void note_looked_up(struct zone *zone, struct record *record, const struct provider_result *result,
+                           const struct provider_found *found)
 {
     struct reader *reader = &zone->reader;
     struct change *change = record_slot(record);
@@ -210,7 +210,7 @@ static void learn_looked_up(struct zone *zone, struct record *record, const stru
         return;
     }
     if (found && !reader->is_overtaken && !change_is_sent(change)) {
-        learn(zone, record, found);
+        note_found(zone, record, found);
     } else if (!found && change && change->step == STEP_LOOK) {
         change_finish(change, OUTCOME_REFUSED, FOREIGN_NONE, result->message);
     }
@@ -226,7 +226,7 @@ static void looked_up(const struct provider_result *result, const struct provide
 
     zone->reader.is_looking_up = false;
     if (!zone->shared->is_stopped) {
-        learn_looked_up(zone, record, result, found);
+        note_looked_up(zone, record, result, found);
         zone_kick(zone);
     }
     record_release(record);
@@ -261,6 +261,6 @@ void zone_read(struct zone *zone, enum reading reading)
         break;
     }
     case READ_CHANGE: look_up(zone, zone_first_to_look_up(zone)->request.record, false); break;
-    case READ_SINGLE: look_up(zone, reader->cursor, true); break;
+    case READ_RECORD: look_up(zone, reader->cursor, true); break;
     }
 }

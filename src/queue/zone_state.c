@@ -15,13 +15,13 @@ bool zone_may_apply(const struct zone *zone)
     return !batch_is_empty(&zone->batch) || zone->backlog.ready.count > 0;
 }
 
-/* The oldest change that a look-up would help. One whose record is in a call will know by that. */
+/* A change whose record is in a call needs no look-up: the call's end says what the record is. */
 struct change *zone_first_to_look_up(const struct zone *zone)
 {
-    struct change *change = zone->backlog.looking.first;
+    struct change *change = change_list_first(&zone->backlog.looking);
 
     while (change && change_is_sent(change)) {
-        change = change->next;
+        change = change_list_next(change);
     }
     return change;
 }
@@ -30,7 +30,7 @@ enum reading zone_reading_for_changes(const struct zone *zone)
 {
     const struct reader_wants wants = {
         .looking = zone->backlog.looking.count,
-        .has_changes = zone->backlog.first || zone->state == ZONE_GONE,
+        .has_changes = backlog_oldest(&zone->backlog) || zone->state == ZONE_GONE,
         .has_look_up = zone_first_to_look_up(zone) != NULL,
     };
 
@@ -81,7 +81,8 @@ static void find_already(struct zone *zone, struct change *change, const struct 
     saver_add(&zone->shared->saver, change);
 }
 
-/* Nothing is there that could be withdrawn; but a call that failed may have put it there, so that is looked at once. */
+/* Nothing is there that could be withdrawn. A call that failed may have put it there after all, so the record is looked
+ * up once. */
 static void place_needless(struct zone *zone, struct change *change, const struct record_view *view)
 {
     if (change->is_uncertain) {
@@ -133,7 +134,7 @@ void zone_stop_waiting(struct zone *zone, struct retry *retry)
     retry->backoff.attempt = 0;
 }
 
-/* Where trouble with reading was logged, the end of this read-back is, too. */
+/* After trouble with reading that was logged, the end of this read-back is logged too. */
 static void note_trouble(struct zone *zone)
 {
     if (zone->reader.phase != READER_IDLE && zone->read_trouble.is_logged) {
@@ -141,7 +142,7 @@ static void note_trouble(struct zone *zone)
     }
 }
 
-/* A call has failed: counts, waits, tells. Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
+/* Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
 void zone_call_failed(struct zone *zone, struct retry *retry, struct trouble *trouble,
                       const struct provider_result *result)
 {
@@ -187,8 +188,8 @@ void zone_set_state(struct zone *zone, enum zone_state state)
 
 static void drop_waiting(struct change_list *list, const char *message)
 {
-    while (list->first) {
-        change_finish(list->first, OUTCOME_NO_ZONE, FOREIGN_NONE, message);
+    while (list->count > 0) {
+        change_finish(change_list_first(list), OUTCOME_NO_ZONE, FOREIGN_NONE, message);
     }
 }
 

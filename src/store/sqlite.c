@@ -11,9 +11,10 @@ struct sqlite_store;
 struct store_call {
     struct worker_job job;
     struct sqlite_store *store;
-    const struct store_change *changes; /* NULL in other calls */
+    const struct store_change *changes;
+    size_t change_count;
     const struct store_touch *touches;
-    size_t count;
+    size_t touch_count;
     int64_t before_s; /* in a call that forgets, with the next three */
     bool (*is_kept)(const char *hostname, enum record_type type, void *userdata);
     void *is_kept_userdata;
@@ -38,12 +39,10 @@ static bool run_call(struct worker_job *job)
     struct store_call *call = CONTAINER_OF(job, struct store_call, job);
     struct state *state = call->store->state;
 
-    if (call->changes) {
-        call->r = state_commit(state, call->changes, call->count);
-    } else if (call->is_kept) {
+    if (call->is_kept) {
         call->r = state_forget(state, call->before_s, call->is_kept, call->is_kept_userdata, call->deleted);
     } else {
-        call->r = state_commit_touches(state, call->touches, call->count);
+        call->r = state_commit(state, call->changes, call->change_count, call->touches, call->touch_count);
     }
     (void)snprintf(call->error, sizeof(call->error), "%s", call->r < 0 ? state_error(state) : "");
     return true;
@@ -59,43 +58,43 @@ static void answer(struct worker_job *job)
     call->done(call->r, error, call->userdata);
 }
 
-static void begin(struct store_call *call, size_t count, store_done done, void *userdata)
+static void commit(struct store *store, const struct store_change *changes, size_t count, store_done done,
+                   void *userdata)
 {
-    call->count = count;
+    struct store_call *call = &((struct sqlite_store *)store)->commit;
+
+    call->changes = changes;
+    call->change_count = count;
     call->done = done;
     call->userdata = userdata;
     worker_post(call->store->worker, &call->job);
 }
 
-static void commit(struct store *store, const struct store_change *changes, size_t count, store_done done,
-                   void *userdata)
-{
-    struct sqlite_store *self = (struct sqlite_store *)store;
-
-    self->commit.changes = changes;
-    begin(&self->commit, count, done, userdata);
-}
-
 static void commit_touches(struct store *store, const struct store_touch *touches, size_t count, store_done done,
                            void *userdata)
 {
-    struct sqlite_store *self = (struct sqlite_store *)store;
+    struct store_call *call = &((struct sqlite_store *)store)->touches;
 
-    self->touches.touches = touches;
-    begin(&self->touches, count, done, userdata);
+    call->touches = touches;
+    call->touch_count = count;
+    call->done = done;
+    call->userdata = userdata;
+    worker_post(call->store->worker, &call->job);
 }
 
 static void forget(struct store *store, int64_t before_s,
                    bool (*is_kept)(const char *hostname, enum record_type type, void *userdata), void *is_kept_userdata,
                    size_t *deleted, store_done done, void *userdata)
 {
-    struct sqlite_store *self = (struct sqlite_store *)store;
+    struct store_call *call = &((struct sqlite_store *)store)->forget;
 
-    self->forget.before_s = before_s;
-    self->forget.is_kept = is_kept;
-    self->forget.is_kept_userdata = is_kept_userdata;
-    self->forget.deleted = deleted;
-    begin(&self->forget, 0, done, userdata);
+    call->before_s = before_s;
+    call->is_kept = is_kept;
+    call->is_kept_userdata = is_kept_userdata;
+    call->deleted = deleted;
+    call->done = done;
+    call->userdata = userdata;
+    worker_post(call->store->worker, &call->job);
 }
 
 static int each_record(struct store *store, int (*each)(const struct store_record *record, void *userdata),

@@ -19,7 +19,8 @@ static const char *const statement_texts[STATE_STATEMENTS] = {
     [STATE_PUT_HISTORY] =
         "INSERT INTO history (hostname, type, new_address, ttl_s, time_s, source, old_address, dialect,"
         " change_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    /* The ids have no gaps at the old end: the newest is one more than the one before, and only the oldest go. */
+    /* Ids follow each other without gaps, since a new one is the highest and one, and only the oldest are deleted. So
+     * the highest id tells which ones are too many. */
     [STATE_PRUNE_HISTORY] = "DELETE FROM history WHERE id IN (SELECT id FROM history"
                             " WHERE id <= (SELECT max(id) FROM history) - ?1 ORDER BY id LIMIT ?2)",
     [STATE_PUT_TOUCH] =
@@ -220,24 +221,6 @@ static int prune_history(struct state *state, size_t added)
     return run(state, STATE_PRUNE_HISTORY);
 }
 
-int state_commit(struct state *state, const struct store_change *changes, size_t count)
-{
-    int r;
-
-    if (count == 0) {
-        return 0;
-    }
-    r = run(state, STATE_BEGIN);
-    if (r < 0) {
-        return r;
-    }
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        r = put_change(state, &changes[i]);
-    }
-    r = r < 0 ? r : prune_history(state, count);
-    return finish(state, r);
-}
-
 static int put_touch(struct state *state, const struct store_touch *touch)
 {
     sqlite3_stmt *statement = state->statements[STATE_PUT_TOUCH];
@@ -251,19 +234,26 @@ static int put_touch(struct state *state, const struct store_touch *touch)
     return run(state, STATE_PUT_TOUCH);
 }
 
-int state_commit_touches(struct state *state, const struct store_touch *touches, size_t count)
+int state_commit(struct state *state, const struct store_change *changes, size_t change_count,
+                 const struct store_touch *touches, size_t touch_count)
 {
     int r;
 
-    if (count == 0) {
+    if (change_count + touch_count == 0) {
         return 0;
     }
     r = run(state, STATE_BEGIN);
     if (r < 0) {
         return r;
     }
-    for (size_t i = 0; r == 0 && i < count; i++) {
+    for (size_t i = 0; r == 0 && i < change_count; i++) {
+        r = put_change(state, &changes[i]);
+    }
+    for (size_t i = 0; r == 0 && i < touch_count; i++) {
         r = put_touch(state, &touches[i]);
+    }
+    if (r == 0 && change_count > 0) {
+        r = prune_history(state, change_count);
     }
     return finish(state, r);
 }

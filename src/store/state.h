@@ -29,12 +29,11 @@ DEFINE_CLEANUP(struct state *, state_close)
 int state_each_record(struct state *state, int (*each)(const struct store_record *record, void *userdata),
                       void *userdata);
 
-/* All in one transaction, synced; updates the records and adds a history row each. 0, or nothing was written:
+/* All in one transaction, synced; a change updates its record and adds a row to the history. 0, or nothing was written:
  * -ENOSPC (no room; works again when there is), -EROFS (its file system is read-only), -EAGAIN (another program holds a
  * lock on the file), -EIO. */
-int state_commit(struct state *state, const struct store_change *changes, size_t count);
-
-int state_commit_touches(struct state *state, const struct store_touch *touches, size_t count);
+int state_commit(struct state *state, const struct store_change *changes, size_t change_count,
+                 const struct store_touch *touches, size_t touch_count);
 
 /* Deletes the rows that were last set and last asked for before before_s and that `is_kept` does not want; the history
  * stays. Looks at the next STATE_FORGET_ROWS rows each time, so that nobody waits for long: 1, there are more; 0, that

@@ -86,8 +86,8 @@ struct prepared_proof {
     char source[ADDRESS_TEXT_SIZE];
     const char *hashed_source;
     uint8_t secret_sha256[READINGS][SHA256_SIZE];
-    size_t readings;       /* the client's own doing: it tells nothing of any host */
-    size_t longest_secret; /* whose work each candidate takes */
+    size_t readings;       /* how many depends on what the client sent, so that the time tells nothing of any host */
+    size_t longest_secret; /* each candidate takes as long as this one would */
 };
 
 static bool hash_fits(const struct prepared_proof *prepared, const struct candidate *candidate)

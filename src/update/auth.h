@@ -61,8 +61,8 @@ const struct host *auth_host(const struct hosts *hosts, const struct proof *proo
                              enum record_type type, int64_t now_s, enum auth_reason *ret_reason);
 
 /* Without a hostname: the rows that the secret of an AUTH_SECRET or AUTH_BASIC proof belongs to and that allow the
- * scheme, in file order: the first `limit` of them; returns how many there are. Its other reading only where the first
- * is nobody's. `ret_reason`: of the first host, or why there is none. */
+ * scheme, in file order: the first `limit` of them; returns how many there are. The secret's other reading is tried only
+ * where the first is nobody's. `ret_reason`: of the first host, or why there is none. */
 size_t auth_hosts_of_secret(const struct hosts *hosts, const struct proof *proof, int64_t now_s,
                             const struct host **ret_hosts, size_t limit, enum auth_reason *ret_reason);
 

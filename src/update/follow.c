@@ -51,7 +51,7 @@ int follow_add_address(struct update *update, const struct hosts *hosts, const s
     if (address->family != ADDRESS_IPV4 || !update_may_set(update, router, address)) {
         return 0;
     }
-    /* Of the rows of a name, one has its followers. */
+    /* Only one row of a name has its followers. */
     const struct host *row = hosts_find(hosts, router->hostname);
     while (row && row->follower_count == 0) {
         row = row->next_same_name;

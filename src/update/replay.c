@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "base/secret.h"
 #include "base/table.h"
 
 #define DIGEST_SIZE 16
 
-/* The wall clock was set when it has moved so far against the monotonic one; a clock that is slewed does so in half an
- * hour, which does no harm. Nonces are remembered for longer by as much, and what rounding takes. */
+/* A wall clock that has moved so far against the monotonic one has been set. One that is slewed gets there in half an
+ * hour, which does no harm. Nonces are remembered for that much longer, and for what rounding takes. */
 #define STEP_MS 1000
 #define REMEMBERED_MS ((REPLAY_WINDOW_S + 3) * (int64_t)1000)
 
@@ -38,8 +39,7 @@ struct nonce_owner {
     uint64_t frame;        /* that of `forgotten` */
     struct span forgotten; /* of the nonces that were used in this frame and are no longer remembered */
     struct span doubtful;  /* the same of earlier frames, where the clock may get there again */
-    struct nonce_owner *older;
-    struct nonce_owner *newer;
+    struct list_link link;
 };
 
 struct replay {
@@ -54,8 +54,7 @@ struct replay {
     struct table *owners;
     struct used_nonce *oldest;
     struct used_nonce *newest;
-    struct nonce_owner *oldest_owner;
-    struct nonce_owner *newest_owner;
+    struct list by_use; /* of the owners, who has not signed for longest first */
 };
 
 /* Both clocks at one moment. */
@@ -74,6 +73,11 @@ static struct bytes nonce_key(const void *value)
 static struct bytes owner_key(const void *value)
 {
     return (struct bytes){((const struct nonce_owner *)value)->digest, DIGEST_SIZE};
+}
+
+static struct nonce_owner *oldest_owner(const struct replay *replay)
+{
+    return LIST_ITEM(replay->by_use.first, struct nonce_owner, link);
 }
 
 struct replay *replay_new(const struct clock *clock, size_t per_host, size_t in_all)
@@ -107,8 +111,8 @@ void replay_free(struct replay *replay)
         next = nonce->next;
         free(nonce);
     }
-    for (struct nonce_owner *owner = replay->oldest_owner, *newer; owner; owner = newer) {
-        newer = owner->newer;
+    for (struct nonce_owner *owner; (owner = oldest_owner(replay));) {
+        list_remove(&replay->by_use, &owner->link);
         free(owner);
     }
     table_free(replay->nonces);
@@ -123,7 +127,7 @@ enum replay_verdict replay_check_time(const struct replay *replay, int64_t signe
 {
     int64_t now_ms = clock_realtime_ms(replay->clock);
     int64_t now_s = now_ms / 1000;
-    /* By the clock as it is now, not as it was then. */
+    /* The start as the clock of now would have shown it, not as the clock of then did. */
     int64_t started_s = (now_ms - (clock_monotonic_ms(replay->clock) - replay->started_ms)) / 1000;
     bool near = signed_s >= now_s - REPLAY_SKEW_S && signed_s <= now_s + REPLAY_SKEW_S;
 
@@ -178,36 +182,10 @@ static void settle(const struct replay *replay, struct nonce_owner *owner, const
 
 /* ---- hosts ---- */
 
-static void unlink_owner(struct replay *replay, struct nonce_owner *owner)
-{
-    if (owner->older) {
-        owner->older->newer = owner->newer;
-    } else {
-        replay->oldest_owner = owner->newer;
-    }
-    if (owner->newer) {
-        owner->newer->older = owner->older;
-    } else {
-        replay->newest_owner = owner->older;
-    }
-}
-
-static void link_newest_owner(struct replay *replay, struct nonce_owner *owner)
-{
-    owner->older = replay->newest_owner;
-    owner->newer = NULL;
-    if (replay->newest_owner) {
-        replay->newest_owner->newer = owner;
-    } else {
-        replay->oldest_owner = owner;
-    }
-    replay->newest_owner = owner;
-}
-
 /* Makes room for another host: the one that has not signed for longest is forgotten. False: it still has nonces. */
 static bool make_room_for_owner(struct replay *replay)
 {
-    struct nonce_owner *owner = replay->oldest_owner;
+    struct nonce_owner *owner = oldest_owner(replay);
 
     if (table_count(replay->owners) < replay->in_all) {
         return true;
@@ -215,7 +193,7 @@ static bool make_room_for_owner(struct replay *replay)
     if (!owner || owner->count > 0) {
         return false;
     }
-    unlink_owner(replay, owner);
+    list_remove(&replay->by_use, &owner->link);
     (void)table_remove(replay->owners, owner->digest, DIGEST_SIZE);
     free(owner);
     return true;
@@ -259,8 +237,8 @@ static struct nonce_owner *owner_of(struct replay *replay, const char *hostname)
     digest_of(hostname, "", digest);
     struct nonce_owner *owner = table_get(replay->owners, digest, DIGEST_SIZE);
     if (owner) {
-        unlink_owner(replay, owner);
-        link_newest_owner(replay, owner);
+        list_remove(&replay->by_use, &owner->link);
+        list_append(&replay->by_use, &owner->link);
         return owner;
     }
     owner = make_room_for_owner(replay) ? calloc(1, sizeof(*owner)) : NULL;
@@ -275,7 +253,7 @@ static struct nonce_owner *owner_of(struct replay *replay, const char *hostname)
         free(owner);
         return NULL;
     }
-    link_newest_owner(replay, owner);
+    list_append(&replay->by_use, &owner->link);
     return owner;
 }
 

@@ -111,6 +111,11 @@ bool update_may_set(const struct update *update, const struct host *host, const 
            OUTCOME_PENDING;
 }
 
+const char *update_dialect(const struct update *update)
+{
+    return update->submission.dialect;
+}
+
 size_t update_count(const struct update *update)
 {
     return update->count;
@@ -143,8 +148,9 @@ static void log_item(const struct update *update, const struct update_item *item
 }
 
 /* Every outcome is known: count, log, tell. */
-static void finish(struct update *update)
+static void finish(struct submission *submission)
 {
+    struct update *update = (struct update *)submission;
     int64_t now_ms = clock_monotonic_ms(update->updater->clock);
 
     for (size_t i = 0; i < update->count; i++) {
@@ -153,11 +159,6 @@ static void finish(struct update *update)
         log_item(update, &update->items[i], now_ms);
     }
     update->done(update, update->userdata);
-}
-
-static void submitted(struct submission *submission)
-{
-    finish((struct update *)submission);
 }
 
 /* Decides one record; one that has to change goes with the submission. */
@@ -189,13 +190,9 @@ void update_run(struct update *update, void (*done)(struct update *update, void 
 {
     update->done = done;
     update->userdata = userdata;
+    update->submission.done = finish;
     for (size_t i = 0; i < update->count; i++) {
         decide_item(update, &update->items[i]);
     }
-    if (!update->submission.first) {
-        finish(update);
-        return;
-    }
-    update->submission.done = submitted;
     queue_submit(update->updater->queue, &update->submission);
 }

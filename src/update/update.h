@@ -27,7 +27,7 @@ struct update_item {
     struct waiter waiter; /* what is asked of the record, and what came of it */
     const struct host *host;
     enum record_type type; /* known even where there is no such record */
-    bool follower;         /* set along with its router; not answered for */
+    bool follower;         /* set along with its router; the answer does not tell of it */
 };
 
 static inline enum outcome item_outcome(const struct update_item *item)
@@ -55,6 +55,7 @@ int update_add(struct update *update, const struct host *host, const struct addr
 int update_add_withdrawal(struct update *update, const struct host *host, enum record_type type);
 /* May the host set that address, whatever its record holds now? */
 bool update_may_set(const struct update *update, const struct host *host, const struct address *address);
+const char *update_dialect(const struct update *update);
 size_t update_count(const struct update *update);
 const struct update_item *update_item(const struct update *update, size_t index);
 

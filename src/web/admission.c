@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/list.h"
 #include "base/table.h"
 
 /* How much of the table: one part in so many. */
@@ -17,25 +18,19 @@ enum seat_state { SEAT_FRESH, SEAT_KEPT, SEAT_BUSY, SEAT_LEAVING };
 #define NETWORKS_MAX 2
 
 /* A place in a list. */
-struct link {
-    struct link *previous;
-    struct link *next;
+struct place {
+    struct list_link link;
     void *of; /* the seat or the network */
-};
-
-struct list {
-    struct link *first;
-    struct link *last;
 };
 
 /* The seats of an address or a network. */
 struct crowd {
     struct prefix prefix; /* the key; no padding, and zero past the address */
     uint32_t seats;
-    uint32_t share;                        /* of a network */
-    struct list waiting[WAITING_STATES];   /* of a network: its strangers, who has waited longest first */
-    uint32_t weight[WAITING_STATES];       /* how many these are */
-    struct link by_weight[WAITING_STATES]; /* of a widest network that has weight */
+    uint32_t share;                         /* of a network */
+    struct list waiting[WAITING_STATES];    /* of a network: its strangers, who has waited longest first */
+    uint32_t weight[WAITING_STATES];        /* how many these are */
+    struct place by_weight[WAITING_STATES]; /* of a widest network that has weight */
 };
 
 struct seat {
@@ -45,7 +40,7 @@ struct seat {
     int64_t waits_since_ms;
     struct crowd *address; /* NULL: exempt, or a unix socket */
     struct crowd *networks[NETWORKS_MAX];
-    struct link links[NETWORKS_MAX]; /* among who waits in each; who is known uses the first, in `known_waiting` */
+    struct place places[NETWORKS_MAX]; /* among who waits in each; who is known uses the first, in `known_waiting` */
 };
 
 struct admission {
@@ -62,33 +57,12 @@ struct admission {
     struct list known_waiting[WAITING_STATES];
 };
 
-/* ---- lists ---- */
-
-static void list_append(struct list *list, struct link *link)
+/* NULL: the list is empty. */
+static void *first_in(const struct list *list)
 {
-    link->previous = list->last;
-    link->next = NULL;
-    if (list->last) {
-        list->last->next = link;
-    } else {
-        list->first = link;
-    }
-    list->last = link;
-}
+    const struct place *place = LIST_ITEM(list->first, struct place, link);
 
-static void list_remove(struct list *list, struct link *link)
-{
-    if (link->previous) {
-        link->previous->next = link->next;
-    } else {
-        list->first = link->next;
-    }
-    if (link->next) {
-        link->next->previous = link->previous;
-    } else {
-        list->last = link->previous;
-    }
-    link->previous = link->next = NULL;
+    return place ? place->of : NULL;
 }
 
 /* ---- addresses and networks ---- */
@@ -188,7 +162,7 @@ static struct list *networks_of_weight(const struct admission *admission, enum s
 
 static void weigh(struct admission *admission, struct crowd *crowd, enum seat_state state, bool more)
 {
-    struct link *link = &crowd->by_weight[state];
+    struct list_link *link = &crowd->by_weight[state].link;
     uint32_t *heaviest = &admission->heaviest[state];
 
     if (crowd->weight[state] > 0) {
@@ -211,12 +185,12 @@ static void begin_to_wait(struct admission *admission, struct seat *seat, enum s
     seat->state = state;
     seat->waits_since_ms = now_ms;
     if (seat->is_known) {
-        list_append(&admission->known_waiting[state], &seat->links[0]);
+        list_append(&admission->known_waiting[state], &seat->places[0].link);
         return;
     }
     admission->fresh += state == SEAT_FRESH;
     for (size_t i = 0; i < NETWORKS_MAX && seat->networks[i]; i++) {
-        list_append(&seat->networks[i]->waiting[state], &seat->links[i]);
+        list_append(&seat->networks[i]->waiting[state], &seat->places[i].link);
         if (i == 0) {
             weigh(admission, seat->networks[i], state, true);
         }
@@ -232,12 +206,12 @@ static void end_to_wait(struct admission *admission, struct seat *seat)
         return;
     }
     if (seat->is_known) {
-        list_remove(&admission->known_waiting[state], &seat->links[0]);
+        list_remove(&admission->known_waiting[state], &seat->places[0].link);
         return;
     }
     admission->fresh -= state == SEAT_FRESH;
     for (size_t i = 0; i < NETWORKS_MAX && seat->networks[i]; i++) {
-        list_remove(&seat->networks[i]->waiting[state], &seat->links[i]);
+        list_remove(&seat->networks[i]->waiting[state], &seat->places[i].link);
         if (i == 0) {
             weigh(admission, seat->networks[i], state, false);
         }
@@ -247,8 +221,8 @@ static void end_to_wait(struct admission *admission, struct seat *seat)
 /* Who has waited longest, fresh ones first unless they have only just come; NULL: nobody waits. */
 static struct seat *first_of(const struct list waiting[WAITING_STATES], int64_t now_ms)
 {
-    struct seat *fresh = waiting[SEAT_FRESH].first ? waiting[SEAT_FRESH].first->of : NULL;
-    struct seat *kept = waiting[SEAT_KEPT].first ? waiting[SEAT_KEPT].first->of : NULL;
+    struct seat *fresh = first_in(&waiting[SEAT_FRESH]);
+    struct seat *kept = first_in(&waiting[SEAT_KEPT]);
 
     return fresh && (!kept || now_ms - fresh->waits_since_ms >= ADMISSION_GRACE_MS) ? fresh : kept;
 }
@@ -263,8 +237,8 @@ static struct seat *waiting_stranger(const struct admission *admission)
         return NULL;
     }
     enum seat_state state = fresh > kept || (fresh == kept && are_many_fresh) ? SEAT_FRESH : SEAT_KEPT;
-    const struct crowd *network = networks_of_weight(admission, state, admission->heaviest[state])->first->of;
-    return network->waiting[state].first->of;
+    const struct crowd *network = first_in(networks_of_weight(admission, state, admission->heaviest[state]));
+    return first_in(&network->waiting[state]);
 }
 
 /* ---- the rules ---- */
@@ -446,7 +420,7 @@ struct seat *admission_enter(struct admission *admission, const struct visitor *
     seat->owner = owner;
     seat->is_known = visitor.is_known;
     for (size_t i = 0; i < NETWORKS_MAX; i++) {
-        seat->links[i].of = seat;
+        seat->places[i].of = seat;
     }
     admission->count++;
     admission->known += seat->is_known;

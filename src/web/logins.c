@@ -2,27 +2,31 @@
 
 #include <pthread.h>
 
+#include "base/list.h"
 #include "base/table.h"
 
 struct login {
     struct address address; /* address_limit_key */
     int64_t at_ms;
-    struct login *older;
-    struct login *newer;
+    struct list_link link;
 };
 
 struct logins {
     size_t addresses_max;
     pthread_mutex_t lock; /* over all below */
     struct table *by_address;
-    struct login *oldest;
-    struct login *newest;
+    struct list by_age; /* the oldest first */
 };
 
 static struct bytes key_of_login(const void *value)
 {
     const struct login *login = value;
     return (struct bytes){&login->address, sizeof(login->address)};
+}
+
+static struct login *oldest(const struct logins *logins)
+{
+    return LIST_ITEM(logins->by_age.first, struct login, link);
 }
 
 struct logins *logins_new(size_t addresses_max)
@@ -47,8 +51,8 @@ void logins_free(struct logins *logins)
     if (!logins) {
         return;
     }
-    for (struct login *login = logins->oldest, *newer; login; login = newer) {
-        newer = login->newer;
+    for (struct login *login; (login = oldest(logins));) {
+        list_remove(&logins->by_age, &login->link);
         free(login);
     }
     table_free(logins->by_address);
@@ -56,35 +60,9 @@ void logins_free(struct logins *logins)
     free(logins);
 }
 
-static void unlink_login(struct logins *logins, struct login *login)
-{
-    if (login->older) {
-        login->older->newer = login->newer;
-    } else {
-        logins->oldest = login->newer;
-    }
-    if (login->newer) {
-        login->newer->older = login->older;
-    } else {
-        logins->newest = login->older;
-    }
-}
-
-static void link_newest(struct logins *logins, struct login *login)
-{
-    login->older = logins->newest;
-    login->newer = NULL;
-    if (logins->newest) {
-        logins->newest->newer = login;
-    } else {
-        logins->oldest = login;
-    }
-    logins->newest = login;
-}
-
 static void forget(struct logins *logins, struct login *login)
 {
-    unlink_login(logins, login);
+    list_remove(&logins->by_age, &login->link);
     (void)table_remove(logins->by_address, &login->address, sizeof(login->address));
     free(login);
 }
@@ -110,7 +88,7 @@ static void note(struct logins *logins, const struct address *key, int64_t now_m
     struct login *login = table_get(logins->by_address, key, sizeof(*key));
 
     if (login) {
-        unlink_login(logins, login);
+        list_remove(&logins->by_age, &login->link);
     } else {
         login = add(logins, key);
     }
@@ -118,10 +96,10 @@ static void note(struct logins *logins, const struct address *key, int64_t now_m
         return;
     }
     login->at_ms = now_ms;
-    link_newest(logins, login);
-    while (logins->oldest && (table_count(logins->by_address) > logins->addresses_max ||
-                              now_ms - logins->oldest->at_ms > LOGINS_KEPT_MS)) {
-        forget(logins, logins->oldest);
+    list_append(&logins->by_age, &login->link);
+    while ((login = oldest(logins)) &&
+           (table_count(logins->by_address) > logins->addresses_max || now_ms - login->at_ms > LOGINS_KEPT_MS)) {
+        forget(logins, login);
     }
 }
 

@@ -41,7 +41,7 @@ struct exchanges {
 };
 
 struct exchange {
-    struct request request; /* first, so that one is the other */
+    struct request request; /* first member: a struct request * is also a struct exchange * */
     struct exchanges *exchanges;
     struct connection *connection;
     struct MHD_Connection *mhd;

@@ -14,7 +14,7 @@
 
 struct look {
     const struct server_worker *worker;
-    struct exchange *stuck; /* one is enough: the next look finds the next */
+    struct exchange *stuck; /* one at a time: the next look finds another */
 };
 
 /* NULL: plain. */

@@ -126,7 +126,7 @@ void server_worker_resume(struct server_worker *worker, struct MHD_Connection *m
 
 /* ---- accepting ---- */
 
-/* Of the connection that would have come, accept(2); the next one may be fine. */
+/* Errors of the connection that would have come, see accept(2). The next connection may be fine. */
 static bool is_of_connection(int error)
 {
     static const int errors[] = {ECONNABORTED, EINTR, ENETDOWN,     EPROTO,     ENOPROTOOPT, EHOSTDOWN,

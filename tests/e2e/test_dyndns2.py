@@ -2,86 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from urllib.parse import quote, quote_plus
 
 import pytest
 
-from harness import BEHIND_PROXY, SECRET, Daemon, Response, host, keep_confidential, merged
-from harness.dialects import CHALLENGE, basic, check_headers, nic_update, zone_values
-
-OTHER = "another-shared-secret-of-a-host-02"
-ALONE = "the-secret-of-exactly-one-host-003"
-PAIR = "the-secret-of-two-rows-of-a-name-4"
-# Each belongs to a host of that name.
-AWKWARD = {
-    "space": "a secret with spaces in it 1",
-    "plus": "a+secret+with+plus+signs+012",
-    "mixed": "a secret+of both/kinds=%41 &c",
-    "umlaut": "ein-gr\u00fcnes-Schl\u00fcsselb\u00e4rtchen",
-}
-BOTH = ["A", "AAAA"]
-DYN = {"auth": ["basic"]}
-HOSTS = [
-    host("home.example.test.", BOTH, **DYN),
-    host("four.example.test.", "A", **DYN),
-    host("six.example.test.", "AAAA", **DYN),
-    host("locked.example.test.", BOTH, lock_record=True, **DYN),
-    host("inside.example.test.", BOTH, allow_internal=True, **DYN),
-    host("hashed.example.test.", BOTH, auth=["hash", "signed", "secret"]),
-    host("other.example.test.", BOTH, OTHER, **DYN),
-    host("alone.example.test.", BOTH, ALONE, **DYN),
-    host("split.example.test.", "A", PAIR, **DYN),
-    host("split.example.test.", "AAAA", PAIR, **DYN),
-    *(host(f"{name}.example.test.", BOTH, secret, auth=["basic", "secret"]) for name, secret in AWKWARD.items()),
-    *(host(f"h{number}.example.test.", "A", **DYN) for number in range(1, 22)),
-]
-FAST = merged(BEHIND_PROXY, {"limits": {"auth_failures_per_minute": 100000}, "route53": {"requests_per_second": 1000}})
+from harness import BEHIND_PROXY, SECRET
+from harness.dialects import basic, nic_update
+from harness.dyndns2 import ALONE, HOSTS, PAIR, answers, fresh4, fresh6, shared_daemon, values
 
 
 @pytest.fixture(scope="module")
 def shared(ca, tmp_path_factory):
     """One daemon for the tests that need no provider; they set addresses that no other test sets."""
-    with ExitStack() as stack:
-        made = Daemon(tmp_path_factory.mktemp("dyndns2"), ca, settings=FAST, hosts=HOSTS)
-        stack.callback(made.close)
-        yield made.start()
+    with shared_daemon(ca, tmp_path_factory.mktemp("dyndns2")) as made:
+        yield made
 
 
 @pytest.fixture
 def d(shared):
     yield shared
     shared.check_confidential()
-
-
-_numbers = itertools.count(1)
-
-
-def fresh4() -> str:
-    number = next(_numbers)
-    return f"198.18.{number // 250}.{number % 250 + 1}"
-
-
-def fresh6() -> str:
-    return f"2001:db8::{next(_numbers):x}"
-
-
-def answers(answer: Response, status: int, body: str) -> None:
-    """The whole of it: status, body, and the headers that go with the status."""
-    assert (answer.status, answer.text) == (status, body)
-    check_headers(answer)
-    assert answer.headers["WWW-Authenticate"] == (CHALLENGE if status == 401 else None)
-    assert (answer.headers["Retry-After"] is not None) == (status == 503)
-    if status == 503:
-        assert 1 <= int(answer.headers["Retry-After"]) <= 600
-
-
-def values(d: Daemon, name: str) -> tuple[list[str], list[str]]:
-    path = d.zone_file()
-    return zone_values(path, name, "A"), zone_values(path, name, "AAAA")
 
 
 # ---- paths and methods ----
@@ -306,127 +246,6 @@ def test_a_host_without_the_family_ignores_it(d):
     answers(nic_update(d, "six.example.test", myip=fresh4()), 400, "nohost\n")
 
 
-# ---- credentials ----
-
-
-def test_challenge_without_credentials(d):
-    before = d.metrics().sum("ddns53_requests_total", dialect="dyndns2", result="badauth")
-    for headers in ({}, {"Authorization": "Digest username=x"}, {"Authorization": "Negotiate YWJj"}):
-        answers(nic_update(d, "home.example.test", user=None, headers=headers, myip=fresh4()), 401, "badauth\n")
-    assert d.metrics().sum("ddns53_requests_total", dialect="dyndns2", result="badauth") == before + 3
-
-
-@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC", "Basic  "])
-def test_basic(d, scheme):
-    address = fresh4()
-    header = {"Authorization": basic("any user name", SECRET)["Authorization"].replace("Basic", scheme)}
-    answers(nic_update(d, "home.example.test", user=None, headers=header, myip=address), 200, f"good {address}\n")
-
-
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_bearer(d, scheme):
-    keep_confidential(ALONE)
-    for hostname in ("alone.example.test", None):
-        address = fresh4()
-        header = {"Authorization": f"{scheme} {ALONE}"}
-        answers(nic_update(d, hostname, user=None, headers=header, myip=address), 200, f"good {address}\n")
-
-
-@pytest.mark.parametrize("name", ["password", "token"])
-def test_credentials_in_the_query(d, name):
-    address = fresh4()
-    with_user = {"username": "four.example.test", name: SECRET}
-    answers(nic_update(d, user=None, myip=address, **with_user), 200, f"good {address}\n")
-    assert values(d, "four.example.test.") == ([address], [])
-    answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: "not-its-secret"}), 401, "badauth\n")
-    answers(nic_update(d, "home.example.test", user=None, myip=address, **{name: ""}), 401, "badauth\n")
-    answers(nic_update(d, "home.example.test", user=None, myip=address, username="user"), 401, "badauth\n")
-
-
-@pytest.mark.parametrize("secret", AWKWARD.values(), ids=AWKWARD)
-def test_secrets_that_clients_encode_in_different_ways(d, secret):
-    """One at a time, so that what the first sets is not nochg for the second."""
-    name = f"{next(key for key, value in AWKWARD.items() if value == secret)}.example.test"
-    keep_confidential(secret, quote(secret), quote_plus(secret), secret.replace(" ", "%20"))
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    plus_left_alone = quote(secret, safe="+/")
-    spellings = {quote(secret), quote_plus(secret), plus_left_alone}
-    for spelling in sorted(spellings):
-        for key in ("password", "token"):
-            address = fresh4()
-            target = f"/nic/update?hostname={name}&myip={address}&{key}={spelling}"
-            answers(d.request(target), 200, f"good {address}\n")
-            address = fresh4()
-            body = f"hostname={name}&myip={address}&{key}={spelling}"
-            answers(d.request("/nic/update", "POST", form, body), 200, f"good {address}\n")
-            target = f"/nic/update?myip={address}&{key}={spelling}"  # which host, tells the secret
-            answers(d.request(target), 200, f"nochg {address}\n")
-        for parameters in (f"/?hostname={name}&newip={{0}}&secret={spelling}", f"/?newip={{0}}&secret={spelling}"):
-            answer = d.request(parameters.format(fresh4()))
-            assert (answer.status, answer.text) == (200, "OK")
-        keep_confidential(spelling)
-        answer = d.request("/", "POST", form, f"hostname={name}&newip={fresh4()}&secret={spelling}")
-        assert (answer.status, answer.text) == (200, "OK")
-    for wrong in (quote(secret[:-1]), quote(secret + " "), quote(secret) + "+"):
-        answers(d.request(f"/nic/update?hostname={name}&myip={fresh4()}&password={wrong}"), 401, "badauth\n")
-
-
-@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
-@pytest.mark.parametrize("hostname", ["umlaut.example.test", None])
-def test_basic_in_two_character_sets(d, charset, hostname):
-    """RFC 7617 leaves it open; browsers and curl on a UTF-8 terminal send the one, wget and old routers the other."""
-    secret = AWKWARD["umlaut"]
-    token = base64.b64encode(b"user:" + secret.encode(charset)).decode()
-    keep_confidential(secret, token)
-    address = fresh4()
-    headers = {"Authorization": f"Basic {token}"}
-    answers(nic_update(d, hostname, user=None, headers=headers, myip=address), 200, f"good {address}\n")
-    assert values(d, "umlaut.example.test.")[0] == [address]
-    wrong = base64.b64encode(b"user:" + secret.encode("cp437")).decode()
-    answers(nic_update(d, hostname, user=None, headers={"Authorization": f"Basic {wrong}"}), 401, "badauth\n")
-
-
-def test_the_header_goes_before_the_query(d):
-    answer = nic_update(d, "home.example.test", secret="not-its-secret-at-all", token=SECRET, myip=fresh4())
-    answers(answer, 401, "badauth\n")
-
-
-def test_unknown_host_wrong_secret_and_scheme_look_the_same(d):
-    refused = [
-        nic_update(d, "home.example.test", secret="not-the-secret-of-this-host", myip="198.18.0.1"),
-        nic_update(d, "home.example.test", secret=OTHER, myip="198.18.0.1"),
-        nic_update(d, "nobody.example.test", myip="198.18.0.1"),
-        nic_update(d, "hashed.example.test", myip="198.18.0.1"),
-        nic_update(d, "not a name!", myip="198.18.0.1"),
-        nic_update(d, "example.org", myip="198.18.0.1"),
-        nic_update(d, "nobody.example.test,example.org", myip="198.18.0.1"),
-        nic_update(d, "home.example.test", user=None, headers={"Authorization": "Basic !!!"}, myip="198.18.0.1"),
-        nic_update(
-            d, "home.example.test", user=None, headers={"Authorization": "Basic bm9jb2xvbg=="}, myip="198.18.0.1"
-        ),
-        nic_update(d, "home.example.test", secret="", myip="198.18.0.1"),
-    ]
-    for answer in refused:
-        answers(answer, 401, "badauth\n")
-        assert sorted(answer.headers.keys()) == sorted(refused[0].headers.keys())
-
-
-def test_only_what_fails_counts_as_a_failed_login(daemon):
-    settings = merged(BEHIND_PROXY, {"limits": {"auth_failures_per_minute": 3}})
-    d = daemon(settings=settings, hosts=HOSTS)
-    source, other = "198.18.7.9", "198.18.7.10"
-    for _ in range(10):
-        answers(nic_update(d, "home.example.test", user=None, via=source), 401, "badauth\n")
-    assert not d.log_lines("event=auth_failure")
-    answers(nic_update(d, "home.example.test", via=source), 200, f"good {source}\n")
-    for _ in range(3):
-        answers(nic_update(d, "home.example.test", secret="wrong-secret", via=source), 401, "badauth\n")
-    answers(nic_update(d, "home.example.test", via=source), 503, "abuse\n")
-    answers(nic_update(d, "home.example.test", user=None, via=source), 401, "badauth\n")
-    answers(nic_update(d, "home.example.test", via=other), 200, f"good {other}\n")
-    assert len(d.log_lines(f"event=auth_failure dialect=dyndns2 source={source} host=home.example.test. reason=wrong_secret$")) == 3
-
-
 # ---- outcomes ----
 
 
@@ -531,108 +350,7 @@ def test_no_answer_holds_a_word_of_success_by_chance(d):
         assert "ok" not in answer.text.lower(), answer.text
 
 
-# ---- with a provider ----
-
-
-def changes_of(r53, zone: str | None = None) -> list:
-    return r53.calls_of("ChangeResourceRecordSets", zone=zone) if zone else r53.calls_of("ChangeResourceRecordSets")
-
-
-def routed(rows: list) -> list:
-    return [{**row, "hostname": row["hostname"].replace("example.test.", "example.com.")} for row in rows]
-
-
-def test_twenty_hosts_are_one_batch_per_zone(daemon, route53):
-    r53 = route53("example.com.", "example.net.")
-    names = [f"h{number}.example.{zone}." for number in range(10) for zone in ("com", "net")]
-    d = daemon(route53=r53, settings=FAST, hosts=[host(name, BOTH, **DYN) for name in names])
-    r53.wait_calls(2, "ListResourceRecordSets")
-    answers(nic_update(d, ",".join(names), myip="198.18.7.9,2001:db8::9"), 200, "good 198.18.7.9,2001:db8::9\n" * 20)
-    for zone in ("example.com.", "example.net."):
-        calls = changes_of(r53, zone)
-        assert [len(call.batch) for call in calls] == [20]
-    for name in names:
-        assert (r53.values(name), r53.values(name, "AAAA")) == (["198.18.7.9"], ["2001:db8::9"])
-
-
-def test_one_family_never_touches_the_other(daemon, r53):
-    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
-    r53.put_record("home.example.com.", "AAAA", ["2001:db8::1", "2001:db8::2"], ttl=7)
-    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 200, "good 198.18.7.9\n")
-    assert r53.values("home.example.com.", "AAAA") == ["2001:db8::1", "2001:db8::2"]
-    assert [change.record.type for call in changes_of(r53) for change in call.batch] == ["A"]
-
-
-def test_both_families_at_the_same_second(daemon, r53):
-    """Routers with a section per family send both at once."""
-    r53.change_latency_s = 0.1
-    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
-    r53.wait_calls(1, "ListResourceRecordSets")
-    for number in range(1, 4):
-        before = len(changes_of(r53))
-        addresses = [f"198.18.7.{number}", f"2001:db8::{number}"]
-        with ThreadPoolExecutor(2) as pool:
-            both = list(pool.map(lambda address: nic_update(d, "home.example.com", via=address), addresses))
-        for address, answer in zip(addresses, both):
-            answers(answer, 200, f"good {address}\n")
-        assert (r53.values("home.example.com."), r53.values("home.example.com.", "AAAA")) == tuple(
-            [a] for a in addresses
-        )
-        assert 1 <= len(changes_of(r53)) - before <= 2
-
-
-def test_records_that_must_not_be_overwritten(daemon, r53):
-    r53.put_record("several.example.com.", "A", ["198.18.7.1", "198.18.7.2"])
-    r53.put_record("alias.example.com.", "A", alias="other.example.com.")
-    rows = [host(f"{name}.example.com.", BOTH, **DYN) for name in ("several", "alias", "free")]
-    d = daemon(route53=r53, settings=FAST, hosts=rows)
-    for name in ("several", "alias"):
-        answers(nic_update(d, f"{name}.example.com", myip="198.18.7.9"), 503, "dnserr\n")
-    names = "several.example.com,free.example.com,alias.example.com"
-    answers(nic_update(d, names, myip="198.18.7.9"), 200, "dnserr\ngood 198.18.7.9\ndnserr\n")
-    assert r53.values("several.example.com.") == ["198.18.7.1", "198.18.7.2"]
-
-
-@pytest.mark.refusals_expected
-def test_refused_by_the_provider(daemon, r53):
-    r53.faults.refuse_record("home.example.com.", "A")
-    d = daemon(route53=r53, settings=FAST, hosts=[host("home.example.com.", BOTH, **DYN)])
-    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "dnserr\n")
-
-
-def test_one_host_to_try_again_makes_the_status_503(daemon, route53):
-    """OPNsense takes any 2xx for "set", whatever the lines say. What was set stays set: to send it again is nochg."""
-    r53 = route53("example.com.", "example.net.")
-    rows = [host("home.example.com.", "A", **DYN), host("home.example.net.", "A", **DYN)]
-    rows += [host("locked.example.com.", "A", lock_record=True, **DYN)]
-    d = daemon(route53=r53, settings=merged(FAST, {"update": {"timeout_s": 1}}), hosts=rows)
-    r53.wait_calls(2, "ListResourceRecordSets")
-    r53.faults.error(503, operation="ChangeResourceRecordSets", zone="example.net.")
-    names = ["home.example.com", "home.example.net"]
-    for order, words in ((names, "good {0}\n911\n"), (names[::-1], "911\nnochg {0}\n")):
-        answer = nic_update(d, ",".join(order), myip="198.18.7.9")
-        answers(answer, 503, words.format("198.18.7.9"))
-    assert r53.values("home.example.com.") == ["198.18.7.9"]
-    # what must be mended here is no reason to come again, and would be one for ever
-    answers(nic_update(d, "home.example.com,locked.example.com", myip="198.18.7.9"), 200, "nochg 198.18.7.9\nabuse\n")
-    d.kill()  # as below
-
-
-@pytest.mark.parametrize("fault", ["error", "throttle", "stall"])
-def test_provider_down_or_throttled(daemon, r53, fault):
-    """911 now, and the change stays queued."""
-    settings = merged(FAST, {"update": {"timeout_s": 1}})
-    d = daemon(route53=r53, settings=settings, hosts=[host("home.example.com.", BOTH, **DYN)])
-    r53.wait_calls(1, "ListResourceRecordSets")
-    make = {
-        "error": lambda: r53.faults.error(503, operation="ChangeResourceRecordSets"),
-        "throttle": lambda: r53.faults.throttle(operation="ChangeResourceRecordSets"),
-        "stall": lambda: r53.faults.stall(2, operation="ChangeResourceRecordSets"),
-    }
-    make[fault]()
-    answers(nic_update(d, "home.example.com", myip="198.18.7.9"), 503, "911\n")
-    assert d.metrics().sum("ddns53_queue_depth") == 1
-    d.kill()  # test_faults_* has what becomes of it; here there is no need to wait for the next try
+# ---- the log ----
 
 
 def test_log_and_metrics(daemon):

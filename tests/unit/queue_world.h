@@ -769,7 +769,7 @@ static inline void assert_empty(const struct world *world)
     assert_int_equal(atomic_load(&world->queue->shared.tally.busy_records), 0);
     for (size_t i = 0; i < world->zone_count; i++) {
         assert_int_equal(atomic_load(&world->queue->zones[i]->backlog.depth), 0);
-        assert_null(world->queue->zones[i]->backlog.first);
+        assert_null(backlog_oldest(&world->queue->zones[i]->backlog));
     }
 }
 

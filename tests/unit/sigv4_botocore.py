@@ -8,7 +8,7 @@ import json
 import sys
 
 try:
-    from botocore.auth import S3SigV4Auth, SigV4Auth
+    from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 except ImportError:
@@ -28,10 +28,8 @@ def sign(case: dict) -> dict:
     for name, value in case["headers"]:
         request.headers[name] = value  # appends: a name may come twice
     request.context["timestamp"] = case["timestamp"]
-    signer = (SigV4Auth if case["encode_path_twice"] else S3SigV4Auth)(
-        Credentials(case["access_key_id"], case["secret_access_key"]),
-        case["service"],
-        case["region"],
+    signer = SigV4Auth(
+        Credentials(case["access_key_id"], case["secret_access_key"]), case["service"], case["region"]
     )
     canonical = signer.canonical_request(request)
     to_sign = signer.string_to_sign(request, canonical)

@@ -240,6 +240,24 @@ static void test_posted_work_runs_in_order_and_to_the_end(void **state)
 }
 
 /* A model that is too simple to be wrong, against the heap. */
+/* Also from its own run; whoever posts need not know whether it is posted already. */
+static void test_work_posted_twice_runs_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lettered_work a = {.work.run = run_lettered_work, .fixture = fixture, .letter = 'a', .repeats = 1};
+    struct lettered_work b = {.work.run = run_lettered_work, .fixture = fixture, .letter = 'b'};
+
+    loop_post(fixture->loop, &a.work);
+    loop_post(fixture->loop, &b.work);
+    loop_post(fixture->loop, &a.work);
+    loop_post(fixture->loop, &a.work);
+    loop_turn(fixture->loop, 0);
+    assert_string_equal(fixture->order, "aba");
+    loop_post(fixture->loop, &b.work);
+    loop_turn(fixture->loop, 0);
+    assert_string_equal(fixture->order, "abab");
+}
+
 static void test_random_timers_against_a_sorted_list(void **state)
 {
     enum { COUNT = 300 };
@@ -477,6 +495,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_watched_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wait_is_bounded_by_next_timer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posted_work_runs_in_order_and_to_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_work_posted_twice_runs_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_random_timers_against_a_sorted_list, setup, teardown),
         cmocka_unit_test(test_many_threads_post),
         cmocka_unit_test(test_ping_from_another_thread),

@@ -33,7 +33,7 @@ static void test_calls_for_changes(void **state)
         {{.is_found = true, .record_count = 900}, {4, true, true}, READ_PAGE},
         {{.is_found = true, .record_count = 900, .is_listing = true}, {4, true, true}, READ_NOTHING},
         {{.is_found = true, .record_count = 900, .is_looking_up = true}, {4, true, true}, READ_PAGE},
-        {{.is_found = true, .record_count = 900, .phase = READER_SINGLES}, {4, true, true}, READ_PAGE},
+        {{.is_found = true, .record_count = 900, .phase = READER_RECORDS}, {4, true, true}, READ_PAGE},
         /* Of a listing that is under way the pages that are left count. */
         {{.is_found = true, .record_count = 900, .phase = READER_LISTING, .pages_done = 1},
          {2, true, true},
@@ -70,9 +70,9 @@ static void test_calls_for_itself(void **state)
         {{.phase = READER_LISTING}, READ_PAGE},
         {{.phase = READER_LISTING, .is_looking_up = true}, READ_PAGE},
         {{.phase = READER_LISTING, .is_listing = true}, READ_NOTHING},
-        {{.phase = READER_SINGLES}, READ_SINGLE},
-        {{.phase = READER_SINGLES, .is_looking_up = true}, READ_NOTHING},
-        {{.phase = READER_SINGLES, .is_listing = true}, READ_SINGLE},
+        {{.phase = READER_RECORDS}, READ_RECORD},
+        {{.phase = READER_RECORDS, .is_looking_up = true}, READ_NOTHING},
+        {{.phase = READER_RECORDS, .is_listing = true}, READ_RECORD},
     };
 
     (void)state;
@@ -134,8 +134,8 @@ static void test_what_finding_leads_to(void **state)
         {5000, 0, READER_IDLE, true},
         {0, 1, READER_LISTING, false},
         {PAGE, 1, READER_LISTING, false},
-        {PAGE + 1, 1, READER_SINGLES, false},
-        {10 * PAGE, 9, READER_SINGLES, false},
+        {PAGE + 1, 1, READER_RECORDS, false},
+        {10 * PAGE, 9, READER_RECORDS, false},
         {10 * PAGE, 10, READER_LISTING, false},
     };
     struct fixture *fixture = *state;
@@ -151,7 +151,7 @@ static void test_what_finding_leads_to(void **state)
         if (reader->phase != rows[i].phase || reader->is_complete != rows[i].is_complete) {
             fail_msg("row %zu: phase %d", i, (int)reader->phase);
         }
-        assert_ptr_equal(reader->cursor, reader->phase == READER_SINGLES ? fixture->first : NULL);
+        assert_ptr_equal(reader->cursor, reader->phase == READER_RECORDS ? fixture->first : NULL);
     }
 }
 

@@ -229,25 +229,6 @@ static void test_reload(void **state)
     assert_int_equal(record_since(one), before + 2);
 }
 
-static void test_record_moves_to_another_zone(void **state)
-{
-    struct records *records = *state;
-    struct record *record = records_find(records, "one.a.test.", RECORD_AAAA);
-    const struct address address = address_of("2001:db8::1");
-    struct record_view view;
-
-    know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
-    assert_ptr_equal(records_add(records, "one.a.test.", RECORD_AAAA, 3), record);
-    assert_ptr_equal(records_add(records, "two.a.test.", RECORD_A, 3), records_find(records, "two.a.test.", RECORD_A));
-    assert_int_equal(record_zone(record), 3);
-    assert_int_equal(records_each(records, 0, NULL, NULL), 1);
-    assert_int_equal(records_each(records, 3, NULL, NULL), 2);
-    assert_non_null(records_add(records, "four.a.test.", RECORD_A, 0));
-    assert_int_equal(records_each(records, 0, NULL, NULL), 2);
-    record_view(record, &view);
-    assert_int_equal(view.knowledge, RECORD_UNKNOWN);
-}
-
 static void test_touches(void **state)
 {
     struct records *records = *state;
@@ -522,21 +503,13 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECORDS_TEST(test_find),
-        RECORDS_TEST(test_view_at_first),
-        RECORDS_TEST(test_knowledge),
-        RECORDS_TEST(test_texts),
-        RECORDS_TEST(test_busy),
-        RECORDS_TEST(test_slot_and_mark),
-        RECORDS_TEST(test_remember),
-        RECORDS_TEST(test_each),
-        RECORDS_TEST(test_reload),
-        RECORDS_TEST(test_record_moves_to_another_zone),
-        RECORDS_TEST(test_touches),
-        RECORDS_TEST(test_sweep),
-        RECORDS_TEST(test_who_is_needed_stays),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_sweep_threads),
+        RECORDS_TEST(test_find),        RECORDS_TEST(test_view_at_first),
+        RECORDS_TEST(test_knowledge),   RECORDS_TEST(test_texts),
+        RECORDS_TEST(test_busy),        RECORDS_TEST(test_slot_and_mark),
+        RECORDS_TEST(test_remember),    RECORDS_TEST(test_each),
+        RECORDS_TEST(test_reload),      RECORDS_TEST(test_touches),
+        RECORDS_TEST(test_sweep),       RECORDS_TEST(test_who_is_needed_stays),
+        cmocka_unit_test(test_threads), cmocka_unit_test(test_sweep_threads),
     };
     return cmocka_run_group_tests_name("records", tests, group_setup, NULL);
 }

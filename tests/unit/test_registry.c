@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "config/settings_table.h"
 #include "daemon/daemon.h"
-#include "provider/later.h"
+#include "provider/deferred.h"
 #include "provider/registry.h"
 #include "temporary.h"
 
@@ -55,7 +55,7 @@ struct provider_zone {
     char shelf[32];
     uint32_t default_ttl_s;
     struct provider_found found; /* the only record; its value is owned */
-    struct later later;
+    struct deferred deferred;
     void (*answer)(struct provider_zone *zone);
     union {
         provider_prepared prepared;
@@ -183,9 +183,9 @@ static size_t box_report_trouble(void *shared, struct buffer *buffer)
     return 1;
 }
 
-static void run_later(struct later *later)
+static void run_deferred(struct deferred *deferred)
 {
-    struct provider_zone *zone = CONTAINER_OF(later, struct provider_zone, later);
+    struct provider_zone *zone = CONTAINER_OF(deferred, struct provider_zone, deferred);
 
     zone->answer(zone);
 }
@@ -197,7 +197,7 @@ static struct provider_zone *toy_zone_new(const struct provider_means *means, vo
     struct provider_zone *made = calloc(1, sizeof(*made));
 
     assert_non_null(made);
-    assert_int_equal(later_init(&made->later, means->loop, run_later), 0);
+    assert_int_equal(deferred_init(&made->deferred, means->loop, run_deferred), 0);
     made->box = shared;
     made->default_ttl_s = zone->default_ttl_s;
     (void)snprintf(made->shelf, sizeof(made->shelf), "%s", own->shelf);
@@ -208,7 +208,7 @@ static struct provider_zone *toy_zone_new(const struct provider_means *means, vo
 static void toy_free(struct provider_zone *zone)
 {
     if (zone) {
-        later_done(&zone->later);
+        deferred_done(&zone->deferred);
         rdata_drop(&zone->found.value);
         free(zone);
     }
@@ -224,7 +224,7 @@ static void toy_prepare(struct provider_zone *zone, provider_prepared prepared, 
     zone->done.prepared = prepared;
     zone->userdata = userdata;
     zone->answer = answer_prepared;
-    later_call(&zone->later);
+    deferred_call(&zone->deferred);
 }
 
 static void answer_applied(struct provider_zone *zone)
@@ -253,7 +253,7 @@ static void toy_apply(struct provider_zone *zone, const struct change_request *c
     zone->done.applied = applied;
     zone->userdata = userdata;
     zone->answer = answer_applied;
-    later_call(&zone->later);
+    deferred_call(&zone->deferred);
 }
 
 static void answer_looked_up(struct provider_zone *zone)
@@ -271,7 +271,7 @@ static void toy_look_up(struct provider_zone *zone, const struct record *record,
     zone->done.looked_up = looked_up;
     zone->userdata = userdata;
     zone->answer = answer_looked_up;
-    later_call(&zone->later);
+    deferred_call(&zone->deferred);
 }
 
 static void answer_listed(struct provider_zone *zone)
@@ -287,7 +287,7 @@ static void toy_list_page(struct provider_zone *zone, bool restart, provider_eac
     zone->done.listed = listed;
     zone->userdata = userdata;
     zone->answer = answer_listed;
-    later_call(&zone->later);
+    deferred_call(&zone->deferred);
 }
 
 static const struct provider_ops toy_ops = {

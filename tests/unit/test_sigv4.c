@@ -113,8 +113,6 @@ static void check_vector(const json_t *vector)
     _cleanup_buffer_ struct buffer authorization = BUFFER_INIT;
 
     const char *body = parse_request_text(request, &signing);
-    signing.request.normalize_path = json_is_true(json_object_get(context, "normalize"));
-    signing.request.encode_path_twice = true;
     signing.scope = (struct sigv4_scope){.region = text_of(context, "region"), .service = text_of(context, "service")};
     assert_int_equal(parse_iso8601(text_of(context, "timestamp"), &signing.scope.time_s), 0);
     clock_print_basic_iso8601(signing.scope.time_s, signing.time_text);
@@ -151,28 +149,28 @@ static void test_vectors(void **state)
         skip();
     }
     const json_t *vectors = json_object_get(file, "vectors");
-    size_t index;
+    size_t index, checked = 0;
     json_t *vector;
     assert_true(json_array_size(vectors) >= 30);
     json_array_foreach(vectors, index, vector)
     {
-        check_vector(vector);
+        /* the others are S3's, whose paths are signed as they come */
+        if (json_is_true(json_object_get(json_object_get(vector, "context"), "normalize"))) {
+            check_vector(vector);
+            checked++;
+        }
     }
-    print_message("%zu vectors\n", json_array_size(vectors));
+    print_message("%zu vectors\n", checked);
+    assert_true(checked >= 24);
     json_decref(file);
 }
 
 /* ---- tables: what the two references leave open, and enough to stand alone ---- */
 
-static void canonicalise(const char *path, const char *query, bool normalize_path, bool encode_path_twice,
-                         struct buffer *buffer)
+static void canonicalise(const char *path, const char *query, struct buffer *buffer)
 {
-    const struct sigv4_request request = {.method = "GET",
-                                          .path = path,
-                                          .query = query,
-                                          .payload_sha256 = EMPTY_SHA256,
-                                          .normalize_path = normalize_path,
-                                          .encode_path_twice = encode_path_twice};
+    const struct sigv4_request request = {
+        .method = "GET", .path = path, .query = query, .payload_sha256 = EMPTY_SHA256};
     assert_int_equal(sigv4_canonical_request(&request, buffer), 0);
 }
 
@@ -182,33 +180,28 @@ static void test_paths(void **state)
     static const struct {
         const char *path;
         const char *expected;
-        bool normalize;
-        bool twice;
     } rows[] = {
-        {"", "/", true, true},
-        {"/", "/", true, true},
-        {"//", "/", true, true},
-        {"/a/./b/../../c", "/c", true, true},
-        {"/../../a", "/a", true, true},
-        {"/a/..", "/", true, true},
-        {"/a/../", "/", true, true},
-        {"/a//b///", "/a/b/", true, true},
-        {"/a//b///", "/a//b///", false, true},
-        {"/a/...", "/a/...", true, true},
-        {"/.a/..b", "/.a/..b", true, true},
-        {"/2013-04-01/hostedzone/Z1/rrset/", "/2013-04-01/hostedzone/Z1/rrset/", true, true},
-        {"/a%20b", "/a%2520b", true, true},
-        {"/a%20b", "/a%20b", false, false},
-        {"/a%2", "/a%252", false, false},
-        {"/a b:@!$&'()*+,;=~-._", "/a%20b%3A%40%21%24%26%27%28%29%2A%2B%2C%3B%3D~-._", true, true},
-        {"/\xc3\xa9", "/%C3%A9", true, true},
-        {"/\xff", "/%FF", true, true},
+        {"", "/"},
+        {"/", "/"},
+        {"//", "/"},
+        {"/a/./b/../../c", "/c"},
+        {"/../../a", "/a"},
+        {"/a/..", "/"},
+        {"/a/../", "/"},
+        {"/a//b///", "/a/b/"},
+        {"/a/...", "/a/..."},
+        {"/.a/..b", "/.a/..b"},
+        {"/2013-04-01/hostedzone/Z1/rrset/", "/2013-04-01/hostedzone/Z1/rrset/"},
+        {"/a%20b", "/a%2520b"},
+        {"/a b:@!$&'()*+,;=~-._", "/a%20b%3A%40%21%24%26%27%28%29%2A%2B%2C%3B%3D~-._"},
+        {"/\xc3\xa9", "/%C3%A9"},
+        {"/\xff", "/%FF"},
     };
 
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
         _cleanup_buffer_ struct buffer expected = BUFFER_INIT;
-        canonicalise(rows[i].path, NULL, rows[i].normalize, rows[i].twice, &buffer);
+        canonicalise(rows[i].path, NULL, &buffer);
         buffer_printf(&expected, "GET\n%s\n\n\n\n" EMPTY_SHA256, rows[i].expected);
         assert_string_equal(buffer_text(&buffer), buffer_text(&expected));
     }
@@ -244,7 +237,7 @@ static void test_queries(void **state)
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
         _cleanup_buffer_ struct buffer expected = BUFFER_INIT;
-        canonicalise("/", rows[i].query, true, true, &buffer);
+        canonicalise("/", rows[i].query, &buffer);
         buffer_printf(&expected, "GET\n/\n%s\n\n\n" EMPTY_SHA256, rows[i].expected);
         assert_string_equal(buffer_text(&buffer), buffer_text(&expected));
     }
@@ -283,12 +276,8 @@ static void test_refuses_what_cannot_be_signed(void **state)
 
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
-        struct signing signing = {.request = {.method = "GET",
-                                              .path = rows[i].path,
-                                              .query = rows[i].query,
-                                              .payload_sha256 = EMPTY_SHA256,
-                                              .normalize_path = i % 2 == 0,
-                                              .encode_path_twice = true}};
+        struct signing signing = {
+            .request = {.method = "GET", .path = rows[i].path, .query = rows[i].query, .payload_sha256 = EMPTY_SHA256}};
         add_header(&signing, rows[i].header, "value");
         assert_int_equal(sigv4_canonical_request(&signing.request, &buffer), -EINVAL);
     }
@@ -299,11 +288,7 @@ static void test_key_is_cached_by_day_scope_and_secret(void **state)
 {
     (void)state;
     static const char expected[] = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
-    struct signing signing = {.request = {.method = "GET",
-                                          .path = "/",
-                                          .payload_sha256 = EMPTY_SHA256,
-                                          .normalize_path = true,
-                                          .encode_path_twice = true},
+    struct signing signing = {.request = {.method = "GET", .path = "/", .payload_sha256 = EMPTY_SHA256},
                               .scope = {.region = "us-east-1", .service = "service", .time_s = 1440938160}};
     const struct sigv4_scope other_scopes[] = {{"us-east-2", "service", 1440938160},
                                                {"us-east-1", "other", 1440938160},
@@ -420,14 +405,10 @@ static char *add_random_query(json_t *request)
     return query.length ? buffer_take(&query) : strdup("");
 }
 
-static void append_random_path(struct buffer *path, bool encode_path_twice)
+static void append_random_path(struct buffer *path)
 {
     for (uint32_t left = below(6); left > 0; left--) {
         buffer_append_char(path, '/');
-        if (!encode_path_twice) { /* as S3 keys have to come: encoded */
-            buffer_append_text(path, ONE_OF("a", "%20", "..", "", "b%2Fc", "%C3%A9", "~x.y-z_"));
-            continue;
-        }
         switch (below(5)) {
         case 0: buffer_append_text(path, ONE_OF("..", ".", "", "...", ".a", "%2e%2E", "%", "%zz")); break;
         case 1: buffer_append_text(path, ONE_OF("a b", "%20", "2013-04-01", "hostedzone", "a&b=c")); break;
@@ -477,24 +458,23 @@ static json_t *random_request(char **ret_wire_query)
     _cleanup_buffer_ struct buffer path = BUFFER_INIT;
     _cleanup_buffer_ struct buffer body = BUFFER_INIT;
     _cleanup_buffer_ struct buffer secret = BUFFER_INIT;
-    const bool encode_path_twice = below(5) != 0;
     const int64_t time_s = 1000000000 + (int64_t)below(1900000000);
     const char *host = ONE_OF("route53.amazonaws.com", "127.0.0.1:4566", "sts.eu-west-1.amazonaws.com");
     char time_text[17];
     char payload_sha256[2 * SHA256_SIZE + 1];
 
     clock_print_basic_iso8601(time_s, time_text);
-    append_random_path(&path, encode_path_twice);
+    append_random_path(&path);
     append_random_text(&body, 40);
     append_random_text(&secret, 40);
     sigv4_payload_sha256(body.data, body.length, payload_sha256);
-    json_object_update_new(
-        request, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:I}", "method",
-                           ONE_OF("GET", "POST", "PUT", "DELETE"), "host", host, "path", buffer_text(&path), "body",
-                           buffer_text(&body), "encode_path_twice", (int)encode_path_twice, "timestamp", time_text,
-                           "access_key_id", ONE_OF("AKIDEXAMPLE", "ASIAXYZ"), "secret_access_key", buffer_text(&secret),
-                           "service", ONE_OF("route53", "sts", "service"), "region",
-                           ONE_OF("us-east-1", "cn-northwest-1", "us-gov-west-1"), "time_s", (json_int_t)time_s));
+    json_object_update_new(request, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "method",
+                                              ONE_OF("GET", "POST", "PUT", "DELETE"), "host", host, "path",
+                                              buffer_text(&path), "body", buffer_text(&body), "timestamp", time_text,
+                                              "access_key_id", ONE_OF("AKIDEXAMPLE", "ASIAXYZ"), "secret_access_key",
+                                              buffer_text(&secret), "service", ONE_OF("route53", "sts", "service"),
+                                              "region", ONE_OF("us-east-1", "cn-northwest-1", "us-gov-west-1"),
+                                              "time_s", (json_int_t)time_s));
     *ret_wire_query = add_random_query(request);
     add_random_headers(request, host, time_text, payload_sha256);
     return request;
@@ -524,14 +504,9 @@ static json_t *ask_botocore(const char *path, int *ret_status)
 
 static void check_against_botocore(size_t number, const char *wire_query, const json_t *request, const json_t *result)
 {
-    const bool encode_path_twice = json_is_true(json_object_get(request, "encode_path_twice"));
     const char *body = text_of(request, "body");
     struct signing signing = {
-        .request = {.method = text_of(request, "method"),
-                    .path = text_of(request, "path"),
-                    .query = wire_query,
-                    .normalize_path = encode_path_twice,
-                    .encode_path_twice = encode_path_twice},
+        .request = {.method = text_of(request, "method"), .path = text_of(request, "path"), .query = wire_query},
         .scope = {.region = text_of(request, "region"),
                   .service = text_of(request, "service"),
                   .time_s = json_integer_value(json_object_get(request, "time_s"))},

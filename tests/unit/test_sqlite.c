@@ -159,7 +159,7 @@ static void test_reading(void **state)
     const struct store_ops *ops = fixture->store->ops;
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
 
-    assert_int_equal(state_commit(fixture->state, &fixture->change, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &fixture->change, 1, NULL, 0), 0);
     assert_int_equal(ops->each_record(fixture->store, refuse_record, NULL, &message), 7);
     assert_int_equal(message.length, 0);
     assert_int_equal(sqlite3_exec(fixture->state->database, "UPDATE record SET address = 'nonsense'", NULL, NULL, NULL),
@@ -183,7 +183,7 @@ static void test_forget(void **state)
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     size_t deleted = 3;
 
-    assert_int_equal(state_commit(fixture->state, &fixture->change, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &fixture->change, 1, NULL, 0), 0);
     fixture->store->ops->forget(fixture->store, 1001, keep_nobody, fixture, &deleted, note, fixture);
     assert_int_equal(deleted, 3); /* the worker's */
     assert_true(worker_turn(fixture->worker));

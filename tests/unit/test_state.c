@@ -213,8 +213,8 @@ static void commit_survives(void **data)
     _cleanup_free_ char *log = path_join(fixture->folder, "state.db-wal");
 
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
-    assert_int_equal(state_commit(fixture->state, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes), NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0, NULL, 0), 0);
     assert_records(fixture->state, expected);
     by_others(fixture->path,
               "SELECT time_s, hostname, type, old_address, new_address, ttl_s, source, dialect, change_id FROM history",
@@ -241,7 +241,7 @@ static void texts_survive(void **data)
         "b.example.com. A 198.51.100.1 60 100 100 203.0.113.9\n";
 
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes), NULL, 0), 0);
     assert_records(fixture->state, expected);
     by_others(fixture->path, "SELECT hostname, type, old_address, new_address FROM history WHERE id = 2",
               "_acme-challenge.b.example.com.|TXT|\"old\"|\"new\"\n");
@@ -269,8 +269,8 @@ static void withdrawals_survive(void **data)
                            "a.example.com. A - 0 200 200 203.0.113.9\n";
 
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, set, ELEMENTS(set)), 0);
-    assert_int_equal(state_commit(fixture->state, withdrawn, ELEMENTS(withdrawn)), 0);
+    assert_int_equal(state_commit(fixture->state, set, ELEMENTS(set), NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, withdrawn, ELEMENTS(withdrawn), NULL, 0), 0);
     assert_records(fixture->state, expected);
     by_others(fixture->path, "SELECT hostname, type, old_address, new_address, ttl_s FROM history WHERE id > 2",
               "a.example.com.|A|198.51.100.1||0\n"
@@ -278,7 +278,7 @@ static void withdrawals_survive(void **data)
     close_state(fixture);
     assert_int_equal(open_state(fixture), 0);
     assert_records(fixture->state, expected);
-    assert_int_equal(state_commit(fixture->state, set, 1), 0); /* and it may be set again */
+    assert_int_equal(state_commit(fixture->state, set, 1, NULL, 0), 0); /* and it may be set again */
     by_others(fixture->path, "SELECT address, ttl_s FROM record WHERE type = 'A'", "198.51.100.1|60\n");
     for (size_t i = 0; i < 2; i++) {
         stored_done(&set[i]);
@@ -318,7 +318,7 @@ static void version_1_is_migrated(void **data)
               "2\nhistory\nrecord\n");
     by_others(fixture->path, "SELECT * FROM history",
               "7|100|a.example.com.|A||198.51.100.1|60|203.0.113.9|query|/change/C1\n");
-    assert_int_equal(state_commit(fixture->state, &text, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &text, 1, NULL, 0), 0);
     close_state(fixture);
     assert_int_equal(open_state(fixture), 0); /* nothing to do the second time */
     (void)snprintf(expected, sizeof(expected),
@@ -337,12 +337,12 @@ static void changing_again_replaces(void **data)
 
     second.request.ttl_s = 300;
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, &first, 1), 0);
-    assert_int_equal(state_commit(fixture->state, &second, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &first, 1, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, &second, 1, NULL, 0), 0);
     assert_records(fixture->state, "a.example.com. A 198.51.100.2 300 200 200 203.0.113.9\n");
-    assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0, &touch, 1), 0);
     /* A change that was asked for before the last touch, and applied after it. */
-    assert_int_equal(state_commit(fixture->state, &late, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &late, 1, NULL, 0), 0);
     assert_records(fixture->state, "a.example.com. A 198.51.100.3 60 250 300 192.0.2.1\n");
     by_others(fixture->path, "SELECT count(*) FROM history", "3\n");
 }
@@ -358,9 +358,9 @@ static void touches(void **data)
     };
 
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
-    assert_int_equal(state_commit_touches(fixture->state, several, ELEMENTS(several)), 0);
-    assert_int_equal(state_commit_touches(fixture->state, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0, several, ELEMENTS(several)), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0, NULL, 0), 0);
     assert_records(fixture->state, "a.example.com. A 198.51.100.1 60 100 300 192.0.2.1\n"
                                    "b.example.com. AAAA - 0 0 400 2001:db8::9\n");
     by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
@@ -384,8 +384,8 @@ static void old_rows_are_forgotten(void **data)
         (void)snprintf(name, sizeof(name), "%s%03d.example.com.", i % 3 == 0 ? "stays" : "gone", i);
         struct store_change row = stored(name, "", "192.0.2.1", i % 3 == 1 ? 100 : 1000);
         struct store_touch touch = {row.request.record, address("192.0.2.1"), i % 9 == 1 ? 1000 : 50};
-        assert_int_equal(state_commit(fixture->state, &row, 1), 0);
-        assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+        assert_int_equal(state_commit(fixture->state, &row, 1, NULL, 0), 0);
+        assert_int_equal(state_commit(fixture->state, NULL, 0, &touch, 1), 0);
     }
     unsigned calls = 1;
     while (state_forget(fixture->state, 1000, is_not_gone, NULL, &deleted) == 1) {
@@ -420,10 +420,10 @@ static void each_record_stops(void **data)
     int calls = 0;
 
     assert_int_equal(open_state(fixture), 0);
-    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes), NULL, 0), 0);
     assert_int_equal(state_each_record(fixture->state, stop_at_second, &calls), 7);
     assert_int_equal(calls, 2);
-    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes)), 0);
+    assert_int_equal(state_commit(fixture->state, changes, ELEMENTS(changes), NULL, 0), 0);
 }
 
 static void killed_process_loses_nothing(void **data)
@@ -438,7 +438,7 @@ static void killed_process_loses_nothing(void **data)
     if (child == 0) {
         int r = open_state(fixture);
 
-        r = r < 0 ? r : state_commit(fixture->state, &set, 1);
+        r = r < 0 ? r : state_commit(fixture->state, &set, 1, NULL, 0);
         if (r == 0) {
             (void)raise(SIGKILL);
         }
@@ -538,7 +538,7 @@ static void damage_is_refused(void **data)
     assert_int_equal(open_state(fixture), 0);
     for (int i = 0; i < 500; i++) {
         set.time_s++;
-        assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+        assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0);
     }
     close_state(fixture);
     assert_int_equal(file_read(fixture->path, 1 << 24, &bytes, NULL), 0);
@@ -582,15 +582,15 @@ static void history_is_bounded(void **data)
     }
     assert_int_equal(open_state(fixture), 0);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(state_commit(fixture->state, several, 10), 0);
+        assert_int_equal(state_commit(fixture->state, several, 10, NULL, 0), 0);
     }
     /* A limit that was lowered is reached in steps of twice what is added. */
     fixture->state->history_max = 20;
-    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10, NULL, 0), 0);
     by_others(fixture->path, "SELECT count(*), min(id), max(id) FROM history", "40|21|60\n");
-    assert_int_equal(state_commit(fixture->state, several, 10), 0);
-    assert_int_equal(state_commit(fixture->state, several, 10), 0);
-    assert_int_equal(state_commit(fixture->state, several, 10), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, several, 10, NULL, 0), 0);
     by_others(fixture->path, "SELECT count(*), min(id), max(id) FROM history", "20|71|90\n");
 }
 
@@ -624,8 +624,8 @@ static void *commit_read_only(void *userdata)
     const struct store_touch touch = {record_made("b.example.com.", RECORD_A), address("192.0.2.1"), 300};
 
     forbid_writing();
-    read_only->committed = state_commit(state, &set, 1);
-    read_only->touched = state_commit_touches(state, &touch, 1);
+    read_only->committed = state_commit(state, &set, 1, NULL, 0);
+    read_only->touched = state_commit(state, NULL, 0, &touch, 1);
     return NULL;
 }
 
@@ -644,7 +644,7 @@ static void test_read_only(void **data)
     assert_non_null(strstr(state_error(fixture->state), "read-only"));
     assert_non_null(strstr(state_error(fixture->state), "ReadWritePaths="));
     assert_null(strstr(state_error(fixture->state), "room"));
-    assert_int_equal(state_commit(fixture->state, &set, 1), 0); /* it works again when the file system does */
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0); /* it works again when the file system does */
     by_others(fixture->path, "SELECT count(*) FROM history", "1\n");
 }
 
@@ -662,12 +662,12 @@ static void no_room_and_room_again(void **data)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = (struct rlimit){.rlim_cur = 300 * 1024, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    while ((r = state_commit(fixture->state, &set, 1)) == 0 && committed < 10000) {
+    while ((r = state_commit(fixture->state, &set, 1, NULL, 0)) == 0 && committed < 10000) {
         committed++;
         set.time_s++;
     }
     do { /* a smaller transaction may still fit */
-        touched = state_commit_touches(fixture->state, &touch, 1);
+        touched = state_commit(fixture->state, NULL, 0, &touch, 1);
         touch.time_s++;
     } while (touched == 0 && touch.time_s < 1000);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -680,8 +680,8 @@ static void no_room_and_room_again(void **data)
     char expected[32];
     (void)snprintf(expected, sizeof(expected), "%d\n", committed);
     by_others(fixture->path, "SELECT count(*) FROM history", expected);
-    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
-    assert_int_equal(state_commit_touches(fixture->state, &touch, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0);
+    assert_int_equal(state_commit(fixture->state, NULL, 0, &touch, 1), 0);
     close_state(fixture);
     assert_int_equal(open_state(fixture), 0);
     (void)snprintf(expected, sizeof(expected), "%d\n", committed + 1);
@@ -697,10 +697,10 @@ static void foreign_writer_is_told(void **data)
     assert_int_equal(open_state(fixture), 0);
     assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(state_commit(fixture->state, &set, 1), -EAGAIN);
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), -EAGAIN);
     assert_non_null(strstr(state_error(fixture->state), "another program"));
     assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0);
     assert_int_equal(sqlite3_close(other), SQLITE_OK);
 }
 
@@ -715,7 +715,7 @@ static void reader_does_not_block(void **data)
     assert_int_equal(open_state(fixture), 0);
     assert_int_equal(sqlite3_open_v2(fixture->path, &other, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN; SELECT count(*) FROM history", append_row, &rows, NULL), SQLITE_OK);
-    assert_int_equal(state_commit(fixture->state, &set, 1), 0);
+    assert_int_equal(state_commit(fixture->state, &set, 1, NULL, 0), 0);
     assert_int_equal(sqlite3_exec(other, "SELECT count(*) FROM history; END; SELECT count(*) FROM history", append_row,
                                   &rows, NULL),
                      SQLITE_OK);

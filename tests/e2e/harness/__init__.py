@@ -36,6 +36,7 @@ In harness.aws: boto(r53) -> botocore client, aws(r53, "list-hosted-zones") -> d
 change(client, zone, *upserts), refused(code, call, ...), Raw (sign, spoil, send).
 In harness.dialects: nic_update(d, hostname, user=, secret=, **parameters), plain_secret(d, secret, newip=...),
 basic(user, password) -> header, zone_values(path, name, type), check_headers(answer).
+In harness.dyndns2: HOSTS and shared_daemon() for a module, answers(response, status, body), fresh4(), fresh6().
 In harness.island: Island, a daemon in a network namespace, and real clients beside it with names of the test's own.
 
 The binary is $DDNS53D, or build/ddns53d of the repository. Every daemon's log is searched for sanitizer
