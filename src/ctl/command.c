@@ -296,7 +296,7 @@ int command_parse(int argc, char **argv, struct common_options *ret_common, cons
     if (!arguments || !arguments->given) {
         return -ENOMEM;
     }
-    optind = 1;
+    optind = 0; /* begins anew, whatever was read before */
     int r = read_options(argc, argv, NULL, ret_common, arguments);
     if (r < 0 || optind >= argc) {
         return r;
