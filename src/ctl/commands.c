@@ -12,6 +12,8 @@ static const struct command *const families[] = {
     commands_client,
 
     /* hosts.yaml */
+    commands_add,
+    commands_edit,
 
     /* the running daemon */
     commands_list,

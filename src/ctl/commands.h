@@ -14,6 +14,8 @@ extern const struct command commands_check[];
 extern const struct command commands_client[];
 
 /* hosts.yaml */
+extern const struct command commands_add[];
+extern const struct command commands_edit[];
 
 /* the running daemon */
 extern const struct command commands_list[];

@@ -54,14 +54,25 @@ static int64_t unit_of(char letter)
     }
 }
 
-int when_parse_past(const char *text, int64_t now_s, int64_t *ret_time_s)
+int when_parse_span(const char *text, int64_t *ret_span_s)
 {
     const size_t length = strlen(text);
     const int64_t unit_s = length > 1 ? unit_of(text[length - 1]) : 0;
     uint64_t count;
 
-    if (unit_s > 0 && parse_uint(text, length - 1, 0, 1000000, &count) == 0) {
-        *ret_time_s = now_s - (int64_t)count * unit_s;
+    if (unit_s == 0 || parse_uint(text, length - 1, 0, 1000000, &count) < 0) {
+        return -EINVAL;
+    }
+    *ret_span_s = (int64_t)count * unit_s;
+    return 0;
+}
+
+int when_parse_past(const char *text, int64_t now_s, int64_t *ret_time_s)
+{
+    int64_t span_s;
+
+    if (when_parse_span(text, &span_s) == 0) {
+        *ret_time_s = now_s - span_s;
         return 0;
     }
     return parse_iso8601(text, ret_time_s);

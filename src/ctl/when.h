@@ -13,6 +13,8 @@ void when_print(int64_t time_s, int64_t now_s, char ret_text[WHEN_SIZE]);
 /* A span alone: `12 s`, `3 min`, `5 h`, `12 days`. */
 void when_print_span(int64_t span_s, char ret_text[WHEN_SIZE]);
 
+/* `90s`, `15m`, `2h`, `3d`, `2w`. -EINVAL: none of these. */
+int when_parse_span(const char *text, int64_t *ret_span_s);
 /* `90s`, `15m`, `2h`, `3d`, `2w` back from now, or `2026-11-21`, `2026-11-21T23:15:51Z`. -EINVAL: none of these. */
 int when_parse_past(const char *text, int64_t now_s, int64_t *ret_time_s);
 
