@@ -14,6 +14,7 @@ static const struct command *const families[] = {
     /* hosts.yaml */
     commands_add,
     commands_edit,
+    commands_import,
 
     /* the running daemon */
     commands_list,

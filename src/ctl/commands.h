@@ -16,6 +16,7 @@ extern const struct command commands_client[];
 /* hosts.yaml */
 extern const struct command commands_add[];
 extern const struct command commands_edit[];
+extern const struct command commands_import[];
 
 /* the running daemon */
 extern const struct command commands_list[];

@@ -106,7 +106,7 @@ class Place:
         variables = {**self.r53.keys.default.environment(), "AWS_ENDPOINT_URL_ROUTE_53": self.r53.url}
         environment = base_environment(**variables)
         environment["PATH"] = f"{self.bin}:/usr/bin:/bin"
-        done = subprocess.run(["sh"], input=lines, env=environment, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(["sh"], input=lines, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=90)
         printed = done.stdout.split(f"\n{MARK}\n")
         assert printed.pop() == "", done.stdout + done.stderr
         return printed
@@ -152,6 +152,8 @@ def test_examples(page, daemon, r53, ca, tmp_path):
         assert shutil.which(program), f"{program} is missing; tests/run installs it"
     place = Place(daemon, r53, ca, tmp_path)
     (hosts,) = (block for block in literals(page) if block.startswith("hosts:\n"))
+    (table,) = (block for block in literals(page) if block.startswith('{"Items"'))
+    (place.folder / "table.json").write_text(table)
     count = 0
     for session in sessions(page):
         for (command, output), printed in zip(commands(session), place.run(session), strict=True):
