@@ -143,6 +143,7 @@ def test_wrong_requests(d):
                  {"hostname": TEXTS, "type": "TXT", "values": []},
                  {"hostname": TEXTS, "type": "TXT", "values": [5]},
                  {"hostname": HOME, "type": "A", "values": ["198.18.7.9"]},
+                 {"hostname": TEXTS, "type": "TXT", "values": ["x", 5]},
                  {"hostname": HOME, "type": "MX", "address": "198.18.7.9"}):  # fmt: skip
         status, answer = d.control("/put", body)
         assert status == 400 and answer["error"], body
