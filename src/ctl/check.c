@@ -10,6 +10,7 @@
 #include "ctl/check_port.h"
 #include "ctl/commands.h"
 #include "ctl/delegation.h"
+#include "ctl/probe.h"
 #include "ctl/reach.h"
 #include "ctl/report.h"
 #include "web/server_certificate.h"
@@ -209,13 +210,16 @@ static int check_zone(struct doctor *doctor, struct reach *reach, const struct z
     if (provider->examine_zone) {
         provider->examine_zone(reach_means(reach), shared, zone, doctor->may_try, add_finding, &doctor->report,
                                &servers);
+    } else if (!provider->start) { /* those with threads have files, which check_start looks at */
+        r = probe_zone(&doctor->report, reach, shared, zone);
     } else {
-        report_add(&doctor->report, VERDICT_OK, "zone", NULL, "%s: by %s", zone->name.text, zone->provider->name);
+        report_add(&doctor->report, VERDICT_OK, "zone", NULL, "%s: by %s, in files", zone->name.text,
+                   zone->provider->name);
     }
     if (!provider->is_private || !provider->is_private(zone)) {
         check_delegation(doctor, zone->name.text, buffer_text(&servers));
     }
-    return 0;
+    return r;
 }
 
 static bool is_used(const struct settings *settings, const struct provider_settings *provider)

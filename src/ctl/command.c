@@ -69,7 +69,9 @@ static size_t option_count(const struct command_option *rows)
 /* A name that no row has is a slip in a command, which every use of it shows. */
 static const struct command_option *row_of(const struct arguments *arguments, const char *name)
 {
-    for (const struct command_option *row = arguments->command->options; row && row->name; row++) {
+    const struct command_option *row = arguments->command ? arguments->command->options : NULL;
+
+    for (; row && row->name; row++) {
         if (strcmp(row->name, name) == 0) {
             return row;
         }
@@ -294,7 +296,7 @@ int command_parse(int argc, char **argv, struct common_options *ret_common, cons
     if (!arguments || !arguments->given) {
         return -ENOMEM;
     }
-    optind = 1;
+    optind = 0; /* begins anew, whatever was read before */
     int r = read_options(argc, argv, NULL, ret_common, arguments);
     if (r < 0 || optind >= argc) {
         return r;

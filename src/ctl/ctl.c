@@ -169,6 +169,7 @@ int ctl_print_json(json_t *value)
     return EXIT_FINE;
 }
 
+static void print_message(const char *kind, const char *format, va_list arguments) _printf_(2, 0);
 static void print_message(const char *kind, const char *format, va_list arguments)
 {
     (void)fflush(stdout); /* so that both stand in order where they go to one place */

@@ -101,6 +101,10 @@ int grid_print(const struct grid *grid, const struct ctl *ctl)
         free(widths);
         return ctl_no_memory();
     }
+    if (columns == 0 || grid->count == 0) {
+        free(widths);
+        return EXIT_FINE;
+    }
     for (size_t i = 0; i < columns; i++) {
         widths[i] = width_of(grid->columns[i].title);
     }
@@ -108,7 +112,7 @@ int grid_print(const struct grid *grid, const struct ctl *ctl)
         size_t *width = &widths[i % columns];
         *width = grid->cells[i].width > *width ? grid->cells[i].width : *width;
     }
-    for (size_t i = 0; i < columns && grid->count > 0; i++) {
+    for (size_t i = 0; i < columns; i++) {
         char *title = (char *)grid->columns[i].title;
         struct grid_cell cell = {title, width_of(title), COLOR_DIM};
         print_cell(ctl, &cell, grid->columns[i].is_right, widths[i], i + 1 == columns);
@@ -118,7 +122,7 @@ int grid_print(const struct grid *grid, const struct ctl *ctl)
         print_cell(ctl, &grid->cells[i], grid->columns[i % columns].is_right, widths[i % columns],
                    i % columns + 1 == columns);
     }
-    ctl_print("%s", grid->count > 0 ? "\n" : "");
+    ctl_print("\n");
     free(widths);
     return EXIT_FINE;
 }

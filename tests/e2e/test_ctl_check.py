@@ -18,6 +18,7 @@ import dns.rrset
 import pytest
 
 from harness import free_port, host, run_ctl
+from harness.nameserver import SERVERS
 
 NOBODY = 65534
 
@@ -380,6 +381,34 @@ def test_the_clock(cloud, offset, verdict):
 def test_an_api_that_cannot_be_reached(cloud):
     cloud.d.settings["route53"]["endpoint"] = f"http://127.0.0.1:{free_port()}"
     cloud.bad("fail", "route53", "127.0.0.1", "firewall")
+
+
+# ---- a name server ----
+
+
+@pytest.fixture
+def bind(tmp_path):
+    program = SERVERS["bind"].program
+    if not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"):
+        pytest.skip(f"{program} is not installed; tests/run --ci and tests/run in a container install it")
+    server = SERVERS["bind"](tmp_path / "bind")
+    yield server
+    server.close()
+
+
+def test_a_zone_at_a_name_server(patient, bind):
+    patient.d.settings["zones"] = [bind.zone_settings()]
+    patient.d.hosts = [host("home.example.com.")]
+    patient.resolver.servers["example.com."] = ["ns.example.com."]
+    patient.bad("fail", "zone", "example.com.: ", "reaches the server")
+    bind.start()
+    assert "found by rfc2136" in messages(patient.good(), "zone")[0]
+    patient.d.settings["zones"] = [bind.zone_settings(secret="YW5vdGhlciBzZWNyZXQgdGhhdCBub2JvZHkga25vd3M=")]
+    patient.bad("fail", "zone", "example.com.: ", "key")
+    patient.d.settings["zones"] = [{**bind.zone_settings(), "name": "example.net."}]
+    patient.d.hosts = [host("home.example.net.")]
+    patient.resolver.servers["example.net."] = ["ns.example.net."]
+    patient.bad("fail", "zone", "example.net.: ", "")
 
 
 # ---- delegation ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import BEHIND_PROXY, REPOSITORY, merged, run_binary
+from harness import BEHIND_PROXY, REPOSITORY, merged, run_binary, run_ctl
 from harness.dialects import zone_values
 from test_man_examples import CURL
 
@@ -45,23 +46,44 @@ def test_what_building_needs(text):
 
 
 def test_both_files_are_accepted(text, tmp_path, ca):
-    settings, hosts = fenced(text, "yaml")
+    """What `init` writes with the page's options, and the page's hosts."""
+    (hosts,) = fenced(text, "yaml")
     for name, made in (("fullchain.pem", ca.certificate), ("privkey.pem", ca.private_key)):
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_bytes(Path(made).read_bytes())
-    for name, content in (("ddns53d.yaml", settings), ("hosts.yaml", hosts)):
-        (tmp_path / name).touch(mode=0o600)
-        (tmp_path / name).write_text(content.replace("/etc/ddns53/", f"{tmp_path}/"))
+    (command,) = (line for line in indented(text) if line.startswith("sudo ddns53ctl init "))
+    arguments = command.replace("/etc/ddns53/", f"{tmp_path}/").split()[2:]
+    done = run_ctl(*arguments, config=tmp_path / "ddns53d.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    written = yaml.safe_load((tmp_path / "ddns53d.yaml").read_text())
+    assert written["server"]["public_url"] == "https://ddns.example.com"
+    (tmp_path / "hosts.yaml").write_text(hosts)
     done = run_binary("--check", "--config", tmp_path / "ddns53d.yaml")
     assert done.returncode == 0, done.stderr
     assert re.fullmatch("warning: .*is an example from the manual.*\n", done.stderr)
 
 
+def test_the_tool_has_what_the_page_names(text):
+    """Each of its commands, with their options; those of the table that are here run their own tests."""
+    table = {command["name"]: command for command in json.loads(run_ctl("--help", "--json").stdout)["commands"]}
+    named = re.findall(r"(?:sudo |`)ddns53ctl (\w+)((?: [\w.:/=-]+)*)", text)
+    assert {name for name, _ in named} >= {"init", "check", "client", "add"}
+    for name, arguments in named:
+        if name in table:
+            options = {option["name"] for option in table[name]["options"]}
+            assert set(re.findall(r"--([\w-]+)", arguments)) <= options, (name, arguments)
+    devices = json.loads(run_ctl("client", "--devices", "--json").stdout)
+    (listed,) = re.findall(r"for curl, a shell script.*?\(`ddns53ctl client --devices`\)", text, re.DOTALL)
+    for device in devices:
+        word = re.sub(r"\d$", "", device["device"]).replace("-", "")
+        if word not in ("generic", "sh"):
+            assert word in re.sub(r"[^a-z]", "", listed.lower()), device["device"]
+
+
 @pytest.fixture
 def example(daemon, ca, text, tmp_path):
     """The daemon of the page, and a shell that thinks it is the page's client."""
-    settings, hosts = fenced(text, "yaml")
-    assert yaml.safe_load(settings)["server"]["public_url"] == "https://ddns.example.com"
+    (hosts,) = fenced(text, "yaml")
     certificate, key = ca.issue("readme", ["ddns.example.com"])
     pair = {"certificate": str(certificate), "private_key": str(key)}
     more = {"server": pair, "zones": [{"name": "example.com.", "provider": "zonefile"}]}

@@ -256,6 +256,57 @@ static void zones_are_found(void **data)
     }
 }
 
+#define LISTED(zones, rest) \
+    "<ListHostedZonesResponse" NAMESPACE "><HostedZones>" zones "</HostedZones>" rest "</ListHostedZonesResponse>"
+#define LISTED_ZONE(id, name, count)                                                       \
+    "<HostedZone><Id>/hostedzone/" id "</Id><Name>" name                                   \
+    "</Name><CallerReference>x</CallerReference><Config><Comment>"                         \
+    "mine</Comment><PrivateZone>true</PrivateZone></Config><ResourceRecordSetCount>" count \
+    "</ResourceRecordSetCount></HostedZone>"
+
+static void print_zone(const struct route53_hosted_zone *zone, void *userdata)
+{
+    buffer_printf(userdata, "%s=%s:%llu%s%s;", zone->id, zone->name.text, (unsigned long long)zone->record_count,
+                  zone->is_private ? " private " : " ", zone->comment);
+}
+
+static void zones_of_an_account(void **data)
+{
+    static const struct {
+        const char *xml;
+        int r;
+        const char *zones;
+        const char *marker;
+    } rows[] = {
+        {LISTED("", "<IsTruncated>false</IsTruncated>"), 0, "", ""},
+        {LISTED(LISTED_ZONE("Z1", "Example.com.", "12"), ""), 0, "Z1=example.com.:12 private mine;", ""},
+        {LISTED("<HostedZone><Id>Z2</Id><Name>b.example.</Name></HostedZone>", ""), 0, "Z2=b.example.:0 ;", ""},
+        {LISTED(LISTED_ZONE("Z1", "a.example.", "1") LISTED_ZONE("Z2", "b.example.", "2"),
+                "<IsTruncated>true</IsTruncated><NextMarker>Z3</NextMarker>"),
+         0, "Z1=a.example.:1 private mine;Z2=b.example.:2 private mine;", "Z3"},
+        /* No name of ours. */
+        {LISTED(LISTED_ZONE("Z1", "a b.example.", "1") LISTED_ZONE("Z2", "b.example.", "2"), ""), 0,
+         "Z2=b.example.:2 private mine;", ""},
+        {LISTED(LISTED_ZONE("Z1", "a.example.", "1") LISTED_ZONE("../x", "b.example.", "2"), ""), -EBADMSG, "", "?"},
+        {LISTED(LISTED_ZONE("Z1", "a.example.", "many"), ""), -EBADMSG, "", "?"},
+        {LISTED("<HostedZone><Id>Z2</Id></HostedZone>", ""), -EBADMSG, "", "?"},
+        {LISTED("", "<IsTruncated>true</IsTruncated><NextMarker>a&amp;b</NextMarker>"), -EBADMSG, "", "?"},
+        {"<x/>", -EBADMSG, "", "?"},
+    };
+
+    (void)data;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_(xml_document_freep) struct xml_document *document = parse(rows[i].xml);
+        _cleanup_buffer_ struct buffer zones = BUFFER_INIT;
+        char marker[ROUTE53_ID_SIZE] = "?";
+        int r = route53_read_zones(xml_root(document), print_zone, &zones, marker);
+
+        if (r != rows[i].r || strcmp(buffer_text(&zones), rows[i].zones) != 0 || strcmp(marker, rows[i].marker) != 0) {
+            fail_msg("row %zu: %d %s %s", i, r, buffer_text(&zones), marker);
+        }
+    }
+}
+
 #define PLAIN(name, type, value)                                         \
     "<ResourceRecordSet><Name>" name "</Name><Type>" type                \
     "</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>" value \
@@ -956,6 +1007,7 @@ int main(void)
         cmocka_unit_test(texts_and_withdrawals_as_xml),
         cmocka_unit_test(outdated_withdrawals),
         cmocka_unit_test(names_are_decoded),
+        cmocka_unit_test(zones_of_an_account),
         cmocka_unit_test(culprits),
         cmocka_unit_test(zones_are_found),
         cmocka_unit_test(pages),
