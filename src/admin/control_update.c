@@ -176,8 +176,8 @@ static const struct host *find_host(struct request *request, const struct hosts 
 void control_put(struct request *request)
 {
     _cleanup_(control_drop) json_t *body = control_body(request);
+    _cleanup_(rdata_drop) struct rdata value = {0};
     struct asked asked;
-    struct rdata value = {0};
 
     if (!body || !read_asked(request, body, &asked)) {
         return;
@@ -197,7 +197,6 @@ void control_put(struct request *request)
         r = r == 0 ? update_add_value(update, host, asked.type, &value) : r;
         run(request, update, NULL, r);
     }
-    rdata_drop(&value);
 }
 
 /* Of one type, or of all that the rows of the name have. */

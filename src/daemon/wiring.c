@@ -465,19 +465,19 @@ int daemon_init(struct daemon *daemon, struct settings *settings, struct hosts *
     return status;
 }
 
+/* The operator's first: what it tells of the others is looked up in them. */
 static int free_servers(struct daemon *daemon)
 {
-    int r = server_free(daemon->api, LINGER_MS);
+    struct server **servers[] = {&daemon->control_server, &daemon->api, &daemon->admin_server};
 
-    if (r == 0) {
-        daemon->api = NULL;
-        r = server_free(daemon->admin_server, LINGER_MS);
+    for (size_t i = 0; i < ELEMENTS(servers); i++) {
+        int r = server_free(*servers[i], LINGER_MS);
+        if (r < 0) {
+            return r;
+        }
+        *servers[i] = NULL;
     }
-    if (r == 0) {
-        daemon->admin_server = NULL;
-        r = server_free(daemon->control_server, LINGER_MS);
-    }
-    return r;
+    return 0;
 }
 
 int daemon_free(struct daemon *daemon)

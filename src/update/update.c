@@ -210,7 +210,9 @@ static void decide_item(struct update *update, struct update_item *item)
 
     if (record) {
         record_view(record, &view);
-        record_touch(record, &update->submission.source, clock_realtime_s(updater->clock));
+        if (update->scheme != AUTH_OPERATOR) { /* what is noted is which client asked last */
+            record_touch(record, &update->submission.source, clock_realtime_s(updater->clock));
+        }
         waiter->foreign = view.foreign;
     }
     waiter->request.record = record; /* held until the update is freed */

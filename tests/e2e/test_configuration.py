@@ -356,7 +356,9 @@ def test_dump_has_every_key_and_its_default(folder):
         "reads_per_minute": 120,
         "auth_failures_per_minute": 10,
         "queued_changes": 100000,
+        "decisions_mib": 32,
     }
+    assert settings["admin"]["socket"] == str(folder / "state" / "control.sock")
     assert settings["update"] == {"timeout_s": 10, "reconcile_s": 3600, "default_auth": ["hash", "signed"]}
     assert settings["state_dir"] == str(folder / "state") and settings["hosts_file"] == str(folder / "hosts.yaml")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pwd
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import BEHIND_PROXY, SECRET, host, merged, run_binary
-from harness.updates import Background
+from harness.updates import Background, wait_until
 
 HOME = "home.example.com."
 WWW = "www.example.com."
@@ -143,6 +144,7 @@ def test_wrong_requests(d):
                  {"hostname": TEXTS, "type": "TXT", "values": []},
                  {"hostname": TEXTS, "type": "TXT", "values": [5]},
                  {"hostname": HOME, "type": "A", "values": ["198.18.7.9"]},
+                 {"hostname": TEXTS, "type": "TXT", "values": ["x", 5]},
                  {"hostname": HOME, "type": "MX", "address": "198.18.7.9"}):  # fmt: skip
         status, answer = d.control("/put", body)
         assert status == 400 and answer["error"], body
@@ -264,6 +266,25 @@ def test_a_reload_under_way_at_the_end_is_answered(d):
             assert one.result()[0] in (200, 503)
         else:
             assert isinstance(error, (ConnectionError, FileNotFoundError)), error
+
+
+def ask_until_it_ends(d) -> int:
+    """How often it answered."""
+    count = 0
+    while True:
+        try:
+            assert d.control("/status")[0] in (200, 503)
+            count += 1
+        except (OSError, http.client.HTTPException):
+            return count
+
+
+def test_who_asks_for_the_status_to_the_end(d):
+    """What is told of the other listeners is looked up in them, while they are taken apart."""
+    asking = [Background(ask_until_it_ends, d) for _ in range(3)]
+    wait_until(lambda: d.metrics().sum("ddns53_requests_total", dialect="control") > 20, "they ask")
+    d.stop()
+    assert all(one.result() > 0 for one in asking)
 
 
 def test_a_client_that_waits_holds_up_no_end(d):
