@@ -424,7 +424,7 @@ static bool has_secret(const struct host *host, const struct import_row *row)
     return host->secret.is_set && constant_time_equal(digest, host->secret.sha256, SHA256_SIZE);
 }
 
-static void decide(struct import_row *row, const struct settings *settings, const struct hosts *hosts)
+static void decide_row(struct import_row *row, const struct settings *settings, const struct hosts *hosts)
 {
     const struct host *host = hosts_find(hosts, row->hostname.text);
     unsigned there = 0;
@@ -457,7 +457,7 @@ void import_decide(const struct import *import, const struct settings *settings,
 {
     for (size_t i = 0; i < import->count; i++) {
         if (import->rows[i]->action != IMPORT_SKIP) {
-            decide(import->rows[i], settings, hosts);
+            decide_row(import->rows[i], settings, hosts);
         }
     }
 }
