@@ -262,8 +262,11 @@ static int show_all(struct listing *listing, const struct hosts *hosts, const ch
 {
     size_t count;
     _cleanup_free_ struct ordered *ordered = order_hosts(listing, hosts, by, &count);
-    int status = ordered ? EXIT_FINE : ctl_no_memory();
+    int status = EXIT_FINE;
 
+    if (!ordered) {
+        return ctl_no_memory();
+    }
     if (listing->ctl->is_json) {
         ctl_print("[");
     }

@@ -21,7 +21,7 @@ struct known {
 /* Of all hosts, or of one where `hostname` is not NULL. EXIT_FINE, or an exit status once it was said what is wrong. End it
  * with known_done in any case. Load the hosts before: root becomes the state's owner here. */
 int known_gather(struct ctl *ctl, const struct hosts *hosts, const char *hostname, struct known *ret_known);
-void known_done(struct known *known);
+void known_done(struct known *all);
 
 /* A record with all that is known of it. */
 struct known_record {
@@ -33,8 +33,8 @@ struct known_record {
     const char *secret;         /* "previous", "current"; NULL: not known */
 };
 /* EXIT_FINE, or an exit status once it was said. Drop it with known_record_done in any case. */
-int known_look_up(struct ctl *ctl, const struct known *known, const struct host *host, enum record_type type,
-                  struct known_record *ret_record);
+int known_look_up(struct ctl *ctl, const struct known *all, const struct host *host, enum record_type type,
+                  struct known_record *ret);
 void known_record_done(struct known_record *record);
 
 /* "drifted" and so on; "": in step, or not known. */
