@@ -60,7 +60,7 @@ struct connection {
     int fd;
     void *owner;
     _Atomic(struct server_worker *) worker;
-    struct handshake *handshake;
+    struct session *session;
     void *userdata;
     atomic_bool is_idle;
     int64_t waiting_ms; /* since when; guarded by the lock, as the three below */
@@ -358,14 +358,14 @@ struct server_worker *connection_worker(const struct connection *connection)
     return atomic_load(&connection->worker);
 }
 
-void connection_set_handshake(struct connection *connection, struct handshake *handshake)
+void connection_set_session(struct connection *connection, struct session *session)
 {
-    connection->handshake = handshake;
+    connection->session = session;
 }
 
-struct handshake *connection_handshake(const struct connection *connection)
+struct session *connection_session(const struct connection *connection)
 {
-    return connection->handshake;
+    return connection->session;
 }
 
 void connection_set_userdata(struct connection *connection, void *userdata)

@@ -79,10 +79,10 @@ struct server_worker;
 void connection_set_worker(struct connection *connection, struct server_worker *worker);
 struct server_worker *connection_worker(const struct connection *connection);
 
-/* Its TLS handshake, NULL: none; only for the worker. */
-struct handshake;
-void connection_set_handshake(struct connection *connection, struct handshake *handshake);
-struct handshake *connection_handshake(const struct connection *connection);
+/* Its TLS session, NULL: none; only for the worker. */
+struct session;
+void connection_set_session(struct connection *connection, struct session *session);
+struct session *connection_session(const struct connection *connection);
 
 /* What its owner keeps with it; only for the thread that serves the connection. */
 void connection_set_userdata(struct connection *connection, void *userdata);

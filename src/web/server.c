@@ -13,8 +13,8 @@
 #include "web/connections.h"
 #include "web/listen.h"
 #include "web/server_exchange.h"
-#include "web/server_handshake.h"
 #include "web/server_library.h"
+#include "web/server_session.h"
 #include "web/server_stuck.h"
 #include "web/server_worker.h"
 
@@ -98,17 +98,17 @@ static void drop_input(int fd)
     }
 }
 
-/* Lets its TLS handshake wait for the client. -ENOMEM. */
-static int watch_handshake(struct server_worker *worker, struct MHD_Connection *mhd, struct connection *connection)
+/* -ENOMEM. */
+static int open_session(struct server_worker *worker, struct MHD_Connection *mhd, struct connection *connection)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
     if (!info || !info->tls_session) {
         return 0; /* plain */
     }
-    struct handshake *handshake = handshake_new(worker, mhd, info->tls_session, connection);
-    connection_set_handshake(connection, handshake);
-    return handshake ? 0 : -ENOMEM;
+    struct session *session = session_new(worker, mhd, info->tls_session, connection);
+    connection_set_session(connection, session);
+    return session ? 0 : -ENOMEM;
 }
 
 static void open_connection(struct server_worker *worker, struct MHD_Connection *mhd, void **context)
@@ -128,7 +128,7 @@ static void open_connection(struct server_worker *worker, struct MHD_Connection 
         connection_set_owner(*context, &server->exchanges);
         connection_set_worker(*context, worker);
     }
-    if (*context == NULL || watch_handshake(worker, mhd, *context) < 0) {
+    if (*context == NULL || open_session(worker, mhd, *context) < 0) {
         (void)shutdown(info->connect_fd, SHUT_RDWR); /* no memory for it */
     }
 }
@@ -136,7 +136,7 @@ static void open_connection(struct server_worker *worker, struct MHD_Connection 
 static void close_connection(struct server *server, struct connection *connection)
 {
     exchange_abandon(connection);
-    handshake_free(connection_handshake(connection));
+    session_free(connection_session(connection));
     drop_input(connection_fd(connection));
     connections_close(server->connections, connection);
 }

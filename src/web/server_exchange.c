@@ -14,6 +14,7 @@
 #include "web/refused.h"
 #include "web/server_check.h"
 #include "web/server_library.h"
+#include "web/server_session.h"
 #include "web/server_worker.h"
 
 /* A chunked body shows its length only as it comes, and libmicrohttpd cannot answer in the middle of it: past the
@@ -141,6 +142,7 @@ static void take_answer(struct request *request, struct answer *answer)
     if (answer->status >= 400 && !request->decision.is_written) {
         refused_log(request, answer->dialect, answer->status, answer->result);
     }
+    size_t bytes = answer->body.length;
     struct MHD_Response *response = make_response(answer, closing || atomic_load(&exchange->exchanges->closing));
     pthread_mutex_lock(&exchange->lock);
     if (exchange->is_answered) {
@@ -153,6 +155,7 @@ static void take_answer(struct request *request, struct answer *answer)
     }
     exchange->is_answered = true;
     exchange->response = response;
+    exchange->response_bytes = bytes;
     exchange->status = answer->status;
     if (exchange->is_suspended) {
         server_worker_resume(connection_worker(exchange->connection), exchange->mhd);
@@ -343,6 +346,18 @@ static bool begin_answering(struct exchange *exchange)
     return exchange->is_pending;
 }
 
+/* Larger ones fill records of their own. */
+#define JOINED_MAX_BYTES 8192
+
+static void join_answer(const struct exchange *exchange)
+{
+    struct session *session = connection_session(exchange->connection);
+
+    if (session && !exchange->is_head && exchange->response_bytes > 0 && exchange->response_bytes <= JOINED_MAX_BYTES) {
+        session_join_answer(session);
+    }
+}
+
 /* Gives the answer to libmicrohttpd, or suspends the connection until there is one. Both under the lock, so that an
  * answer never resumes a connection that is not suspended yet. */
 static enum MHD_Result send_answer(struct exchange *exchange)
@@ -361,6 +376,7 @@ static enum MHD_Result send_answer(struct exchange *exchange)
     }
     unsigned idle_s = (atomic_load(&exchange->exchanges->request_ms) + 999) / 1000;
     (void)MHD_set_connection_option(exchange->mhd, MHD_CONNECTION_OPTION_TIMEOUT, idle_s);
+    join_answer(exchange);
     enum MHD_Result result = library_queue_response(exchange->mhd, exchange->status, response);
     MHD_destroy_response(response);
     return result;

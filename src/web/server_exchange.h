@@ -65,6 +65,7 @@ struct exchange {
     bool is_answered;
     bool is_suspended;
     struct MHD_Response *response; /* NULL though answered: no memory */
+    size_t response_bytes;         /* of its body */
     unsigned status;
 };
 

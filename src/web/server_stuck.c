@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "web/server_check.h"
-#include "web/server_handshake.h"
+#include "web/server_session.h"
 
 /* Looks in a row. Input that has just come is read before the next one. */
 #define LOOKS_MAX 10
@@ -27,19 +27,21 @@ static gnutls_session_t session_of(const struct exchange *exchange)
 
 static bool has_input(const struct exchange *exchange)
 {
-    gnutls_session_t session = session_of(exchange);
+    const struct session *session = connection_session(exchange->connection);
     int bytes = 0;
 
-    return (ioctl(connection_fd(exchange->connection), FIONREAD, &bytes) == 0 && bytes > 0) ||
-           (session && gnutls_record_check_pending(session) > 0);
+    if (session) {
+        return session_has_input(session);
+    }
+    return ioctl(connection_fd(exchange->connection), FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 /* Grows with what is read of the body; of a plain connection it takes whole pieces, and leaves nothing unread. */
 static uint64_t read_bytes(const struct exchange *exchange)
 {
-    const struct handshake *handshake = connection_handshake(exchange->connection);
+    const struct session *session = connection_session(exchange->connection);
 
-    return exchange->body_bytes + (handshake ? handshake_read_bytes(handshake) : 0);
+    return exchange->body_bytes + (session ? session_read_bytes(session) : 0);
 }
 
 static void look_at(struct connection *connection, void *userdata)
