@@ -11,6 +11,7 @@
 #include "api/sentence.h"
 #include "api/service.h"
 #include "api/unspoken.h"
+#include "base/escape.h"
 #include "base/parse.h"
 #include "update/auth.h"
 #include "update/follow.h"
@@ -46,8 +47,8 @@ static void add_headers(struct answer *answer, bool for_pages)
     }
 }
 
-/* Takes `message`. */
-static void answer_json(struct request *request, const char *dialect, const struct reply *reply, json_t *message)
+/* Takes `body`: an object of JSON. */
+static void answer_body(struct request *request, const char *dialect, const struct reply *reply, struct buffer *body)
 {
     struct answer answer = {
         .status = reply->status,
@@ -56,16 +57,12 @@ static void answer_json(struct request *request, const char *dialect, const stru
         .dialect = dialect,
         .result = reply->result,
     };
-    json_t *object =
-        json_pack("{s:o, s:s}", "return_message", message, "return_status", reply->success ? "success" : "fail");
-    char *text = object ? json_dumps(object, 0) : NULL;
 
-    json_decref(object);
     add_headers(&answer, strcmp(dialect, MODES_JSON_DIALECT) == 0);
-    if (text) {
-        buffer_append_text(&answer.body, text);
-        free(text);
+    if (buffer_status(body) == 0) {
+        answer.body = *body;
     } else {
+        buffer_done(body);
         answer.status = 500;
         buffer_append_text(&answer.body,
                            "{\"return_message\": \"out of memory; try again\", \"return_status\": \"fail\"}");
@@ -73,10 +70,29 @@ static void answer_json(struct request *request, const char *dialect, const stru
     request_answer(request, &answer);
 }
 
+static const char before_message[] = "{\"return_message\": ";
+
+static void append_status(struct buffer *body, const struct reply *reply)
+{
+    buffer_append_text(body, reply->success ? ", \"return_status\": \"success\"}" : ", \"return_status\": \"fail\"}");
+}
+
+static void answer_message(struct request *request, const char *dialect, const struct reply *reply, const char *message)
+{
+    struct buffer body = BUFFER_INIT;
+
+    buffer_reserve(&body, strlen(message) + 64);
+    buffer_append_text(&body, before_message);
+    buffer_append_json(&body, message);
+    append_status(&body, reply);
+    answer_body(request, dialect, reply, &body);
+}
+
+/* A message that lives until the request has been answered. */
 static void answer_text(struct request *request, const char *dialect, const struct reply *reply, const char *message)
 {
     request->decision.message = message;
-    answer_json(request, dialect, reply, json_string(message));
+    answer_message(request, dialect, reply, message);
 }
 
 void modes_refuse(struct request *request, const char *dialect, unsigned status, const char *result,
@@ -426,6 +442,26 @@ static void run_clear(struct request *request, const struct query *query)
     }
 }
 
+/* Takes `list`; NULL: no memory. */
+static void answer_list(struct request *request, const char *dialect, json_t *list)
+{
+    static const struct reply reply = {200, "good", true, 0};
+    struct buffer body = BUFFER_INIT;
+    char *text = list ? json_dumps(list, 0) : NULL;
+
+    json_decref(list);
+    if (!text) {
+        modes_refuse(request, dialect, 500, "out_of_memory", "the server is out of memory; try again later");
+        return;
+    }
+    buffer_reserve(&body, strlen(text) + 64);
+    buffer_append_text(&body, before_message);
+    buffer_append_text(&body, text);
+    append_status(&body, &reply);
+    free(text);
+    answer_body(request, dialect, &reply, &body);
+}
+
 /* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
 static json_t *list_group(const struct hosts *hosts, const struct host *asking)
 {
@@ -471,7 +507,7 @@ static void run_list_hosts(struct request *request, const struct query *query)
                      "this host may not list others; set read_privilege for it in hosts.yaml");
         return;
     }
-    answer_json(request, query->dialect, &(struct reply){200, "good", true, 0}, list_group(hosts, host));
+    answer_list(request, query->dialect, list_group(hosts, host));
 }
 
 void modes_run(struct request *request, const struct query *query)

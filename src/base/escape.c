@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/parse.h"
@@ -48,4 +49,48 @@ void buffer_append_escaped(struct buffer *buffer, const char *text, size_t lengt
         i += escape_next(text + i, length - i, escaped, &escaped_length);
         buffer_append(buffer, escaped, escaped_length);
     }
+}
+
+/* How a character stands in a string of JSON, NULL: as it is. */
+static const char *json_escape(unsigned char c, char numbered[7])
+{
+    switch (c) {
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    case '\b': return "\\b";
+    case '\f': return "\\f";
+    case '\n': return "\\n";
+    case '\r': return "\\r";
+    case '\t': return "\\t";
+    default: break;
+    }
+    if (c >= 0x20) {
+        return NULL;
+    }
+    (void)snprintf(numbered, 7, "\\u%04X", c);
+    return numbered;
+}
+
+void buffer_append_json(struct buffer *buffer, const char *text)
+{
+    size_t length = strlen(text);
+    size_t plain = 0; /* from here on nothing needed to be changed */
+    char numbered[7];
+
+    buffer_reserve(buffer, length + 2);
+    buffer_append_char(buffer, '"');
+    for (size_t i = 0; i < length;) {
+        uint32_t character = 0;
+        size_t taken = (unsigned char)text[i] < 0x80 ? 1 : utf8_decode(text + i, length - i, &character);
+        const char *escape = taken == 0 ? "\xef\xbf\xbd" : json_escape((unsigned char)text[i], numbered);
+        size_t next = i + (taken == 0 ? 1 : taken);
+        if (escape) {
+            buffer_append(buffer, text + plain, i - plain);
+            buffer_append_text(buffer, escape);
+            plain = next;
+        }
+        i = next;
+    }
+    buffer_append(buffer, text + plain, length - plain);
+    buffer_append_char(buffer, '"');
 }

@@ -57,8 +57,30 @@ static void test_one_at_a_time(void **state)
     assert_string_equal(escaped, "x");
 }
 
+static void test_json(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *json;
+    } rows[] = {
+        {"", "\"\""},
+        {"192.0.2.1", "\"192.0.2.1\""},
+        {"say \"yes\" or \\no/", "\"say \\\"yes\\\" or \\\\no/\""},
+        {"\b\f\n\r\t\x01\x1f\x7f", "\"\\b\\f\\n\\r\\t\\u0001\\u001F\x7f\""},
+        {"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80", "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\""},
+        {"a\xff\nb\xc3", "\"a\xef\xbf\xbd\\nb\xef\xbf\xbd\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buffer_ struct buffer buffer = BUFFER_INIT;
+        buffer_append_json(&buffer, rows[i].text);
+        assert_string_equal(buffer_text(&buffer), rows[i].json);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_escaping), cmocka_unit_test(test_one_at_a_time)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_escaping), cmocka_unit_test(test_one_at_a_time),
+                                       cmocka_unit_test(test_json)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
