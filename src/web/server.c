@@ -16,6 +16,7 @@
 #include "web/server_library.h"
 #include "web/server_session.h"
 #include "web/server_stuck.h"
+#include "web/server_tickets.h"
 #include "web/server_worker.h"
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
@@ -101,14 +102,19 @@ static void drop_input(int fd)
 /* -ENOMEM. */
 static int open_session(struct server_worker *worker, struct MHD_Connection *mhd, struct connection *connection)
 {
+    const struct server *server = server_worker_userdata(worker);
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
     if (!info || !info->tls_session) {
         return 0; /* plain */
     }
     struct session *session = session_new(worker, mhd, info->tls_session, connection);
+    if (!session) {
+        return -ENOMEM;
+    }
     connection_set_session(connection, session);
-    return session ? 0 : -ENOMEM;
+    tickets_enable(tls_tickets(server->tls), info->tls_session);
+    return 0;
 }
 
 static void open_connection(struct server_worker *worker, struct MHD_Connection *mhd, void **context)

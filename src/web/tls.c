@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "web/server_certificate.h"
 #include "web/server_certificate_facts.h"
+#include "web/server_tickets.h"
 
 #define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define CHAIN_MAX 16
@@ -42,6 +43,7 @@ struct generation {
 
 struct tls {
     const struct clock *clock;
+    struct tickets *tickets;
     _Atomic(struct generation *) current;
     struct generation *replaced; /* newest first; main's */
 };
@@ -69,8 +71,14 @@ struct tls *tls_new(void)
 {
     struct tls *tls = calloc(1, sizeof(*tls));
 
-    if (tls != NULL) {
-        tls->clock = clock_system();
+    if (tls == NULL) {
+        return NULL;
+    }
+    tls->clock = clock_system();
+    tls->tickets = tickets_new(tls->clock);
+    if (!tls->tickets) {
+        free(tls);
+        return NULL;
     }
     return tls;
 }
@@ -78,6 +86,12 @@ struct tls *tls_new(void)
 void tls_set_clock(struct tls *tls, const struct clock *clock)
 {
     tls->clock = clock;
+    tickets_set_clock(tls->tickets, clock);
+}
+
+struct tickets *tls_tickets(const struct tls *tls)
+{
+    return tls->tickets;
 }
 
 void tls_free(struct tls *tls)
@@ -94,6 +108,7 @@ void tls_free(struct tls *tls)
         tls->replaced = generation->next;
         generation_free(generation);
     }
+    tickets_free(tls->tickets);
     free(tls);
 }
 

@@ -13,14 +13,19 @@
 #include "base/clock.h"
 #include "config/settings.h"
 
+struct tickets;
 struct tls;
 
 struct tls *tls_new(void);
 void tls_free(struct tls *tls);
 DEFINE_CLEANUP(struct tls *, tls_free)
 
-/* For tests: what decides when a replaced certificate is freed; clock_system() unless set. */
+/* For tests, before it is used: what decides when a replaced certificate is freed, and the key of session tickets is made
+ * anew; clock_system() unless set. */
 void tls_set_clock(struct tls *tls, const struct clock *clock);
+
+/* Of its sessions; a reload keeps them. Borrowed. */
+struct tickets *tls_tickets(const struct tls *tls);
 
 /* Loads server.certificate and private_key, or makes (once, mode 0600: state_dir/certificate.pem and private_key.pem)
  * and loads the self-signed pair, whose SAN has the names and addresses of listen and public_url, localhost, and

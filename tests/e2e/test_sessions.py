@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import time
 from urllib.parse import urlsplit
 
@@ -62,3 +63,71 @@ def test_a_client_that_sends_much_and_reads_late(daemon):
             assert answers[-1], "the server closed the connection"
     assert all(answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"}") for answer in answers)
     assert len({len(answer) for answer in answers}) == 1
+
+
+# ---- sessions that are resumed ----
+
+
+def visit(d: Daemon, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> tuple[bool, ssl.SSLSession]:
+    """Was the session resumed, and the one to come back with: its ticket has come with the answer."""
+    parts = urlsplit(d.url)
+    with socket.create_connection((parts.hostname, parts.port), 20) as plain:
+        with context.wrap_socket(plain, server_hostname=parts.hostname, session=session) as connection:
+            connection.sendall(GET)
+            assert receive(connection).status == 200
+            resumed = bool(connection.session_reused)
+            assert connection.session is not None and connection.session.has_ticket
+            return resumed, connection.session
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_resumed(daemon, version):
+    d = daemon()
+    context = context_of(d, version)
+    resumed, session = visit(d, context)
+    assert not resumed
+    for _ in range(3):
+        resumed, session = visit(d, context, session)
+        assert resumed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_resumed_after_a_reload(daemon, version):
+    """Also where the reload brings other settings of the server."""
+    d = daemon()
+    context = context_of(d, version)
+    _, session = visit(d, context)
+    d.settings["limits"] = {"request_s": 20}
+    d.write_config()
+    d.reload()
+    assert visit(d, context, session)[0]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_session_is_not_resumed_by_another_process(daemon, version):
+    """The key is nowhere but in the process. The client makes a full handshake, and is served."""
+    d = daemon()
+    context = context_of(d, version)
+    _, session = visit(d, context)
+    d.stop()
+    d.settings["server"]["listen"] = [d.url.partition("//")[2]]
+    d.write_config()
+    d.start()
+    resumed, session = visit(d, context, session)
+    assert not resumed
+    assert visit(d, context, session)[0]
+
+
+def test_openssl_resumes(daemon, tmp_path):
+    d = daemon()
+    address = d.url.partition("//")[2]
+    tls = tmp_path / "session.pem"
+
+    def s_client(*arguments: str) -> str:
+        command = ["openssl", "s_client", "-connect", address, "-CAfile", str(d.ca.path), "-ign_eof", *arguments]
+        request = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        return subprocess.run(command, input=request, capture_output=True, timeout=30, check=True).stdout.decode()
+
+    assert "\nNew, TLSv1.3" in s_client("-sess_out", str(tls))
+    d.reload()
+    assert "\nReused, TLSv1.3" in s_client("-sess_in", str(tls))
