@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2034 # read by those who source this file
 BUILD_PACKAGES='gcc libc6-dev make autoconf pkg-config libmicrohttpd-dev libgnutls28-dev libcurl4-gnutls-dev
-    libjansson-dev libsodium-dev libyaml-dev libsqlite3-dev libexpat1-dev libsystemd-dev
+    libjansson-dev libsodium-dev nettle-dev libyaml-dev libsqlite3-dev libexpat1-dev libsystemd-dev
     libknot-dev libqrencode-dev'
 
 # shellcheck disable=SC2034

@@ -1,6 +1,8 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <nettle/hmac.h>
+#include <nettle/sha2.h>
 #include <sodium.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -141,30 +143,30 @@ int crypto_init(void)
 
 void sha256(const struct bytes *parts, size_t count, uint8_t ret_digest[SHA256_SIZE])
 {
-    crypto_hash_sha256_state state;
-    crypto_hash_sha256_init(&state);
+    struct sha256_ctx context;
+
+    sha256_init(&context);
     for (size_t i = 0; i < count; i++) {
-        crypto_hash_sha256_update(&state, parts[i].data, parts[i].length);
+        sha256_update(&context, parts[i].length, parts[i].data);
     }
-    crypto_hash_sha256_final(&state, ret_digest);
-    wipe(&state, sizeof(state));
+    sha256_digest(&context, SHA256_SIZE, ret_digest);
+    wipe(&context, sizeof(context));
 }
 
 void hmac_sha256(const void *key, size_t key_length, const struct bytes *parts, size_t count,
                  uint8_t ret_digest[SHA256_SIZE])
 {
-    crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, key, key_length);
+    struct hmac_sha256_ctx context;
+
+    hmac_sha256_set_key(&context, key_length, key);
     for (size_t i = 0; i < count; i++) {
-        crypto_auth_hmacsha256_update(&state, parts[i].data, parts[i].length);
+        hmac_sha256_update(&context, parts[i].length, parts[i].data);
     }
-    crypto_auth_hmacsha256_final(&state, ret_digest);
-    wipe(&state, sizeof(state));
+    hmac_sha256_digest(&context, SHA256_SIZE, ret_digest);
+    wipe(&context, sizeof(context));
 }
 
 /* ---- the same work for secrets of any length ---- */
-
-#define SHA256_BLOCK_SIZE 64
 
 /* The message, a bit and 8 bytes for its length, in whole blocks (FIPS 180-4 section 5.1.1). */
 static size_t blocks_of(size_t length)
@@ -181,11 +183,11 @@ static size_t blocks_of_key(size_t length)
 static void work_off(size_t done, size_t wanted)
 {
     static const uint8_t block[SHA256_BLOCK_SIZE];
-    crypto_hash_sha256_state state;
+    struct sha256_ctx context;
 
-    crypto_hash_sha256_init(&state);
+    sha256_init(&context);
     for (; done < wanted; done++) {
-        crypto_hash_sha256_update(&state, block, sizeof(block));
+        sha256_update(&context, sizeof(block), block);
     }
 }
 

@@ -32,7 +32,8 @@ bool secret_equals(const struct secret *secret, const void *bytes, size_t length
  * or with a NUL, -EISDIR, else errno of open and read. */
 int secret_read_file(const char *path, struct secret **ret_secret);
 
-/* Hashing with libsodium; call crypto_init once at start (0 or -EIO). */
+/* Random numbers, comparing and wiping are libsodium's; call crypto_init once at start (0 or -EIO). Hashing is nettle's,
+ * which uses the instructions that the processor has for it. */
 int crypto_init(void);
 
 struct bytes {

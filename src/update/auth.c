@@ -47,6 +47,7 @@ static struct candidate candidate_of(const struct host *host, const struct host_
 struct spellings {
     char text[SPELLINGS][2 * NAME_SIZE];
     size_t length[SPELLINGS];
+    size_t count; /* of different ones; the client's own doing: it tells nothing of any host */
 };
 
 static void lower_case(char *text, size_t length)
@@ -58,21 +59,39 @@ static void lower_case(char *text, size_t length)
     }
 }
 
+/* Is the next one, after the last that counts, there already? */
+static bool is_known_spelling(const struct spellings *spellings)
+{
+    const size_t next = spellings->count;
+
+    for (size_t i = 0; i < next; i++) {
+        if (spellings->length[i] == spellings->length[next] &&
+            memcmp(spellings->text[i], spellings->text[next], spellings->length[next]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is longer than any name is cut: it belongs to no host. */
 static void spell(const char *hostname, struct spellings *ret)
 {
     size_t length = strnlen(hostname, 2 * NAME_SIZE - 2);
     bool dotted = length > 0 && hostname[length - 1] == '.';
 
+    ret->count = 0;
     for (size_t i = 0; i < SPELLINGS; i++) {
-        memcpy(ret->text[i], hostname, length);
-        ret->length[i] = length;
+        char *text = ret->text[ret->count];
+        size_t *next_length = &ret->length[ret->count];
+        memcpy(text, hostname, length);
+        *next_length = length;
         if (!dotted && i % 2 == 0) {
-            ret->text[i][ret->length[i]++] = '.';
+            text[(*next_length)++] = '.';
         }
         if (i >= 2) {
-            lower_case(ret->text[i], ret->length[i]);
+            lower_case(text, *next_length);
         }
+        ret->count += is_known_spelling(ret) ? 0 : 1;
     }
 }
 
@@ -96,7 +115,7 @@ static bool hash_fits(const struct prepared_proof *prepared, const struct candid
     const struct spellings *spellings = &prepared->spellings;
     unsigned fits = 0;
 
-    for (size_t i = 0; i < SPELLINGS; i++) {
+    for (size_t i = 0; i < spellings->count; i++) {
         uint8_t digest[SHA256_SIZE];
         const struct bytes parts[] = {
             {prepared->hashed_source, strlen(prepared->hashed_source)},

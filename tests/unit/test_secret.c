@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <sodium.h>
+
 #include "base/parse.h"
 #include "base/secret.h"
 #include "temporary.h"
@@ -165,6 +167,31 @@ static void test_sha256(void **state)
     assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+/* Of every length around a block, in parts, against libsodium's. */
+static void test_sha256_lengths(void **state)
+{
+    uint8_t bytes[200], expected[SHA256_SIZE], digest[SHA256_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7);
+    }
+    for (size_t length = 0; length <= sizeof(bytes); length++) {
+        const struct bytes parts[] = {{bytes, length / 3}, {bytes + length / 3, length - length / 3}};
+        crypto_hash_sha256(expected, bytes, length);
+        sha256(parts, ELEMENTS(parts), digest);
+        assert_memory_equal(digest, expected, sizeof(digest));
+        sha256_even(parts, ELEMENTS(parts), 300, digest);
+        assert_memory_equal(digest, expected, sizeof(digest));
+        hmac_sha256_even(bytes, length, 300, parts, ELEMENTS(parts), digest);
+        crypto_auth_hmacsha256_state hmac;
+        crypto_auth_hmacsha256_init(&hmac, bytes, length);
+        crypto_auth_hmacsha256_update(&hmac, bytes, length);
+        crypto_auth_hmacsha256_final(&hmac, expected);
+        assert_memory_equal(digest, expected, sizeof(digest));
+    }
+}
+
 /* RFC 4231, test cases 2 and 6. */
 static void test_hmac(void **state)
 {
@@ -218,9 +245,11 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_holds_bytes),      cmocka_unit_test(test_equals), cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_read_file),        cmocka_unit_test(test_sha256), cmocka_unit_test(test_hmac),
-        cmocka_unit_test(test_compare_and_wipe), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_holds_bytes), cmocka_unit_test(test_equals),
+        cmocka_unit_test(test_shared),      cmocka_unit_test(test_read_file),
+        cmocka_unit_test(test_sha256),      cmocka_unit_test(test_sha256_lengths),
+        cmocka_unit_test(test_hmac),        cmocka_unit_test(test_compare_and_wipe),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
