@@ -211,7 +211,7 @@ void hmac_sha256_even(const void *key, size_t key_length, size_t longest, const 
 
 bool constant_time_equal(const void *a, const void *b, size_t length)
 {
-    return sodium_memcmp(a, b, length) == 0;
+    return (length == SHA256_SIZE ? crypto_verify_32(a, b) : sodium_memcmp(a, b, length)) == 0;
 }
 
 void wipe(void *bytes, size_t length)

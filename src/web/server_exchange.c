@@ -299,22 +299,24 @@ void *exchange_begin(void *userdata, const char *target, struct MHD_Connection *
 {
     struct exchanges *exchanges = userdata;
     struct connection *connection = connection_of(mhd);
-    struct exchange *exchange = connection != NULL ? calloc(1, sizeof(*exchange)) : NULL;
+    struct exchange *exchange = connection != NULL ? malloc(sizeof(*exchange)) : NULL;
 
     if (exchange == NULL) {
         return NULL; /* exchange_go_on closes the connection */
     }
     exchange_abandon(connection);
+    *exchange = (struct exchange){
+        .request = {.service = exchanges->service,
+                    .path = "",
+                    .query = "",
+                    .body = "",
+                    .header = check_header,
+                    .answer = take_answer},
+        .exchanges = exchanges,
+        .connection = connection,
+        .mhd = mhd,
+    };
     pthread_mutex_init(&exchange->lock, NULL);
-    exchange->exchanges = exchanges;
-    exchange->connection = connection;
-    exchange->mhd = mhd;
-    exchange->request = (struct request){.service = exchanges->service,
-                                         .path = "",
-                                         .query = "",
-                                         .body = "",
-                                         .header = check_header,
-                                         .answer = take_answer};
     if (target != NULL) {
         if (keep_target(exchange, target) < 0) {
             exchange_free(exchange);

@@ -20,6 +20,7 @@ typedef enum MHD_Result (*set_value)(struct MHD_Connection *mhd, enum MHD_ValueK
 static queue_response real_queue_response;
 static set_value real_set_value;
 static lookup_value real_lookup_value;
+static bool parses_in_place;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* The next of that name behind the program's own. POSIX lets a function's address pass through a void *. */
@@ -39,6 +40,7 @@ static void find_all(void)
     *(void **)&real_queue_response = find("MHD_queue_response");
     *(void **)&real_set_value = find("MHD_set_connection_value_n");
     *(void **)&real_lookup_value = find("MHD_lookup_connection_value_n");
+    parses_in_place = strverscmp(MHD_get_version(), "0.9.77") < 0;
 }
 
 enum MHD_Result library_queue_response(struct MHD_Connection *mhd, unsigned status, struct MHD_Response *response)
@@ -49,7 +51,8 @@ enum MHD_Result library_queue_response(struct MHD_Connection *mhd, unsigned stat
 
 bool library_parses_in_place(void)
 {
-    return strverscmp(MHD_get_version(), "0.9.77") < 0;
+    pthread_once(&once, find_all);
+    return parses_in_place;
 }
 
 /* ---- its headers ---- */
