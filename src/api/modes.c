@@ -167,7 +167,7 @@ static void answer_outcome(struct update *update, void *userdata)
     }
     update_free(update);
     request->decision.is_written = true; /* by event=update */
-    answer_json(request, dialect, &reply, json_string(buffer_text(&message)));
+    answer_message(request, dialect, &reply, buffer_text(&message));
 }
 
 /* Takes `update`, NULL or whose items could not all be added. */

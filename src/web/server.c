@@ -1,6 +1,7 @@
 #include "web/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,10 +22,12 @@
 
 /* Of a connection: what it sends and what we answer. A request line of 4 KiB with headers of 16 KiB fits, and what is
  * over our limits still comes to us to be refused in our words. When this is full, libmicrohttpd answers 414 or 431
- * itself: a line or headers of more than some 30 KiB, or more than some 250 headers, which cost it 56 bytes each. It
+ * itself: a line or headers of more than some 22 KiB, or more than some 180 headers, which cost it 56 bytes each. More
+ * than 32 KiB it would map for each connection, which makes a handshake dearer by a sixth. It
  * also answers 400, 413 or 505 to what is no HTTP. It closes the connection then; see server_library.h for the words. */
-#define CONNECTION_MEMORY_BYTES ((size_t)32 * 1024)
+#define CONNECTION_MEMORY_BYTES ((size_t)24 * 1024)
 #define THREADS_MAX 256
+#define TRIM_CONNECTIONS 500
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
 
 struct server {
@@ -36,7 +39,8 @@ struct server {
     struct listener *listeners;
     size_t listener_count; /* open ones */
     struct server_workers *workers;
-    struct tls *tls; /* NULL: plain */
+    struct tls *tls;         /* NULL: plain */
+    size_t most_connections; /* since memory was given back */
 };
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -367,6 +371,20 @@ int server_free(struct server *server, uint32_t linger_ms)
     return 0;
 }
 
+/* What connections leave behind lies in pieces between that of others, where free() keeps it. It is given back once most
+ * of many connections have closed: that stops the workers for a moment. */
+static void give_back_memory(struct server *server)
+{
+    size_t now = connections_count(server->connections);
+
+    if (now > server->most_connections) {
+        server->most_connections = now;
+    } else if (server->most_connections >= TRIM_CONNECTIONS && now <= server->most_connections / 2) {
+        server->most_connections = now;
+        (void)malloc_trim(0);
+    }
+}
+
 void server_reap(struct server *server, int64_t now_ms)
 {
     size_t reaped = connections_reap(server->connections, now_ms, atomic_load(&server->exchanges.request_ms));
@@ -374,6 +392,7 @@ void server_reap(struct server *server, int64_t now_ms)
     if (reaped > 0) {
         log_debug("reaped", "%zu connections took too long to send a request", reaped);
     }
+    give_back_memory(server);
 }
 
 void server_set_request_ms(struct server *server, uint32_t request_ms)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from harness import BEHIND_PROXY, Daemon, binary_path, hash_token, host, merged
+from harness import BEHIND_PROXY, Daemon, binary_path, hash_token, host, merged, receive
 from harness.daemon import SECRET
 
 HOME, OLD_HOME, WWW = "home.example.test.", "old-home.example.test.", "www.example.test."
@@ -131,6 +133,35 @@ def test_hosts_that_left_leave_the_memory(daemon):
     while (resident := d.metrics().value("process_resident_memory_bytes")) > few + 0.2 * (many - few):
         assert time.monotonic() < deadline, (few, many, resident)
         time.sleep(0.05)
+    assert d.get().status == 200
+
+
+@needs_a_plain_build
+def test_memory_of_connections_goes_back(daemon):
+    """What each takes while it waits for its next request, and what is left of all when they have closed."""
+    count = 1000
+    d = daemon(settings={"limits": {"connections": 4000, "connections_per_address": 4000, "request_s": 60}})
+
+    def resident() -> float:
+        return d.metrics().value("process_resident_memory_bytes")
+
+    request = b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"  # not limited
+    with d.connect() as connection:
+        connection.sendall(request)
+        assert receive(connection).status == 404
+    before = resident()
+    with ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(d.connect())
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(request)
+            assert receive(connection).status == 404
+        each = (resident() - before) / count
+        assert each < 41 * 1024, f"{each:.0f} bytes for each connection"
+    deadline = time.monotonic() + 20
+    while (left := resident() - before) > 0.2 * count * each:
+        assert time.monotonic() < deadline, f"{left:.0f} bytes are left of {count * each:.0f}"
+        time.sleep(0.1)
     assert d.get().status == 200
 
 
