@@ -202,6 +202,11 @@ coverage:
 	gcovr --root . --filter src/ --object-directory build/coverage --sort-uncovered --print-summary \
 	    --html-details build/coverage/index.html build/coverage
 
+# The tables of all benchmarks, on standard output and in $(BUILD)/bench.txt; see tests/bench/run.
+.PHONY: bench
+bench: $(PROGRAMS)
+	set -o pipefail; DDNS53D="$$PWD/$(BUILD)/ddns53d" /usr/bin/python3 tests/bench/run all | tee '$(BUILD)/bench.txt'
+
 # ---- static checks -----------------------------------------------------------------------------------------------
 
 .PHONY: lint check-layers check-format format tidy cppcheck check-unused check-shell check-man check-python check-units
@@ -327,6 +332,7 @@ help:
 	    'make                    the programs, in build/' \
 	    'make check              unit tests, fuzz seeds, layers (make unit: only the unit tests)' \
 	    'make fuzz TARGET=NAME   fuzz with clang for SECONDS=60' \
+	    'make bench              all benchmarks, one table each; takes a quarter of an hour' \
 	    'make coverage           line coverage of src/ by all tests (needs gcovr)' \
 	    'make lint               clang-format, clang-tidy, cppcheck, unused functions, shell, man pages, Python, units' \
 	    'make format             apply clang-format' \

@@ -13,7 +13,7 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     dash perl net-tools iputils-ping
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
     python3-dnspython faketime
-    iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl
+    iproute2 wget wrk busybox inadyn ddclient libio-socket-ssl-perl
     zsh fish zbar-tools'
 
 # Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd

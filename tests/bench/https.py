@@ -1,59 +1,70 @@
-"""The server's CPU per full handshake, GET and close by the client's distance, beside nginx; and that of silent clients"""
+"""The server's CPU per handshake and per request, and its memory per connection, nginx beside it; and silent clients"""
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import base64
+import hashlib
+import hmac
+import os
 import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Iterator
+from typing import Callable, Iterator
 
-from harness import Daemon, free_port
+from harness import Daemon, free_port, hash_token, host, query_target
 from harness.process import cpu_seconds
-from setup import raise_file_limit
+from https_load import fetch, fetch_many, program, wait_at, wrk, wrk_lines
+from setup import SECRET, memory_kib, raise_file_limit
 from standin import TestCA
 
 ROUND_TRIPS_MS = (0, 20, 100)
-REQUEST = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+SIGNERS = 2000  # each may sign 256 requests in ten minutes
+SIGNED_PER_SECOND = 120000  # more than one core can serve
 NGINX = """\
 daemon off;
 {user}
 worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
+worker_rlimit_nofile 20000;
+pid "{folder}/nginx.pid";
+error_log "{folder}/error.log";
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
+    keepalive_timeout 300;
+    keepalive_requests 1000000000;
+    client_body_temp_path "{folder}/body";
+    proxy_temp_path "{folder}/proxy";
+    fastcgi_temp_path "{folder}/fastcgi";
+    uwsgi_temp_path "{folder}/uwsgi";
+    scgi_temp_path "{folder}/scgi";
     server {{
         listen 127.0.0.1:{port} ssl backlog=4096;
-        ssl_certificate {certificate};
-        ssl_certificate_key {private_key};
+        ssl_certificate "{certificate}";
+        ssl_certificate_key "{private_key}";
         ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_session_tickets off;
+        ssl_session_tickets {tickets};
         ssl_session_cache off;
         location / {{ default_type application/json; return 200 '{{"return_status": "success", "return_message": "127.0.0.1"}}'; }}
     }}
 }}
 """
 
+Server = tuple[int, int]  # port, pid
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--requests", type=int, default=640, metavar="N", help="in each round")
-    parser.add_argument("--connections", type=int, default=32, metavar="N", help="at a time")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of each server, taking turns; medians count")
-    parser.add_argument("--silent", type=int, default=64, metavar="N", help="silent connections (0: leave them out)")
+    parser.add_argument("--requests", type=int, default=640, metavar="N", help="handshakes in each round")
+    parser.add_argument("--connections", type=int, default=32, metavar="N", help="handshakes at a time")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of each server, taking turns; medians count")
+    parser.add_argument("--kept-seconds", type=int, default=1, metavar="S", help="a round on kept connections (0: none)")
+    parser.add_argument("--idle", type=int, default=10000, metavar="N", help="connections that wait (0: none)")
+    parser.add_argument("--silent", type=int, default=64, metavar="N", help="silent connections (0: none)")
     parser.add_argument("--silent-seconds", type=float, default=5, metavar="S")
 
 
@@ -65,19 +76,22 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def nginx(folder: Path, ca: TestCA) -> Iterator[tuple[int, int]]:
-    """Its port and the pid of its worker."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if not program:
-        raise SystemExit("https: nginx, the peer in this benchmark, is missing; install Debian's package nginx-light")
+def nginx(folder: Path, certificate: Path, private_key: Path, tickets: bool = False) -> Iterator[Server]:
     port = free_port()
     folder.mkdir()
     config = folder / "nginx.conf"
-    quoted = {name: f'"{path}"' for name, path in (("certificate", ca.certificate), ("private_key", ca.private_key))}
-    text = NGINX.format(folder="{folder}", port=port, user="{user}", **quoted)
-    user = "user root;" if Path("/proc/self").stat().st_uid == 0 else ""
-    config.write_text(text.replace("{folder}", str(folder).replace(" ", "\\ ")).replace("{user}", user))
-    process = subprocess.Popen([program, "-p", folder, "-c", config, "-e", folder / "error.log"])
+    config.write_text(
+        NGINX.format(
+            folder=folder,
+            port=port,
+            user="user root;" if os.geteuid() == 0 else "",
+            tickets="on" if tickets else "off",
+            certificate=certificate,
+            private_key=private_key,
+        )
+    )
+    command = [program("nginx", "nginx-light"), "-p", folder, "-c", config, "-e", folder / "error.log"]
+    process = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + 20
         while not (workers := children(process.pid)) or not is_listening(port):
@@ -96,6 +110,27 @@ def is_listening(port: int) -> bool:
 
 
 @contextmanager
+def ddns53d(folder: Path, ca: TestCA, **server: object) -> Iterator[Daemon]:
+    settings = {
+        "server": {"threads": 1, **server},
+        "limits": {
+            "connections": 20000, "connections_per_address": 20000, "reads_per_minute": 1000000, "request_s": 300
+        },
+    }
+    names = [f"h{number:04}.example.test." for number in range(SIGNERS)]
+    hosts = [host(name, "A", SECRET, auth=["hash", "basic", "signed"], allow_internal=True) for name in names]
+    daemon = Daemon(folder, ca, settings, hosts).start()
+    try:
+        yield daemon
+    finally:
+        daemon.close()
+
+
+def port_of(daemon: Daemon) -> int:
+    return int(daemon.url.rpartition(":")[2])
+
+
+@contextmanager
 def relay(port: int, round_trip_ms: int) -> Iterator[int]:
     """The port to connect to from so far away; at no distance the server's own."""
     if round_trip_ms == 0:
@@ -111,59 +146,131 @@ def relay(port: int, round_trip_ms: int) -> Iterator[int]:
         process.wait(20)
 
 
-# ---- the clients ----
+# ---- what is measured: microseconds of CPU, of each round, by row and server ----
+
+Figures = dict[str, dict[str, list[float]]]
 
 
-def fetch(port: int, context: ssl.SSLContext) -> None:
-    with socket.create_connection(("127.0.0.1", port), 30) as plain:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
-            connection.sendall(REQUEST)
-            answer = b""
-            while data := connection.recv(65536):
-                answer += data
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        raise SystemExit(f"https: unexpected answer: {answer[:200]!r}")
-
-
-def fetch_many(port: int, context: ssl.SSLContext, count: int, connections: int) -> None:
-    left = iter(range(count))
-    lock = threading.Lock()
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while not failures:
-                with lock:
-                    if next(left, None) is None:
-                        return
-                fetch(port, context)
-        except BaseException as error:  # told by the main thread
-            failures.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise SystemExit(f"https: a request failed: {failures[0]!r}")
-
-
-def handshakes(servers: dict[str, tuple[int, int]], context: ssl.SSLContext, arguments: argparse.Namespace) -> dict:
-    """Microseconds of CPU per request, by round-trip time and server."""
-    figures: dict[int, dict[str, float]] = {}
-    for round_trip_ms in ROUND_TRIPS_MS:
-        rounds: dict[str, list[float]] = {name: [] for name in servers}
-        for _ in range(arguments.rounds):
-            for name, (port, pid) in servers.items():
-                with relay(port, round_trip_ms) as entrance:
-                    fetch_many(entrance, context, arguments.connections, arguments.connections)
-                    before = cpu_seconds(pid)
-                    fetch_many(entrance, context, arguments.requests, arguments.connections)
-                    rounds[name].append((cpu_seconds(pid) - before) / arguments.requests * 1e6)
-        figures[round_trip_ms] = {name: median(values) for name, values in rounds.items()}
+def take_turns(rounds: int, servers: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """A first round does not count."""
+    figures: dict[str, list[float]] = {name: [] for name in servers}
+    for number in range(rounds + 1):
+        for name, measure in servers.items():
+            value = measure()
+            if number > 0:
+                figures[name].append(value)
     return figures
+
+
+def handshake_cpu(server: Server, context: ssl.SSLContext, arguments: argparse.Namespace, away_ms: int = 0) -> float:
+    port, pid = server
+    with relay(port, away_ms) as entrance:
+        before = cpu_seconds(pid)
+        fetch_many(entrance, context, arguments.requests, arguments.connections)
+        return (cpu_seconds(pid) - before) / arguments.requests * 1e6
+
+
+def resumed_cpu(server: Server, context: ssl.SSLContext, arguments: argparse.Namespace) -> float:
+    port, pid = server
+    session = fetch(port, context)
+    before = cpu_seconds(pid)
+    fetch_many(port, context, arguments.requests, arguments.connections, session)
+    return (cpu_seconds(pid) - before) / arguments.requests * 1e6
+
+
+def handshakes(servers: dict[str, Server], context: ssl.SSLContext, arguments: argparse.Namespace) -> Figures:
+    return {
+        f"full handshake, get, close; {away_ms} ms away": take_turns(
+            arguments.rounds,
+            {
+                name: lambda server=server: handshake_cpu(server, context, arguments, away_ms)
+                for name, server in servers.items()
+            },
+        )
+        for away_ms in ROUND_TRIPS_MS
+    }
+
+
+def resumptions(servers: dict[str, Server], ca: TestCA, arguments: argparse.Namespace) -> Figures:
+    figures: Figures = {}
+    for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
+        context = ssl.create_default_context(cafile=str(ca.path))
+        context.maximum_version = version
+        figures[f"resumed, TLS 1.{version - ssl.TLSVersion.TLSv1}"] = take_turns(
+            arguments.rounds,
+            {
+                name: lambda server=server: resumed_cpu(server, context, arguments)
+                for name, server in servers.items()
+            },
+        )
+    return figures
+
+
+def kept_cpu(server: Server, load: Callable[[int], int]) -> float:
+    port, pid = server
+    before = cpu_seconds(pid)
+    count = load(port)
+    return (cpu_seconds(pid) - before) / count * 1e6
+
+
+def signed_targets(first: int, count: int) -> list[str]:
+    moment = str(int(time.time()))
+    targets = []
+    for number in range(first, first + count):
+        name, nonce = f"h{number % SIGNERS:04}.example.test.", f"nonce-of-the-benchmark-{number}"
+        text = f"ddns53-1\nset\n{name}\n127.0.0.1\n{moment}\n{nonce}\n"
+        signature = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        targets.append(f"/?mode=set&hostname={name}&time={moment}&nonce={nonce}&signature={signature}")
+    return targets
+
+
+def kept(servers: dict[str, Server], folder: Path, arguments: argparse.Namespace) -> Figures:
+    """Nothing changes by any of these updates but the first."""
+    ours, seconds = servers["ddns53d"], arguments.kept_seconds
+    name = "h0000.example.test."
+    by_hash = query_target({"mode": "set", "hostname": name, "hash": hash_token("127.0.0.1", name, SECRET)})
+    basic = "Authorization: Basic " + base64.b64encode(f"{name}:{SECRET}".encode()).decode()
+    by_basic = f"/nic/update?hostname={name}&myip=127.0.0.1"
+    signed = 0
+
+    def sign(port: int) -> int:
+        nonlocal signed
+        targets = signed_targets(signed, SIGNED_PER_SECOND * seconds)
+        signed += len(targets)
+        return wrk_lines(folder, port, targets, seconds)
+
+    def of_ours(load: Callable[[int], int]) -> dict[str, list[float]]:
+        return take_turns(arguments.rounds, {"ddns53d": lambda: kept_cpu(ours, load)})
+
+    get = {
+        name: lambda server=server: kept_cpu(server, lambda port: wrk(port, "/?mode=get", [], seconds))
+        for name, server in servers.items()
+    }
+    return {
+        "kept connection: get": take_turns(arguments.rounds, get),
+        "kept connection: set by hash": of_ours(lambda port: wrk(port, by_hash, [], seconds)),
+        "kept connection: Basic": of_ours(lambda port: wrk(port, by_basic, ["-H", basic], seconds)),
+        "kept connection: signed": of_ours(sign),
+    }
+
+
+# ---- memory ----
+
+
+def idle_memory(server: Server, context: ssl.SSLContext, count: int) -> dict[str, float]:
+    """KiB for each connection that waits for its next request, and what is left of that when they have closed."""
+    port, pid = server
+    with ExitStack() as stack:
+        wait_at(stack, port, context)
+        before = memory_kib(pid, "VmRSS")
+        for _ in range(count):
+            wait_at(stack, port, context)
+        each = (memory_kib(pid, "VmRSS") - before) / count
+    time.sleep(3)  # for the server to close them, and to give back what it will
+    return {"each_kib": each, "left_kib": (memory_kib(pid, "VmRSS") - before) / count}
+
+
+# ---- clients that fall silent ----
 
 
 def client_hello(context: ssl.SSLContext) -> bytes:
@@ -186,38 +293,88 @@ def silence(port: int, pid: int, sent: bytes, count: int, seconds: float) -> flo
         return (cpu_seconds(pid) - before) / (time.monotonic() - began)
 
 
-def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[str, str]], dict]:
-    raise_file_limit()
-    ca = TestCA(folder)
-    settings = {
-        "server": {"threads": 1},
-        "limits": {"connections": 8192, "connections_per_address": 8192, "reads_per_minute": 100000, "request_s": 60},
+def silences(server: Server, context: ssl.SSLContext, arguments: argparse.Namespace) -> dict[str, float]:
+    hello = client_hello(context)
+    beginnings = {"nothing": b"", "one byte": b"\x16", "half a ClientHello": hello[:100], "a ClientHello": hello}
+    return {
+        name: silence(*server, sent, arguments.silent, arguments.silent_seconds)
+        for name, sent in beginnings.items()
+        if arguments.silent
     }
-    daemon = Daemon(folder / "daemon", ca, settings).start()
-    try:
-        port = int(daemon.url.rpartition(":")[2])
+
+
+# ---- all of it ----
+
+
+def rsa_pair(folder: Path) -> tuple[Path, Path]:
+    """Nobody verifies it."""
+    certificate, key = folder / "rsa.pem", folder / "rsa.key"
+    command = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    return certificate, key
+
+
+def rsa(folder: Path, ca: TestCA, arguments: argparse.Namespace) -> Figures:
+    certificate, key = rsa_pair(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with ddns53d(folder / "rsa", ca, certificate=str(certificate), private_key=str(key)) as daemon:
+        with nginx(folder / "rsa nginx", certificate, key) as peer:
+            servers = {"ddns53d": (port_of(daemon), daemon.pid), "nginx": peer}
+            measures = {
+                name: lambda server=server: handshake_cpu(server, context, arguments)
+                for name, server in servers.items()
+            }
+            return {"full handshake with RSA-2048": take_turns(arguments.rounds, measures)}
+
+
+def row_of(name: str, by_server: dict[str, list[float]]) -> tuple[str, str]:
+    texts = [
+        f"{server} {median(values):.1f} us ({min(values):.1f} to {max(values):.1f})"
+        for server, values in by_server.items()
+    ]
+    if len(by_server) == 2:
+        ours, peer = (median(values) for values in by_server.values())
+        texts.append(f"{ours / peer:.2f} of it")
+    return name, ", ".join(texts)
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[str, str]], dict]:
+    program("nginx", "nginx-light")
+    program("wrk", "wrk")
+    if raise_file_limit() < arguments.idle + 1000:
+        raise SystemExit(f"https: needs {arguments.idle + 1000} open files; raise the limit (ulimit -Hn) or pass --idle")
+    ca = TestCA(folder)
+    with ExitStack() as stack:
+        daemon = stack.enter_context(ddns53d(folder / "daemon", ca))
+        ours = (port_of(daemon), daemon.pid)
         context = daemon.tls_context()
-        with nginx(folder / "nginx", ca) as peer:
-            figures = handshakes({"ddns53d": (port, daemon.pid), "nginx": peer}, context, arguments)
-        hello = client_hello(context)
-        beginnings = {"nothing": b"", "one byte": b"\x16", "half a ClientHello": hello[:100], "a ClientHello": hello}
-        silent = {
-            name: silence(port, daemon.pid, sent, arguments.silent, arguments.silent_seconds)
-            for name, sent in beginnings.items()
-            if arguments.silent
-        }
-    finally:
-        daemon.close()
-    rows = [
-        (f"{milliseconds} ms away: CPU per request", ", ".join(f"{name} {us:.0f} us" for name, us in by_server.items()))
-        for milliseconds, by_server in figures.items()
+        peer = stack.enter_context(nginx(folder / "nginx", ca.certificate, ca.private_key))
+        resuming = stack.enter_context(nginx(folder / "nginx with tickets", ca.certificate, ca.private_key, True))
+        figures = handshakes({"ddns53d": ours, "nginx": peer}, context, arguments)
+        figures.update(resumptions({"ddns53d": ours, "nginx": resuming}, ca, arguments))
+        figures.update(rsa(folder, ca, arguments))
+        if arguments.kept_seconds:
+            figures.update(kept({"ddns53d": ours, "nginx": peer}, folder, arguments))
+        memory = {}
+        if arguments.idle:
+            fresh = stack.enter_context(ddns53d(folder / "idle", ca))
+            servers = {"ddns53d": (port_of(fresh), fresh.pid), "nginx": peer}
+            memory = {name: idle_memory(server, context, arguments.idle) for name, server in servers.items()}
+        silent = silences(ours, context, arguments)
+    rows = [row_of(name, by_server) for name, by_server in figures.items()]
+    rows += [
+        (f"memory of {arguments.idle} connections that wait: {name}",
+         f"{kib['each_kib']:.1f} KiB each, {kib['left_kib']:.1f} when they have closed")
+        for name, kib in memory.items()
     ]
     rows += [
         (f"{arguments.silent} clients silent after {name}", f"{share * 100:.1f} % of a core")
         for name, share in silent.items()
     ]
     title = (
-        f"https: full handshake, GET, close; {arguments.connections} connections at a time, "
-        f"median of {arguments.rounds} times {arguments.requests} requests"
+        f"https: the server's CPU per request; medians (and extremes) of {arguments.rounds} rounds, taking turns, of "
+        f"{arguments.requests} handshakes, {arguments.connections} at a time, or {arguments.kept_seconds} s on 16 kept "
+        "connections"
     )
-    return title, rows, {"cpu_us": figures, "silent_cores": silent}
+    return title, rows, {"cpu_us": figures, "memory": memory, "silent_cores": silent}

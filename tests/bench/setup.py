@@ -64,6 +64,12 @@ def wait_read_back(route53: Route53, zone: str, count: int) -> None:
         raise SystemExit("the daemon has not read the zone back within 300 s")
 
 
+def memory_kib(pid: int, which: str) -> int:
+    """VmRSS: resident now; VmHWM: at the most."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(which + ":")]
+    return int(line.split()[1])
+
+
 def percentile(values: list[float], percent: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else float("nan")

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from harness import hash_token, query_target
 from harness.aws import boto, change, upsert
 from setup import (
-    LATENCY_S, REQUESTS_PER_SECOND, SECRET, new_address, percentile, populate, raise_file_limit, stand_in, start_daemon,
+    LATENCY_S, REQUESTS_PER_SECOND, SECRET, memory_kib, new_address, percentile, populate, raise_file_limit, stand_in, start_daemon,
     wait_read_back,
 )
 from standin import Route53, TestCA
@@ -58,6 +58,7 @@ def run_storm(folder: Path, ca: TestCA, count: int) -> dict:
                 "requests": [request_text(index, name) for index, name in enumerate(names)],
             }
             cpu = cpu_seconds(daemon.pid)
+            before_kib = memory_kib(daemon.pid, "VmRSS")
             load = subprocess.Popen(
                 [sys.executable, str(Path(__file__).with_name("load.py"))],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -68,6 +69,7 @@ def run_storm(folder: Path, ca: TestCA, count: int) -> dict:
             if not route53.wait_for(lambda: is_right(route53, names), 300):
                 raise SystemExit("some records are still wrong after 300 s")
             cpu = cpu_seconds(daemon.pid) - cpu
+            peak_kib = memory_kib(daemon.pid, "VmHWM")
             calls = route53.calls_of("ChangeResourceRecordSets")
             results = json.loads(output)
             first = calls[0].started_at
@@ -88,6 +90,8 @@ def run_storm(folder: Path, ca: TestCA, count: int) -> dict:
         "answer_p50_s": percentile(in_time, 50),
         "answer_p99_s": percentile(in_time, 99),
         "daemon_cpu_s": cpu,
+        "daemon_peak_mib": peak_kib / 1024,
+        "kib_per_connection": (peak_kib - before_kib) / count,
     }
 
 
@@ -139,6 +143,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[st
         ("answers: success, other", f"{figures['answered_success']}, {figures['answered_otherwise']}"),
         ("answer p50, p99", f"{figures['answer_p50_s']:.2f} s, {figures['answer_p99_s']:.2f} s"),
         ("daemon CPU", f"{figures['daemon_cpu_s']:.2f} s"),
+        ("daemon's memory at the peak",
+         f"{figures['daemon_peak_mib']:.0f} MiB, {figures['kib_per_connection']:.1f} KiB a connection"),
     ]
     result = {"storm": figures}
     if baseline_count > 0:

@@ -64,12 +64,19 @@ def test_flood(tmp_path: Path) -> None:
     not shutil.which("nginx", path="/usr/sbin:/usr/bin"),
     reason="nginx is not installed; tests/run --ci and tests/run in a container install it",
 )
+@pytest.mark.timeout_s(150)
 def test_https(tmp_path: Path) -> None:
     few = ("--requests", "16", "--connections", "8", "--rounds", "1", "--silent", "4", "--silent-seconds", "0.2")
-    table, figures = run_benchmark(tmp_path, "https", *few)
-    assert table.startswith("https: full handshake")
-    assert set(figures["cpu_us"]) == {"0", "20", "100"}
-    assert all(row["ddns53d"] > 0 and row["nginx"] > 0 for row in figures["cpu_us"].values())
+    table, figures = run_benchmark(tmp_path, "https", *few, "--idle", "50")
+    assert table.startswith("https: the server's CPU per request")
+    rows = figures["cpu_us"]
+    compared = [name for name, row in rows.items() if set(row) == {"ddns53d", "nginx"}]
+    assert sum("full handshake" in name for name in compared) == 4 and sum("resumed" in name for name in compared) == 2
+    assert {name for name in rows if name.startswith("kept connection")} >= {
+        "kept connection: get", "kept connection: set by hash", "kept connection: Basic", "kept connection: signed"
+    }
+    assert all(value > 0 for row in rows.values() for values in row.values() for value in values)
+    assert all(kib["each_kib"] > 0 for kib in figures["memory"].values())
     assert len(figures["silent_cores"]) == 4
 
 
