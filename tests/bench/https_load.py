@@ -17,8 +17,8 @@ KEEPING = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # Each request is another line of the file.
 WRK_LINES = """\
 local lines, sent = {}, 0
-for line in io.lines(%r) do lines[#lines + 1] = line end
-function request() sent = sent + 1; return wrk.format("GET", lines[(sent - 1) %% #lines + 1]) end
+for line in io.lines(%r) do lines[#lines + 1] = "GET " .. line .. " HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" end
+function request() sent = sent + 1; return lines[sent] end
 """
 
 
