@@ -164,20 +164,20 @@ static ssize_t send_body(struct session *session, const void *bytes, size_t size
 }
 
 /* Called by libmicrohttpd; by libcurl for its own sessions, which are not ours; and by GnuTLS as it uncorks. */
-ssize_t gnutls_record_send(gnutls_session_t tls, const void *bytes, size_t size)
+ssize_t gnutls_record_send(gnutls_session_t session, const void *data, size_t data_size)
 {
-    struct session *session = gnutls_db_get_ptr(tls);
+    struct session *ours = gnutls_db_get_ptr(session);
 
     pthread_once(&once, find_real);
-    if (!session || session->is_uncorking || session->sending == SEND_AS_IS) {
-        return real_record_send(tls, bytes, size);
+    if (!ours || ours->is_uncorking || ours->sending == SEND_AS_IS) {
+        return real_record_send(session, data, data_size);
     }
-    if (session->sending == SEND_HEAD) {
-        gnutls_record_cork(tls);
-        session->sending = SEND_BODY;
-        return real_record_send(tls, bytes, size);
+    if (ours->sending == SEND_HEAD) {
+        gnutls_record_cork(session);
+        ours->sending = SEND_BODY;
+        return real_record_send(session, data, data_size);
     }
-    return send_body(session, bytes, size);
+    return send_body(ours, data, data_size);
 }
 
 void session_join_answer(struct session *session)

@@ -29,11 +29,6 @@ struct tickets *tickets_new(const struct clock *clock)
     return tickets;
 }
 
-void tickets_set_clock(struct tickets *tickets, const struct clock *clock)
-{
-    tickets->clock = clock;
-}
-
 void tickets_free(struct tickets *tickets)
 {
     if (!tickets) {

@@ -19,7 +19,6 @@ struct tickets;
 
 /* `clock` is borrowed. NULL: no memory. */
 struct tickets *tickets_new(const struct clock *clock);
-void tickets_set_clock(struct tickets *tickets, const struct clock *clock); /* before it is used */
 void tickets_free(struct tickets *tickets);
 DEFINE_CLEANUP(struct tickets *, tickets_free)
 

@@ -86,7 +86,6 @@ struct tls *tls_new(void)
 void tls_set_clock(struct tls *tls, const struct clock *clock)
 {
     tls->clock = clock;
-    tickets_set_clock(tls->tickets, clock);
 }
 
 struct tickets *tls_tickets(const struct tls *tls)

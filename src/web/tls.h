@@ -20,8 +20,7 @@ struct tls *tls_new(void);
 void tls_free(struct tls *tls);
 DEFINE_CLEANUP(struct tls *, tls_free)
 
-/* For tests, before it is used: what decides when a replaced certificate is freed, and the key of session tickets is made
- * anew; clock_system() unless set. */
+/* For tests: what decides when a replaced certificate is freed; clock_system() unless set. */
 void tls_set_clock(struct tls *tls, const struct clock *clock);
 
 /* Of its sessions; a reload keeps them. Borrowed. */
