@@ -18,7 +18,7 @@ all:
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 
-UNCONFIGURED_GOALS := help clean distclean dist format check-format check-layers check-man check-python check-shell check-units
+UNCONFIGURED_GOALS := help clean deb distclean dist format check-format check-layers check-man check-python check-shell check-units
 ifneq ($(wildcard config.mk),)
 include config.mk
 config.mk: config.status config.mk.in config.h.in
@@ -307,6 +307,12 @@ install-clients:
 uninstall:
 	$(call files,uninstall,$(INSTALLED_DAEMON) $(INSTALLED_CLIENTS))
 
+# Debian packages, in build/deb; see contrib/make-deb.
+.PHONY: deb
+DEB_FOLDER ?= build/deb
+deb:
+	contrib/make-deb '$(DEB_FOLDER)'
+
 # ---- clean and dist ----------------------------------------------------------------------------------------------
 
 .PHONY: clean distclean dist
@@ -337,5 +343,6 @@ help:
 	    'make format             apply clang-format' \
 	    'make install            with DESTDIR=DIR where wanted; make uninstall keeps settings' \
 	    'make dist               a source archive' \
+	    'make deb                Debian packages, in build/deb' \
 	    'make clean | distclean  remove build/ | also what configure wrote' \
 	    'tests/run               all of the tests'
