@@ -17,10 +17,10 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     zsh fish zbar-tools
     dpkg-dev debhelper lintian mmdebstrap'
 
-# Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
+# Name servers, web servers that stand before the daemon, and fail2ban: each would begin to serve on a machine where systemd
 # runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
 # shellcheck disable=SC2034
-SERVER_PACKAGES='nsd knot bind9 pdns-server pdns-backend-sqlite3 nginx-light'
+SERVER_PACKAGES='nsd knot bind9 pdns-server pdns-backend-sqlite3 nginx-light caddy haproxy fail2ban prometheus'
 
 # Prints those of the named packages that are not installed.
 missing_packages() {
