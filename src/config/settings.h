@@ -102,7 +102,8 @@ struct settings {
     void **of_providers; /* their own structs, in the order of provider_table; see settings_of_provider */
 };
 
-/* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. */
+/* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. Only settings_load looks at the environment, whose
+ * settings count more than the file's: see config/environment.h. */
 int settings_load(const char *path, struct problems *problems, struct settings **ret_settings);
 int settings_load_text(const char *text, size_t length, const char *path, struct problems *problems,
                        struct settings **ret_settings);

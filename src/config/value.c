@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -232,6 +233,34 @@ static int read_short_secret(const char *path, size_t max_bytes, struct secret *
     return 0;
 }
 
+#define CREDENTIALS "${CREDENTIALS_DIRECTORY}/"
+
+int value_expand_path(struct problems *problems, const char *key, const struct yaml_node *node, const char *text,
+                      char **ret_path)
+{
+    char *path;
+
+    if (strncmp(text, CREDENTIALS, strlen(CREDENTIALS)) != 0) {
+        path = strdup(text);
+    } else {
+        const char *folder = getenv("CREDENTIALS_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+        if (!folder || folder[0] == '\0') {
+            problems_add(
+                problems, node->line, node->column,
+                "%s: there are no credentials; the service's unit hands them over with LoadCredential=%s:PATH, "
+                "and only what systemd starts sees them",
+                key, value_show(text + strlen(CREDENTIALS)).text);
+            return -EINVAL;
+        }
+        path = path_join(folder, text + strlen(CREDENTIALS));
+    }
+    if (!path) {
+        return -ENOMEM;
+    }
+    *ret_path = path;
+    return 0;
+}
+
 int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
                            size_t max_bytes, struct secret **ret_secret)
 {
@@ -245,7 +274,12 @@ int value_read_secret_file(struct problems *problems, const char *file, const ch
         problems_add(problems, node->line, node->column, "%s: is no path, name one", key);
         return -EINVAL;
     }
-    _cleanup_free_ char *path = path_beside(file, text);
+    _cleanup_free_ char *expanded = NULL;
+    r = value_expand_path(problems, key, node, text, &expanded);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_free_ char *path = path_beside(file, expanded);
     if (path == NULL) {
         return -ENOMEM;
     }

@@ -28,6 +28,11 @@ int value_check_list(struct problems *problems, const char *key, const struct ya
 /* `KEY: "TEXT" WHAT`, for a node that is a scalar and no secret. */
 void value_add_error(struct problems *problems, const char *key, const struct yaml_node *node, const char *what);
 
+/* A path as it was written; ${CREDENTIALS_DIRECTORY}/NAME becomes the path of a credential that systemd (LoadCredential=)
+ * handed to this process. Owned. */
+int value_expand_path(struct problems *problems, const char *key, const struct yaml_node *node, const char *text,
+                      char **ret_path);
+
 /* The first line of a file whose path is relative to `file`. One that others may write is refused, one that they may read
  * is warned about. */
 int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
