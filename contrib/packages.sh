@@ -15,7 +15,7 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     python3-dnspython faketime
     iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl
     zsh fish zbar-tools
-    dpkg-dev debhelper lintian mmdebstrap'
+    dpkg-dev debhelper lintian mmdebstrap podman buildah runc qemu-user-static'
 
 # Name servers, web servers that stand before the daemon, and fail2ban: each would begin to serve on a machine where systemd
 # runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
