@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/standard_files.h"
+#include "config/value.h"
 #include "daemon/daemon.h"
 
 struct arguments {
@@ -219,6 +220,12 @@ int main(int argc, char **argv)
     }
     if (arguments.dump_config) {
         return dump_config(settings);
+    }
+    if (value_are_credentials_hidden()) {
+        log_error("start_failed",
+                  "$CREDENTIALS_DIRECTORY names a folder that this user cannot enter; unset it, or mend "
+                  "LoadCredential= of the unit");
+        return EX_CONFIG;
     }
     return run(&arguments, &opened, TAKE_PTR(settings), TAKE_PTR(hosts));
 }

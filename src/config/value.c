@@ -1,10 +1,12 @@
 #include "config/value.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/parse.h"
@@ -235,6 +237,13 @@ static int read_short_secret(const char *path, size_t max_bytes, struct secret *
 
 #define CREDENTIALS "${CREDENTIALS_DIRECTORY}/"
 
+static const char *credentials_folder(void)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+
+    return folder && folder[0] != '\0' ? folder : NULL;
+}
+
 int value_expand_path(struct problems *problems, const char *key, const struct yaml_node *node, const char *text,
                       char **ret_path)
 {
@@ -243,8 +252,8 @@ int value_expand_path(struct problems *problems, const char *key, const struct y
     if (strncmp(text, CREDENTIALS, strlen(CREDENTIALS)) != 0) {
         path = strdup(text);
     } else {
-        const char *folder = getenv("CREDENTIALS_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
-        if (!folder || folder[0] == '\0') {
+        const char *folder = credentials_folder();
+        if (!folder) {
             problems_add(
                 problems, node->line, node->column,
                 "%s: there are no credentials; the service's unit hands them over with LoadCredential=%s:PATH, "
@@ -259,6 +268,35 @@ int value_expand_path(struct problems *problems, const char *key, const struct y
     }
     *ret_path = path;
     return 0;
+}
+
+bool value_are_credentials_hidden(void)
+{
+    const char *folder = credentials_folder();
+
+    return folder && faccessat(AT_FDCWD, folder, X_OK, AT_EACCESS) < 0;
+}
+
+bool value_is_hidden_credential(const char *path)
+{
+    const char *folder = credentials_folder();
+    size_t length = folder ? strlen(folder) : 0;
+
+    return path && folder && strncmp(path, folder, length) == 0 && path[length] == '/' &&
+           value_are_credentials_hidden();
+}
+
+static int read_hidden(struct problems *problems, const char *key, const struct yaml_node *node,
+                       struct secret **ret_secret)
+{
+    char unknown[32];
+
+    random_bytes(unknown, sizeof(unknown));
+    *ret_secret = secret_new(unknown, sizeof(unknown));
+    explicit_bzero(unknown, sizeof(unknown));
+    problems_warn(problems, node->line, node->column,
+                  "%s: is not checked, for only the service itself sees the credentials that systemd hands over", key);
+    return *ret_secret ? 0 : -ENOMEM;
 }
 
 int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
@@ -282,6 +320,9 @@ int value_read_secret_file(struct problems *problems, const char *file, const ch
     _cleanup_free_ char *path = path_beside(file, expanded);
     if (path == NULL) {
         return -ENOMEM;
+    }
+    if (value_is_hidden_credential(path)) {
+        return read_hidden(problems, key, node, ret_secret);
     }
     size_t problems_before = problems_count(problems);
     r = check_secret_file(problems, key, path, node);

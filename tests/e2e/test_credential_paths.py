@@ -54,3 +54,22 @@ def test_nobody_handed_them_over(tmp_path, key):
     )
     assert done.returncode == 78
     assert f"{key}: there are no credentials; the service's unit hands them over with LoadCredential=x:PATH" in done.stderr
+
+
+def test_who_may_not_see_them(daemon, credentials):
+    """--check by a process of the service that is not its main one goes on without them; a start does not."""
+    row = {**host("home.example.test."), "shared_secret_file": f"{HERE}/home"}
+    del row["shared_secret"]
+    server = {"certificate": f"{HERE}/chain", "private_key": f"{HERE}/key"}
+    hidden = {"CREDENTIALS_DIRECTORY": str(credentials.parent / "hidden")}
+    d = daemon(start=False, settings={"server": server}, hosts=[row], environment=hidden)
+    check = subprocess.run([*d.process.command, "--check"], env=d.environment, capture_output=True, text=True, timeout=30)
+    assert check.returncode == 0, check.stderr
+    assert "shared_secret_file: is not checked, for only the service itself sees" in check.stderr
+    assert "server.certificate: is not checked" in check.stderr
+    assert d.run_to_end() == 78
+    assert d.log_lines("event=start_failed .*CREDENTIALS_DIRECTORY")
+    # What has nothing to do with them is still told.
+    d.write_hosts_text("hosts: [{}]")
+    check = subprocess.run([*d.process.command, "--check"], env=d.environment, capture_output=True, text=True, timeout=30)
+    assert check.returncode == 78 and "hostname: is missing" in check.stderr
