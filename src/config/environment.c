@@ -275,7 +275,7 @@ static int lay_over(struct problems *problems, const struct variable *variable, 
     return 0;
 }
 
-int overlay_init(struct problems *problems, const struct yaml_node *root, char *const *environment,
+int overlay_init(struct problems *problems, const struct yaml_node *root, const char *const *environment,
                  struct overlay *ret_overlay)
 {
     struct variable variable;
@@ -291,7 +291,7 @@ int overlay_init(struct problems *problems, const struct yaml_node *root, char *
     return result;
 }
 
-void overlay_explain(struct problems *problems, char *const *environment)
+void overlay_explain(struct problems *problems, const char *const *environment)
 {
     _cleanup_buffer_ struct buffer names = BUFFER_INIT;
     struct variable variable;

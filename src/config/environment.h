@@ -18,11 +18,11 @@ struct overlay {
 
 /* `environment` as environ is: "NAME=VALUE", NULL at the end. `root` must be a mapping. 0, -EINVAL with problems, -ENOMEM;
  * overlay_done in any case. What comes from a variable has line 0. */
-int overlay_init(struct problems *problems, const struct yaml_node *root, char *const *environment,
+int overlay_init(struct problems *problems, const struct yaml_node *root, const char *const *environment,
                  struct overlay *ret_overlay);
 void overlay_done(struct overlay *overlay);
 
 /* One more problem, for what is wrong may stand in none of the file's lines: which variables count. */
-void overlay_explain(struct problems *problems, char *const *environment);
+void overlay_explain(struct problems *problems, const char *const *environment);
 
 #endif

@@ -261,13 +261,13 @@ static int load_with_environment(const struct yaml_node *root, const char *path,
     int r = 0;
 
     if (root->kind == YAML_MAPPING) {
-        r = overlay_init(problems, root, environ, &overlay);
+        r = overlay_init(problems, root, (const char *const *)environ, &overlay);
     }
     if (r == 0) {
         r = load(overlay.root, path, problems, ret_settings);
     }
     if (r == -EINVAL && overlay.count > 0) {
-        overlay_explain(problems, environ);
+        overlay_explain(problems, (const char *const *)environ);
     }
     overlay_done(&overlay);
     return r;
