@@ -263,7 +263,7 @@ CLIENT_PAGES := $(CLIENT_PROGRAMS:contrib/clients/%=man/%.1)
 DAEMON_PAGES := $(filter-out $(CLIENT_PAGES),$(MAN_PAGES))
 DOCUMENTS := $(sort $(wildcard README.md CHANGELOG.md SECURITY.md))
 EXAMPLES := $(UNIT_DROP_INS) $(sort $(wildcard contrib/*.json $(addprefix contrib/,fail2ban/*/* proxy/* prometheus/* \
-	grafana/* openrc/*)))
+	grafana/* openrc/* acme/*)))
 CLIENT_EXAMPLES := $(sort $(wildcard $(addprefix contrib/clients/,*.conf *.json *.md *.ps1 *.rsc openwrt-ddns)))
 
 # The lists that contrib/install-files reads: KIND FOLDER NAME SOURCE; $(call installed,KIND,FOLDER,SUBFOLDER/,SOURCES).
@@ -282,6 +282,11 @@ INSTALLED_CLIENTS = \
 	$(call installed,0755,bindir,,$(CLIENT_PROGRAMS)) \
 	$(call pages,$(CLIENT_PAGES)) \
 	$(call installed_below,0644,clientdocdir,,$(CLIENT_EXAMPLES))
+# Those of ddns53ctl: NAME for bash, _NAME for zsh, NAME.fish.
+INSTALLED_DAEMON += \
+	$(call installed,0644,zshcompletiondir,,$(filter $(BUILD)/completion/_%,$(COMPLETIONS))) \
+	$(call installed,0644,fishcompletiondir,,$(filter %.fish,$(COMPLETIONS))) \
+	$(call installed,0644,bashcompletiondir,,$(filter-out $(BUILD)/completion/_% %.fish,$(COMPLETIONS)))
 ifneq ($(systemdsystemunitdir),no)
 INSTALLED_DAEMON += \
 	$(call installed,unit,systemdsystemunitdir,,$(UNITS)) \
@@ -291,7 +296,11 @@ INSTALLED_CLIENTS += $(call installed,unit,systemdsystemunitdir,,$(CLIENT_UNITS)
 endif
 
 clientdocdir ?= $(docdir)/clients
-FOLDERS := sbindir bindir sysconfdir mandir docdir clientdocdir systemdsystemunitdir sysusersdir tmpfilesdir
+# Where the shells look, in every installation with its own prefix.
+bashcompletiondir ?= $(datarootdir)/bash-completion/completions
+zshcompletiondir ?= $(datarootdir)/zsh/site-functions
+fishcompletiondir ?= $(datarootdir)/fish/vendor_completions.d
+FOLDERS := bashcompletiondir zshcompletiondir fishcompletiondir sbindir bindir sysconfdir mandir docdir clientdocdir systemdsystemunitdir sysusersdir tmpfilesdir
 # $(call files,install|uninstall,ROWS)
 files = @$(foreach folder,$(FOLDERS),$(folder)='$($(folder))') DESTDIR='$(DESTDIR)' INSTALL='$(INSTALL)'; \
 	export $(FOLDERS) DESTDIR INSTALL; printf '%s\n' $2 | contrib/install-files $1
