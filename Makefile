@@ -18,7 +18,7 @@ all:
 
 # ---- configuration -----------------------------------------------------------------------------------------------
 
-UNCONFIGURED_GOALS := help clean distclean dist format check-format check-layers check-man check-python check-shell check-units
+UNCONFIGURED_GOALS := help clean deb distclean dist format check-format check-layers check-man check-python check-shell check-units
 ifneq ($(wildcard config.mk),)
 include config.mk
 config.mk: config.status config.mk.in config.h.in
@@ -259,53 +259,73 @@ check-units:
 # ---- installation ------------------------------------------------------------------------------------------------
 
 INSTALL ?= install
-SETTINGS := $(sort $(wildcard etc/*.yaml))
 # The daemon is for sbin, what people run (ddns53ctl) is for bin.
 DAEMONS := $(filter %d,$(PROGRAMS))
 COMMANDS := $(filter-out $(DAEMONS),$(PROGRAMS))
+SETTINGS := $(sort $(wildcard etc/*.yaml))
+CLIENT_PROGRAMS := contrib/clients/ddns53-client contrib/clients/ddns53-discover
+CLIENT_PAGES := $(CLIENT_PROGRAMS:contrib/clients/%=man/%.1)
+DAEMON_PAGES := $(filter-out $(CLIENT_PAGES),$(MAN_PAGES))
+DOCUMENTS := $(sort $(wildcard README.md CHANGELOG.md SECURITY.md))
+EXAMPLES := $(UNIT_DROP_INS) $(sort $(wildcard contrib/*.json $(addprefix contrib/,fail2ban/*/* proxy/* prometheus/* \
+	grafana/* openrc/* acme/*)))
+CLIENT_EXAMPLES := $(sort $(wildcard $(addprefix contrib/clients/,*.conf *.json *.md *.ps1 *.rsc openwrt-ddns)))
 
+# The lists that contrib/install-files reads: KIND FOLDER NAME SOURCE; $(call installed,KIND,FOLDER,SUBFOLDER/,SOURCES).
+installed = $(foreach file,$4,'$1 $2 $3$(notdir $(file)) $(file)')
+# As KIND FOLDER NAME SOURCE, where NAME is SOURCE without its first folder.
+installed_below = $(foreach file,$4,'$1 $2 $3$(patsubst contrib/%,%,$(patsubst contrib/clients/%,%,$(file))) $(file)')
+pages = $(foreach page,$1,'0644 mandir man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page)) $(page)')
+INSTALLED_DAEMON = \
+	$(call installed,0755,sbindir,,$(DAEMONS)) \
+	$(call installed,0755,bindir,,$(COMMANDS)) \
+	$(call installed,settings,sysconfdir,ddns53/,$(SETTINGS)) \
+	$(call pages,$(DAEMON_PAGES)) \
+	$(call installed,0644,docdir,,$(DOCUMENTS)) \
+	$(call installed_below,0644,docdir,examples/,$(EXAMPLES))
+INSTALLED_CLIENTS = \
+	$(call installed,0755,bindir,,$(CLIENT_PROGRAMS)) \
+	$(call pages,$(CLIENT_PAGES)) \
+	$(call installed_below,0644,clientdocdir,,$(CLIENT_EXAMPLES))
+# Those of ddns53ctl: NAME for bash, _NAME for zsh, NAME.fish.
+INSTALLED_DAEMON += \
+	$(call installed,0644,zshcompletiondir,,$(filter $(BUILD)/completion/_%,$(COMPLETIONS))) \
+	$(call installed,0644,fishcompletiondir,,$(filter %.fish,$(COMPLETIONS))) \
+	$(call installed,0644,bashcompletiondir,,$(filter-out $(BUILD)/completion/_% %.fish,$(COMPLETIONS)))
+ifneq ($(systemdsystemunitdir),no)
+INSTALLED_DAEMON += \
+	$(call installed,unit,systemdsystemunitdir,,$(UNITS)) \
+	'0644 sysusersdir ddns53.conf systemd/ddns53.sysusers' \
+	'0644 tmpfilesdir ddns53.conf systemd/ddns53.tmpfiles'
+INSTALLED_CLIENTS += $(call installed,unit,systemdsystemunitdir,,$(CLIENT_UNITS))
+endif
+
+clientdocdir ?= $(docdir)/clients
 # Where the shells look, in every installation with its own prefix.
 bashcompletiondir ?= $(datarootdir)/bash-completion/completions
 zshcompletiondir ?= $(datarootdir)/zsh/site-functions
 fishcompletiondir ?= $(datarootdir)/fish/vendor_completions.d
+FOLDERS := bashcompletiondir zshcompletiondir fishcompletiondir sbindir bindir sysconfdir mandir docdir clientdocdir systemdsystemunitdir sysusersdir tmpfilesdir
+# $(call files,install|uninstall,ROWS)
+files = @$(foreach folder,$(FOLDERS),$(folder)='$($(folder))') DESTDIR='$(DESTDIR)' INSTALL='$(INSTALL)'; \
+	export $(FOLDERS) DESTDIR INSTALL; printf '%s\n' $2 | contrib/install-files $1
 
-.PHONY: install uninstall
-install: all
-	$(INSTALL) -d '$(DESTDIR)$(sbindir)' '$(DESTDIR)$(sysconfdir)/ddns53'
-	$(INSTALL) -m 0755 $(DAEMONS) '$(DESTDIR)$(sbindir)'
-ifneq ($(COMMANDS),)
-	$(INSTALL) -d '$(DESTDIR)$(bindir)'
-	$(INSTALL) -m 0755 $(COMMANDS) '$(DESTDIR)$(bindir)'
-endif
-	@for file in $(notdir $(SETTINGS)); do \
-	    target='$(DESTDIR)$(sysconfdir)/ddns53'/$$file; \
-	    if [ -e "$$target" ]; then echo "kept $$target"; \
-	    else echo "new  $$target"; $(INSTALL) -m 0640 "etc/$$file" "$$target" || exit; fi; \
-	done
-	@for page in $(MAN_PAGES); do \
-	    $(INSTALL) -D -m 0644 "$$page" '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}" || exit; \
-	done
-	$(INSTALL) -D -m 0644 $(BUILD)/completion/ddns53ctl '$(DESTDIR)$(bashcompletiondir)/ddns53ctl'
-	$(INSTALL) -D -m 0644 $(BUILD)/completion/_ddns53ctl '$(DESTDIR)$(zshcompletiondir)/_ddns53ctl'
-	$(INSTALL) -D -m 0644 $(BUILD)/completion/ddns53ctl.fish '$(DESTDIR)$(fishcompletiondir)/ddns53ctl.fish'
-ifneq ($(systemdsystemunitdir),no)
-	@for unit in $(UNITS); do \
-	    $(INSTALL) -d '$(DESTDIR)$(systemdsystemunitdir)' && \
-	    sed -e 's|/usr/sbin/|$(sbindir)/|g' -e 's|/etc/ddns53/|$(sysconfdir)/ddns53/|g' "$$unit" \
-	        >'$(DESTDIR)$(systemdsystemunitdir)'/"$${unit##*/}" || exit; \
-	done
-endif
+.PHONY: install install-daemon install-clients uninstall
+install: install-daemon install-clients
+install-daemon: all
+	$(call files,install,$(INSTALLED_DAEMON))
+install-clients:
+	$(call files,install,$(INSTALLED_CLIENTS))
 
 # Settings and state stay: they are not ours.
 uninstall:
-	rm -f $(patsubst %,'$(DESTDIR)$(sbindir)/%',$(notdir $(DAEMONS)))
-	rm -f $(patsubst %,'$(DESTDIR)$(bindir)/%',$(notdir $(COMMANDS)))
-	rm -f '$(DESTDIR)$(bashcompletiondir)/ddns53ctl' '$(DESTDIR)$(zshcompletiondir)/_ddns53ctl' \
-	    '$(DESTDIR)$(fishcompletiondir)/ddns53ctl.fish'
-	@for page in $(MAN_PAGES); do rm -f '$(DESTDIR)$(mandir)'"/man$${page##*.}/$${page##*/}"; done
-ifneq ($(systemdsystemunitdir),no)
-	rm -f $(patsubst %,'$(DESTDIR)$(systemdsystemunitdir)/%',$(notdir $(UNITS)))
-endif
+	$(call files,uninstall,$(INSTALLED_DAEMON) $(INSTALLED_CLIENTS))
+
+# Debian packages, in build/deb; see contrib/make-deb.
+.PHONY: deb
+DEB_FOLDER ?= build/deb
+deb:
+	contrib/make-deb '$(DEB_FOLDER)'
 
 # ---- clean and dist ----------------------------------------------------------------------------------------------
 
@@ -338,5 +358,6 @@ help:
 	    'make format             apply clang-format' \
 	    'make install            with DESTDIR=DIR where wanted; make uninstall keeps settings' \
 	    'make dist               a source archive' \
+	    'make deb                Debian packages, in build/deb' \
 	    'make clean | distclean  remove build/ | also what configure wrote' \
 	    'tests/run               all of the tests'

@@ -14,12 +14,15 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
     python3-dnspython faketime
     iproute2 wget wrk busybox inadyn ddclient libio-socket-ssl-perl
-    zsh fish zbar-tools'
+    zsh fish zbar-tools
+    dpkg-dev debhelper lintian mmdebstrap buildah runc qemu-user-static'
 
-# Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
-# runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
+# Name servers, web servers that stand before the daemon, fail2ban and the like: each would begin to serve on a machine
+# where systemd runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped,
+# and counted.
 # shellcheck disable=SC2034
-SERVER_PACKAGES='nsd knot bind9 pdns-server pdns-backend-sqlite3 nginx-light'
+SERVER_PACKAGES='nsd knot bind9 pdns-server pdns-backend-sqlite3 nginx-light caddy haproxy fail2ban prometheus
+    podman'
 
 # Prints those of the named packages that are not installed.
 missing_packages() {

@@ -9,12 +9,14 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/standard_files.h"
+#include "config/value.h"
 #include "daemon/daemon.h"
 
 struct arguments {
     const char *config;
-    const char *user; /* to check as; NULL: see daemon_check */
+    const char *user; /* to run or to check as; NULL: as is, or see daemon_check */
     bool check;
+    bool health;
     bool dump_config;
     bool verbose;
 };
@@ -47,11 +49,16 @@ static void log_start_problems(const struct problems *problems, void *userdata)
 }
 
 /* Takes settings and hosts: nothing here may keep the first table once a reload has put another in its place. */
-static int run(const struct arguments *arguments, struct settings *settings, struct hosts *hosts)
+static int run(const struct arguments *arguments, const struct opened *opened, struct settings *settings,
+               struct hosts *hosts)
 {
     struct daemon *daemon = daemon_new(arguments->config);
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     int status = daemon ? log_start() : -ENOMEM;
+
+    if (daemon) {
+        daemon->opened = *opened;
+    }
 
     if (status == 0) {
         status = daemon_init(daemon, settings, hosts, &message);
@@ -73,12 +80,15 @@ static int run(const struct arguments *arguments, struct settings *settings, str
 }
 
 static const char usage[] =
-    "usage: ddns53d [--config FILE] [--check [--user NAME] | --dump-config] [--verbose]\n"
+    "usage: ddns53d [--config FILE] [--user NAME] [--check | --health | --dump-config] [--verbose]\n"
     "A dynamic-DNS server: hosts tell it their address over HTTPS, it tells Route 53.\n"
     "\n"
     "  -c, --config FILE  settings (default " SYSCONFDIR "/ddns53/ddns53d.yaml)\n"
     "      --check        check settings, hosts, certificate and folders, tell everything that is wrong, and end\n"
-    "      --user NAME    with --check, as root: judge as that user (default: the owner of state_dir)\n"
+    "      --health       ask the daemon that runs with these settings whether all is well; status 0, or 1 and why "
+    "not\n"
+    "      --user NAME    as root: bind server.listen, then become that user, without any privilege\n"
+    "                     with --check: judge as that user (default: the owner of state_dir)\n"
     "      --dump-config  print the settings in force, defaults included, secrets masked\n"
     "  -v, --verbose      log every request that changed nothing as well\n"
     "      --version      print the version\n"
@@ -95,12 +105,17 @@ static int finish_output(void)
 /* -1: go on; otherwise the status to exit with. */
 static int read_arguments(int argc, char **argv, struct arguments *ret)
 {
-    enum { CHECK = 256, USER, DUMP_CONFIG, VERSION_OPTION };
+    enum { CHECK = 256, HEALTH, USER, DUMP_CONFIG, VERSION_OPTION };
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, CHECK},
-        {"user", required_argument, NULL, USER},  {"dump-config", no_argument, NULL, DUMP_CONFIG},
-        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, VERSION_OPTION},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, CHECK},
+        {"health", no_argument, NULL, HEALTH},
+        {"user", required_argument, NULL, USER},
+        {"dump-config", no_argument, NULL, DUMP_CONFIG},
+        {"verbose", no_argument, NULL, 'v'},
+        {"version", no_argument, NULL, VERSION_OPTION},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -110,6 +125,7 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
         switch (option) {
         case 'c': ret->config = optarg; break;
         case CHECK: ret->check = true; break;
+        case HEALTH: ret->health = true; break;
         case USER: ret->user = optarg; break;
         case DUMP_CONFIG: ret->dump_config = true; break;
         case 'v': ret->verbose = true; break;
@@ -119,10 +135,10 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
         }
     }
     const char *wrong = optind < argc ? "there are no arguments but options" : NULL;
-    if (ret->check && ret->dump_config) {
-        wrong = "--check and --dump-config exclude each other";
-    } else if (ret->user && !ret->check) {
-        wrong = "--user belongs to --check";
+    if (ret->check + ret->dump_config + ret->health > 1) {
+        wrong = "--check, --health and --dump-config exclude each other";
+    } else if (ret->user && (ret->dump_config || ret->health)) {
+        wrong = "--user belongs to --check, or to a daemon that runs";
     }
     if (wrong) {
         (void)fprintf(stderr, "ddns53d: %s\n%s", wrong, usage);
@@ -144,11 +160,30 @@ static int dump_config(const struct settings *settings)
     return finish_output();
 }
 
+/* Root no more, once this has returned 0. */
+static int become(const struct arguments *arguments, struct opened *opened)
+{
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    const struct passwd *user = NULL;
+    int status = user_find(arguments->user, &message, &user);
+
+    if (status == 0) {
+        int r = user_become(arguments->config, user, log_start_problems, &message, opened);
+        status = r == 0 ? 0 : r == -EINVAL ? EX_CONFIG : EX_UNAVAILABLE;
+    }
+    if (status != 0 && message.length > 0) {
+        log_error("start_failed", "%s", buffer_text(&message));
+    }
+    memory_hide(); /* a process that has changed its user may be looked at again */
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     struct arguments arguments;
+    struct opened opened = {.count = 0};
 
     memory_hide();
     standard_files_hold();
@@ -165,6 +200,15 @@ int main(int argc, char **argv)
     if (arguments.check) {
         return daemon_check(arguments.config, arguments.user, print_problems, finish_output);
     }
+    if (arguments.health) {
+        return daemon_health(arguments.config, print_problems, finish_output);
+    }
+    if (arguments.user) {
+        status = become(&arguments, &opened);
+        if (status != 0) {
+            return status;
+        }
+    }
     status = daemon_load_files(arguments.config, NULL, NULL,
                                arguments.dump_config ? print_problems : log_start_problems, NULL, &settings, &hosts);
     if (status == -ENOMEM) {
@@ -177,5 +221,11 @@ int main(int argc, char **argv)
     if (arguments.dump_config) {
         return dump_config(settings);
     }
-    return run(&arguments, TAKE_PTR(settings), TAKE_PTR(hosts));
+    if (value_are_credentials_hidden()) {
+        log_error("start_failed",
+                  "$CREDENTIALS_DIRECTORY names a folder that this user cannot enter; unset it, or mend "
+                  "LoadCredential= of the unit");
+        return EX_CONFIG;
+    }
+    return run(&arguments, &opened, TAKE_PTR(settings), TAKE_PTR(hosts));
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "config/value.h"
 #include "provider/registry.h"
 #include "web/tls.h"
 
@@ -134,6 +135,14 @@ static int judge_certificate(const struct judge *judge)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     unsigned rsa_bits = 0;
+
+    if (value_is_hidden_credential(judge->settings->certificate) ||
+        value_is_hidden_credential(judge->settings->private_key)) {
+        problems_warn(judge->problems, 0, 0,
+                      "server.certificate: is not checked, for only the service itself sees the credentials that "
+                      "systemd hands over");
+        return 0;
+    }
     int r = judge->settings->tls ? tls_check(judge->settings, &message, &rsa_bits) : 0;
 
     if (r == -ENOMEM) {

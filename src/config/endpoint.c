@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -66,4 +68,26 @@ void endpoint_done(struct endpoint *endpoint)
 bool endpoint_is_local(const struct endpoint *endpoint)
 {
     return endpoint->unix_path != NULL || address_is_loopback(&endpoint->address);
+}
+
+socklen_t endpoint_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *ret_address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+    *ret_address = (struct sockaddr_storage){0};
+    if (endpoint->unix_path) {
+        memcpy(un.sun_path, endpoint->unix_path, strnlen(endpoint->unix_path, sizeof(un.sun_path) - 1));
+        memcpy(ret_address, &un, sizeof(un));
+        return sizeof(un);
+    }
+    if (endpoint->address.family == ADDRESS_IPV4) {
+        memcpy(&in.sin_addr, endpoint->address.bytes, sizeof(in.sin_addr));
+        memcpy(ret_address, &in, sizeof(in));
+        return sizeof(in);
+    }
+    memcpy(&in6.sin6_addr, endpoint->address.bytes, sizeof(in6.sin6_addr));
+    memcpy(ret_address, &in6, sizeof(in6));
+    return sizeof(in6);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "config/environment.h"
 #include "config/settings_table.h"
 #include "config/value.h"
 
@@ -253,13 +254,32 @@ static bool has_secrets(const struct settings *settings)
     return has_secret;
 }
 
+static int load_with_environment(const struct yaml_node *root, const char *path, struct problems *problems,
+                                 struct settings **ret_settings)
+{
+    struct overlay overlay = {.root = root};
+    int r = 0;
+
+    if (root->kind == YAML_MAPPING) {
+        r = overlay_init(problems, root, (const char *const *)environ, &overlay);
+    }
+    if (r == 0) {
+        r = load(overlay.root, path, problems, ret_settings);
+    }
+    if (r == -EINVAL && overlay.count > 0) {
+        overlay_explain(problems, (const char *const *)environ);
+    }
+    overlay_done(&overlay);
+    return r;
+}
+
 int settings_load(const char *path, struct problems *problems, struct settings **ret_settings)
 {
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
 
     int r = yaml_load_file(path, FILE_MAX_BYTES, problems, &document);
     if (r == 0) {
-        r = load(yaml_root(document), path, problems, ret_settings);
+        r = load_with_environment(yaml_root(document), path, problems, ret_settings);
     }
     if (r == 0 && has_secrets(*ret_settings)) {
         value_warn_readable(path, problems);

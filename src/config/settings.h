@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/address.h"
 #include "base/buffer.h"
@@ -102,7 +103,8 @@ struct settings {
     void **of_providers; /* their own structs, in the order of provider_table; see settings_of_provider */
 };
 
-/* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. */
+/* 0, or -EINVAL with everything that is wrong in `problems`, or -ENOMEM. Only settings_load looks at the environment, whose
+ * settings count more than the file's: see config/environment.h. */
 int settings_load(const char *path, struct problems *problems, struct settings **ret_settings);
 int settings_load_text(const char *text, size_t length, const char *path, struct problems *problems,
                        struct settings **ret_settings);
@@ -128,6 +130,8 @@ const char *settings_key_default(size_t index);
 /* `[::]:443`, `127.0.0.1:80`, `unix:/run/x.sock`. -EINVAL otherwise. Contents owned by the struct. */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
 void endpoint_done(struct endpoint *endpoint);
+/* Where to bind or to connect to; returns its length. */
+socklen_t endpoint_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *ret_address);
 /* A loopback address or a unix socket: nothing from outside gets there. */
 bool endpoint_is_local(const struct endpoint *endpoint);
 

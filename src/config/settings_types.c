@@ -113,9 +113,24 @@ static const char *check_not_empty(const char *text)
     return text[0] == '\0' ? "is no path, name one" : NULL;
 }
 
+/* Puts the path of a credential in the place of what was written. */
+static int expand_path(struct problems *problems, const struct setting *row, const struct yaml_node *node, char **path)
+{
+    char *expanded;
+    int r = value_expand_path(problems, row->name, node, *path, &expanded);
+
+    if (r == 0) {
+        free(*path);
+        *path = expanded;
+    }
+    return r;
+}
+
 static int read_path(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_checked(problems, row, node, base, check_not_empty);
+    int r = read_checked(problems, row, node, base, check_not_empty);
+
+    return r < 0 ? r : expand_path(problems, row, node, FIELD(char *, row, base));
 }
 
 const struct setting_type setting_path = {read_path, write_text, clear_text};
@@ -128,8 +143,9 @@ static int read_path_or_none(struct problems *problems, const struct setting *ro
     if (r == 0 && (*path)[0] == '\0') {
         free(*path);
         *path = NULL;
+        return 0;
     }
-    return r;
+    return r < 0 ? r : expand_path(problems, row, node, path);
 }
 
 const struct setting_type setting_path_or_none = {read_path_or_none, write_text, clear_text};

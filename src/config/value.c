@@ -1,9 +1,12 @@
 #include "config/value.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/parse.h"
@@ -232,6 +235,70 @@ static int read_short_secret(const char *path, size_t max_bytes, struct secret *
     return 0;
 }
 
+#define CREDENTIALS "${CREDENTIALS_DIRECTORY}/"
+
+static const char *credentials_folder(void)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY"); // NOLINT(concurrency-mt-unsafe): nobody calls setenv
+
+    return folder && folder[0] != '\0' ? folder : NULL;
+}
+
+int value_expand_path(struct problems *problems, const char *key, const struct yaml_node *node, const char *text,
+                      char **ret_path)
+{
+    char *path;
+
+    if (strncmp(text, CREDENTIALS, strlen(CREDENTIALS)) != 0) {
+        path = strdup(text);
+    } else {
+        const char *folder = credentials_folder();
+        if (!folder) {
+            problems_add(
+                problems, node->line, node->column,
+                "%s: there are no credentials; the service's unit hands them over with LoadCredential=%s:PATH, "
+                "and only what systemd starts sees them",
+                key, value_show(text + strlen(CREDENTIALS)).text);
+            return -EINVAL;
+        }
+        path = path_join(folder, text + strlen(CREDENTIALS));
+    }
+    if (!path) {
+        return -ENOMEM;
+    }
+    *ret_path = path;
+    return 0;
+}
+
+bool value_are_credentials_hidden(void)
+{
+    const char *folder = credentials_folder();
+
+    return folder && faccessat(AT_FDCWD, folder, X_OK, AT_EACCESS) < 0;
+}
+
+bool value_is_hidden_credential(const char *path)
+{
+    const char *folder = credentials_folder();
+    size_t length = folder ? strlen(folder) : 0;
+
+    return path && folder && strncmp(path, folder, length) == 0 && path[length] == '/' &&
+           value_are_credentials_hidden();
+}
+
+static int read_hidden(struct problems *problems, const char *key, const struct yaml_node *node,
+                       struct secret **ret_secret)
+{
+    char unknown[32];
+
+    random_bytes(unknown, sizeof(unknown));
+    *ret_secret = secret_new(unknown, sizeof(unknown));
+    explicit_bzero(unknown, sizeof(unknown));
+    problems_warn(problems, node->line, node->column,
+                  "%s: is not checked, for only the service itself sees the credentials that systemd hands over", key);
+    return *ret_secret ? 0 : -ENOMEM;
+}
+
 int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
                            size_t max_bytes, struct secret **ret_secret)
 {
@@ -245,9 +312,17 @@ int value_read_secret_file(struct problems *problems, const char *file, const ch
         problems_add(problems, node->line, node->column, "%s: is no path, name one", key);
         return -EINVAL;
     }
-    _cleanup_free_ char *path = path_beside(file, text);
+    _cleanup_free_ char *expanded = NULL;
+    r = value_expand_path(problems, key, node, text, &expanded);
+    if (r < 0) {
+        return r;
+    }
+    _cleanup_free_ char *path = path_beside(file, expanded);
     if (path == NULL) {
         return -ENOMEM;
+    }
+    if (value_is_hidden_credential(path)) {
+        return read_hidden(problems, key, node, ret_secret);
     }
     size_t problems_before = problems_count(problems);
     r = check_secret_file(problems, key, path, node);

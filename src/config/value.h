@@ -28,8 +28,19 @@ int value_check_list(struct problems *problems, const char *key, const struct ya
 /* `KEY: "TEXT" WHAT`, for a node that is a scalar and no secret. */
 void value_add_error(struct problems *problems, const char *key, const struct yaml_node *node, const char *what);
 
+/* A path as it was written; ${CREDENTIALS_DIRECTORY}/NAME becomes the path of a credential that systemd (LoadCredential=)
+ * handed to this process. Owned. */
+int value_expand_path(struct problems *problems, const char *key, const struct yaml_node *node, const char *text,
+                      char **ret_path);
+
+/* Is there a folder of credentials that this process may not see? systemd before 254 shows it to the main process of a
+ * service alone, and not to what ExecReload= runs. */
+bool value_are_credentials_hidden(void);
+/* Is the file one of those? NULL: no. */
+bool value_is_hidden_credential(const char *path);
+
 /* The first line of a file whose path is relative to `file`. One that others may write is refused, one that they may read
- * is warned about. */
+ * is warned about. Of a hidden credential there is a warning, and a secret that nobody knows. */
 int value_read_secret_file(struct problems *problems, const char *file, const char *key, const struct yaml_node *node,
                            size_t max_bytes, struct secret **ret_secret);
 

@@ -18,6 +18,7 @@
 #include "base/log_limit.h"
 #include "config/current.h"
 #include "daemon/providers.h"
+#include "daemon/user.h"
 #include "store/sqlite.h"
 #include "update/replay.h"
 #include "update/update.h"
@@ -45,6 +46,7 @@ struct reload {
 
 struct daemon {
     const char *config;
+    struct opened opened;     /* the API's, where root bound them; the server takes them */
     struct settings *started; /* what the parts are made from; NULL once they are */
     struct current *current;
     struct metrics *metrics;
@@ -99,6 +101,11 @@ int daemon_load_files(const char *config, const struct settings *running, struct
  * status, that of `finish` once something was printed. Before any thread: it may fork. */
 int daemon_check(const char *config, const char *user, void (*tell)(const struct problems *problems, void *userdata),
                  int (*finish)(void));
+
+/* --health: whether the daemon that runs with these settings is well, which is said in words. Returns the exit status:
+ * 0, that of `finish` once something was printed, or 1. */
+int daemon_health(const char *config, void (*tell)(const struct problems *problems, void *userdata),
+                  int (*finish)(void));
 
 /* Borrows `config`. NULL: no memory. On the heap, since a server that cannot be stopped goes on using it. */
 struct daemon *daemon_new(const char *config);

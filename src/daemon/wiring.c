@@ -323,6 +323,11 @@ static int start_servers(struct daemon *daemon, struct buffer *message)
         .find = route_find,
         .check_api_keys = true,
     };
+    if (options.socket_count == 0 && daemon->opened.count > 0) {
+        options.sockets = daemon->opened.sockets;
+        options.socket_count = daemon->opened.count;
+        options.has_own_sockets = true;
+    }
     int status = server_start(&daemon->service, &options, message, &daemon->api);
 
     if (status < 0) {

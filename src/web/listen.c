@@ -23,19 +23,9 @@ struct place {
 
 static struct place place_of(const struct endpoint *endpoint)
 {
-    struct place place = {.length = 0};
+    struct place place;
 
-    if (endpoint->address.family == ADDRESS_IPV4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(endpoint->port)};
-        memcpy(&in.sin_addr, endpoint->address.bytes, sizeof(in.sin_addr));
-        memcpy(&place.address, &in, sizeof(in));
-        place.length = sizeof(in);
-    } else {
-        struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port)};
-        memcpy(&in6.sin6_addr, endpoint->address.bytes, sizeof(in6.sin6_addr));
-        memcpy(&place.address, &in6, sizeof(in6));
-        place.length = sizeof(in6);
-    }
+    place.length = endpoint_sockaddr(endpoint, &place.address);
     return place;
 }
 

@@ -220,7 +220,10 @@ static int open_listeners(struct server *server, const struct server_options *op
         if (r < 0 && !adopt) {
             return r;
         }
-        server->listener_count += r == 0;
+        if (r == 0) {
+            listener->inherited = adopt && !options->has_own_sockets;
+            server->listener_count++;
+        }
     }
     return r;
 }

@@ -22,8 +22,9 @@ struct server_options {
     size_t listen_count;
     const int *sockets; /* already listening, from systemd; take the place of `listen`; taken */
     size_t socket_count;
-    struct tls *tls;  /* NULL: plain */
-    unsigned threads; /* 0: one per core */
+    bool has_own_sockets; /* nobody else holds `sockets`: they are closed when the server stops accepting */
+    struct tls *tls;      /* NULL: plain */
+    unsigned threads;     /* 0: one per core */
     uint32_t connections;
     uint32_t connections_per_address;                           /* 0: no limit */
     uint32_t request_ms;                                        /* from accept to the last byte of the request */

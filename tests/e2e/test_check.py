@@ -219,9 +219,10 @@ def test_state_dir_is_no_folder(place):
     place.bad("state_dir: .*state is no folder; name another, or remove it")
 
 
-def test_user_belongs_to_check_and_to_root(place):
+def test_user_belongs_to_root(place):
+    """With --check, and without: test_user.py has that."""
     assert run_binary("--user", "nobody", "--dump-config", folder=place.folder).returncode == 64
-    assert run_binary("--user", "nobody", folder=place.folder).returncode == 64
+    assert run_binary("--user", "nobody", "--health", folder=place.folder).returncode == 64
     place.check()
     if os.getuid() == 0:
         place.own(place.state, place.folder / "ddns53d.yaml", place.folder / "hosts.yaml")
@@ -233,6 +234,8 @@ def test_user_belongs_to_check_and_to_root(place):
         done = subprocess.run([*command, *more], cwd=place.folder, capture_output=True, text=True, timeout=30)
         assert done.returncode == status, done.stderr
     assert "only root" in done.stderr
+    done = subprocess.run([*command[:-1], "--user", "nobody"], cwd=place.folder, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 64 and "only root" in done.stderr
 
 
 # ---- warnings ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 import subprocess
@@ -158,32 +159,59 @@ def test_inadyn_with_ipv6(island, ca):
 # ---- OpenWrt ----
 
 
-def test_openwrt(daemon):
+def openwrt_sections() -> list[dict[str, str]]:
+    parts = text_of("openwrt-ddns").split("config service")[1:]
+    return [dict(re.findall(r"option (\w+) '(.*)'", part)) for part in parts]
+
+
+def openwrt_asks(d, section: dict[str, str], url: str, address: str):
     """As ddns-scripts fill in the URL; wget and curl make Basic of the user and the password in it."""
-    d = daemon(settings=ZONE, hosts=[host(HOME, ["A", "AAAA"], **SCHEMES)])
-    sections = [
-        dict(re.findall(r"option (\w+) '(.*)'", part)) for part in text_of("openwrt-ddns").split("config service")
-    ]
-    assert [section.get("use_ipv6") for section in sections] == [None, "0", "1"]
-    for section, address in zip(sections[1:], ("198.18.7.9", "2001:db8::9")):
-        assert section["use_https"] == "1" and section["enabled"] == "1"
-        values = {
-            "[DOMAIN]": section["domain"],
-            "[IP]": address,
-            "[USERNAME]": section["username"],
-            "[PASSWORD]": SECRET,
-        }
-        assert section["password"] == "SECRET"
-        url = section["update_url"]
-        for placeholder, value in values.items():
-            assert url.count(placeholder) == 1
-            url = url.replace(placeholder, value)
-        parts = urlsplit(url)
-        assert (parts.scheme, parts.hostname) == ("http", NAME) and parts.username and parts.password
-        answer = d.request(f"{parts.path}?{parts.query}", headers=basic(parts.username, parts.password))
+    assert section["use_https"] == "1" and section["enabled"] == "1" and section["password"] == "SECRET"
+    values = {
+        "[DOMAIN]": section["domain"],
+        "[IP]": address,
+        "[USERNAME]": section["username"],
+        "[PASSWORD]": SECRET,
+    }
+    for placeholder, value in values.items():
+        assert url.count(placeholder) == 1
+        url = url.replace(placeholder, value)
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.hostname) == ("http", NAME) and parts.username and parts.password
+    return d.request(f"{parts.path}?{parts.query}", headers=basic(parts.username, parts.password))
+
+
+@pytest.fixture
+def openwrt(daemon):
+    return daemon(settings=ZONE, hosts=[host(HOME, ["A", "AAAA"], **SCHEMES)])
+
+
+def test_openwrt(openwrt):
+    sections = openwrt_sections()
+    assert [section["use_ipv6"] for section in sections] == ["0", "1"]
+    for section, address in zip(sections, ("198.18.7.9", "2001:db8::9")):
+        answer = openwrt_asks(openwrt, section, section["update_url"], address)
         assert re.search("good|nochg", answer.text, re.IGNORECASE), answer.text  # its rule
         assert answer.text == f"good {address}\n"
-    assert (dns(d), dns(d, "AAAA")) == (["198.18.7.9"], ["2001:db8::9"])
+    assert (dns(openwrt), dns(openwrt, "AAAA")) == (["198.18.7.9"], ["2001:db8::9"])
+
+
+def test_openwrt_custom_service(openwrt):
+    """/usr/share/ddns/custom/NAME.json: the section names it as service_name, and "answer" is a rule for grep -iE."""
+    service = json.loads(text_of("ddns53.json"))
+    assert set(service) == {"name", "ipv4", "ipv6"} and service["name"] == "ddns53"
+    for section, family, address in zip(openwrt_sections(), ("ipv4", "ipv6"), ("198.18.7.9", "2001:db8::9")):
+        row = service[family]
+        for wanted in ("good", "nochg"):
+            answer = openwrt_asks(openwrt, section, row["url"], address)
+            assert answer.text == f"{wanted} {address}\n"
+            assert re.search(row["answer"], answer.text, re.IGNORECASE)
+        keep_confidential("not-the-secret-0001")
+        refused = openwrt.request(
+            f"/nic/update?hostname={section['domain']}&myip={address}", headers=basic("any", "not-the-secret-0001")
+        )
+        assert not re.search(row["answer"], refused.text, re.IGNORECASE)
+    assert (dns(openwrt), dns(openwrt, "AAAA")) == (["198.18.7.9"], ["2001:db8::9"])
 
 
 # ---- RouterOS ----
@@ -375,7 +403,8 @@ def test_every_file_is_described():
     for path in CLIENTS.rglob("*"):
         if path.is_file() and path.name != "README.md":
             assert path.name in described, f"README.md does not tell of {path.name}"
-            assert "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text()
+            # JSON has no comments.
+            assert path.suffix == ".json" or "SPDX-License-Identifier: GPL-3.0-or-later" in path.read_text()
 
 
 # ---- systemd ----

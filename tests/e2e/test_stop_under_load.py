@@ -1,5 +1,5 @@
 """SIGTERM in the middle of everything: scrapers, kept connections that each set an address at that moment, and a storm of
-new ones. DDNS53_STOPS says how often; `tests/run --long` asks for many."""
+new ones. TEST_STOPS says how often; `tests/run --long` asks for many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from harness import SECRET, Daemon, hash_token, host, query_target, receive
 from harness.updates import state_addresses, wait_until
 
-STOPS = int(os.environ.get("DDNS53_STOPS", "4"))
+STOPS = int(os.environ.get("TEST_STOPS", "4"))
 KEPT = 60
 SCRAPERS = 3
 STORM = 3

@@ -32,6 +32,13 @@ class Island:
     def close(self) -> None:
         self.daemon.close()
 
+    def enter(self) -> list[str]:
+        """What stands before a command that is to run in the daemon's network."""
+        enter = ["nsenter", f"--net=/proc/{self.daemon.pid}/ns/net"]
+        if not self.is_root:
+            enter += [f"--user=/proc/{self.daemon.pid}/ns/user", "--preserve-credentials"]
+        return enter
+
     def run(
         self,
         command: Iterable[str | Path],
@@ -43,11 +50,8 @@ class Island:
         hosts = self.folder / "hosts"
         each = {name: (value,) if isinstance(value, str) else value for name, value in names.items()}
         hosts.write_text("".join(f"{address} {name}\n" for name, values in each.items() for address in values))
-        enter = ["nsenter", f"--net=/proc/{self.daemon.pid}/ns/net"]
-        if not self.is_root:
-            enter += [f"--user=/proc/{self.daemon.pid}/ns/user", "--preserve-credentials"]
         return subprocess.run(
-            [*enter, "unshare", *OWN_HOSTS, str(hosts), *(str(word) for word in command)],
+            [*self.enter(), "unshare", *OWN_HOSTS, str(hosts), *(str(word) for word in command)],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder), **(environment or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
