@@ -65,6 +65,16 @@ struct zone_settings {
     void *own; /* the provider's struct, see zone_size */
 };
 
+/* server.acme; config/acme.h says what follows from it. */
+struct acme_settings {
+    char *email;     /* "": off */
+    char *directory; /* URL */
+    struct name *names;
+    size_t name_count;
+    struct endpoint *ask; /* name servers; port 53 unless said */
+    size_t ask_count;
+};
+
 struct settings {
     /* server */
     struct endpoint *listen;
@@ -79,6 +89,7 @@ struct settings {
     enum proxy_header proxy_header;
     struct secret **api_keys;
     size_t api_key_count;
+    struct acme_settings acme;
     /* admin */
     struct endpoint *admin_listen; /* NULL: off */
     char *control_socket;          /* absolute path, NULL: off */
@@ -128,6 +139,8 @@ const char *settings_key_default(size_t index);
 /* `[::]:443`, `127.0.0.1:80`, `unix:/run/x.sock`. -EINVAL otherwise. Contents owned by the struct. */
 int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
 void endpoint_done(struct endpoint *endpoint);
+/* The host in `https://HOST[:PORT]/...`: borrowed, without brackets; false: none. */
+bool url_host(const char *url, const char **ret_host, size_t *ret_length);
 /* A loopback address or a unix socket: nothing from outside gets there. */
 bool endpoint_is_local(const struct endpoint *endpoint);
 
