@@ -17,6 +17,7 @@
 #include "base/decisions.h"
 #include "base/log_limit.h"
 #include "config/current.h"
+#include "daemon/certificate.h"
 #include "daemon/providers.h"
 #include "store/sqlite.h"
 #include "update/replay.h"
@@ -56,6 +57,7 @@ struct daemon {
     struct providers *providers;
     struct queue *queue;
     struct tls *tls;
+    struct certificate *certificate;
     struct ratelimit *reads;
     struct ratelimit *failures;
     struct logins *logins;
