@@ -14,7 +14,8 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     python3 python3-pytest python3-pytest-xdist python3-botocore python3-cryptography python3-yaml
     python3-dnspython faketime
     iproute2 wget busybox inadyn ddclient libio-socket-ssl-perl
-    zsh fish zbar-tools'
+    zsh fish zbar-tools
+    uacme pebble certbot lego'
 
 # Name servers, and the web server that is a benchmark's peer: each would begin to serve on a machine where systemd
 # runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped, and counted.
