@@ -15,7 +15,8 @@ TEST_PACKAGES='git libcmocka-dev clang clang-format clang-tidy cppcheck shellche
     python3-dnspython faketime
     iproute2 wget wrk busybox inadyn ddclient libio-socket-ssl-perl
     zsh fish zbar-tools
-    dpkg-dev debhelper lintian mmdebstrap buildah runc qemu-user-static'
+    dpkg-dev debhelper lintian mmdebstrap buildah runc qemu-user-static
+    uacme pebble certbot lego'
 
 # Name servers, web servers that stand before the daemon, fail2ban and the like: each would begin to serve on a machine
 # where systemd runs, so tests/run installs them in a container, and with --ci. Without them some tests are skipped,

@@ -11,12 +11,19 @@
 #include "update/update.h"
 #include "web/request.h"
 
+struct acme;
+struct challenges;
+struct tls;
+
 /* The `handlers` of its service. Borrows all. */
 struct control {
     struct current *current;
     const struct updater *updater;
     struct records *records;
     struct queue *queue;
+    const struct tls *tls;
+    struct acme *acme;
+    struct challenges *challenges;
     /* What only the daemon as a whole knows: an object; NULL: no memory. */
     json_t *(*describe)(void *userdata);
     /* Reads the files again, and answers the request with what came of it (control_answer). */

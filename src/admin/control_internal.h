@@ -1,6 +1,6 @@
 /*
  * The inside of admin/control: control.c (routes, status, zones) -> control_records.c (records against DNS),
- * control_update.c (changes by the operator's hand).
+ * control_update.c (changes by the operator's hand), control_acme.c (the certificate).
  */
 #ifndef DDNS53_ADMIN_CONTROL_INTERNAL_H
 #define DDNS53_ADMIN_CONTROL_INTERNAL_H
@@ -43,6 +43,13 @@ enum record_state record_state_of(struct records *records, const struct host *ho
 void control_records(struct request *request);
 /* How many records of each zone are in which state: an array by zone of arrays by state; owned, NULL: no memory. */
 size_t (*control_count_states(const struct control *control, size_t zone_count))[RECORD_STATE_COUNT];
+
+/* ---- control_acme.c ---- */
+
+void control_challenge(struct request *request);
+void control_certificate(struct request *request);
+void control_certificate_renew(struct request *request);
+void control_certificate_test(struct request *request);
 
 /* ---- control_update.c ---- */
 

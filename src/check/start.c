@@ -5,13 +5,16 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acme/uacme.h"
 #include "base/file.h"
 #include "config/value.h"
 #include "provider/registry.h"
+#include "web/server_certificate_source.h"
 #include "web/tls.h"
 
 /* ---- folders and files ---- */
@@ -159,6 +162,30 @@ static int judge_certificate(const struct judge *judge)
     return 0;
 }
 
+/* What a start does not stumble over, and clients do. */
+static int judge_acme(const struct judge *judge)
+{
+    _cleanup_(certificate_sources_done) struct certificate_sources sources;
+    int r = certificate_sources_find(judge->settings, &sources);
+
+    if (r < 0 || !acme_is_on(judge->settings)) {
+        return r;
+    }
+    _cleanup_free_ char *program = uacme_find(getenv("PATH")); // NOLINT(concurrency-mt-unsafe): no thread
+    if (!program) {
+        problems_warn(
+            judge->problems, 0, 0,
+            "server.acme: uacme, which obtains certificates, is not installed; install it (Debian: apt install "
+            "uacme)");
+    }
+    if (!certificate_source_is_there(&sources.obtained)) {
+        problems_warn(judge->problems, 0, 0,
+                      "server.acme: no certificate has been obtained yet; until there is one, the daemon serves its "
+                      "self-signed one");
+    }
+    return 0;
+}
+
 int check_start(const struct settings *settings, const char *user, struct problems *problems)
 {
     const struct judge judge = {settings, problems, user};
@@ -167,7 +194,10 @@ int check_start(const struct settings *settings, const char *user, struct proble
     if (r == 0) {
         r = judge_providers(&judge);
     }
-    return r == 0 ? judge_certificate(&judge) : r;
+    if (r == 0) {
+        r = judge_certificate(&judge);
+    }
+    return r == 0 ? judge_acme(&judge) : r;
 }
 
 /* ---- as whom ---- */

@@ -91,3 +91,31 @@ socklen_t endpoint_sockaddr(const struct endpoint *endpoint, struct sockaddr_sto
     memcpy(ret_address, &in6, sizeof(in6));
     return sizeof(in6);
 }
+
+bool url_host(const char *url, const char **ret_host, size_t *ret_length)
+{
+    const char *host = strstr(url, "://");
+    if (!host) {
+        return false;
+    }
+    host += 3;
+    size_t length = strcspn(host, "/?#");
+    const char *at = memchr(host, '@', length);
+    if (at) {
+        length -= (size_t)(at + 1 - host);
+        host = at + 1;
+    }
+    if (host[0] == '[') {
+        host++;
+        length = strcspn(host, "]");
+    } else {
+        const char *colon = memchr(host, ':', length);
+        length = colon ? (size_t)(colon - host) : length;
+    }
+    if (length == 0) {
+        return false;
+    }
+    *ret_host = host;
+    *ret_length = length;
+    return true;
+}

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "config/acme.h"
 #include "config/environment.h"
 #include "config/settings_table.h"
 #include "config/value.h"
@@ -70,9 +71,9 @@ const struct setting *settings_row_in(const struct settings *settings, size_t in
 
 static const struct yaml_node *find_node(const struct yaml_node *root, const struct setting *row)
 {
-    const struct yaml_node *section = row->section[0] == '\0' ? root : yaml_get(root, row->section);
+    const struct yaml_node *section = settings_section_node(root, row->section);
     /* A section that is no mapping is told by settings_check_keys. */
-    return section == NULL || section->kind != YAML_MAPPING ? NULL : yaml_get(section, row->key);
+    return section ? yaml_get(section, row->key) : NULL;
 }
 
 static const struct yaml_node *find_named(const struct yaml_node *root, const char *name)
@@ -226,7 +227,10 @@ static int load(const struct yaml_node *root, const char *path, struct problems 
     if (r < 0 || problems_count(problems) > problems_before) {
         return -EINVAL;
     }
-    r = finish(problems, root, path, settings);
+    r = acme_check(problems, root, settings);
+    if (r == 0) {
+        r = finish(problems, root, path, settings);
+    }
     if (r < 0) {
         return r;
     }
@@ -326,6 +330,24 @@ void settings_unref(struct settings *settings)
 
 /* ---- writing ---- */
 
+/* How many mappings the keys of a section stand in. */
+static int depth_of(const char *section)
+{
+    int depth = section[0] == '\0' ? 0 : 1;
+
+    for (const char *at = section; (at = strchr(at, '.')); at++) {
+        depth++;
+    }
+    return depth;
+}
+
+static void dump_section(const char *section, struct buffer *buffer)
+{
+    const char *dot = strrchr(section, '.');
+
+    buffer_printf(buffer, "%*s%s:\n", 2 * (depth_of(section) - 1), "", dot ? dot + 1 : section);
+}
+
 void settings_dump(const struct settings *settings, struct buffer *buffer)
 {
     const char *section = "";
@@ -337,11 +359,11 @@ void settings_dump(const struct settings *settings, struct buffer *buffer)
             continue;
         }
         if (strcmp(row->section, section) != 0 && row->section[0] != '\0') {
-            buffer_printf(buffer, "%s:\n", row->section);
+            dump_section(row->section, buffer);
         }
         section = row->section;
         bool is_list_below = row->type == &setting_zones;
-        buffer_printf(buffer, "%s%s:%s", section[0] == '\0' ? "" : "  ", row->key, is_list_below ? "" : " ");
+        buffer_printf(buffer, "%*s%s:%s", 2 * depth_of(section), "", row->key, is_list_below ? "" : " ");
         row->type->write(row, base, buffer);
         buffer_append_char(buffer, '\n');
     }

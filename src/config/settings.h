@@ -66,6 +66,16 @@ struct zone_settings {
     void *own; /* the provider's struct, see zone_size */
 };
 
+/* server.acme; config/acme.h says what follows from it. */
+struct acme_settings {
+    char *email;     /* "": off */
+    char *directory; /* URL */
+    struct name *names;
+    size_t name_count;
+    struct endpoint *ask; /* name servers; port 53 unless said */
+    size_t ask_count;
+};
+
 struct settings {
     /* server */
     struct endpoint *listen;
@@ -80,6 +90,7 @@ struct settings {
     enum proxy_header proxy_header;
     struct secret **api_keys;
     size_t api_key_count;
+    struct acme_settings acme;
     /* admin */
     struct endpoint *admin_listen; /* NULL: off */
     char *control_socket;          /* absolute path, NULL: off */
@@ -132,6 +143,8 @@ int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
 void endpoint_done(struct endpoint *endpoint);
 /* Where to bind or to connect to; returns its length. */
 socklen_t endpoint_sockaddr(const struct endpoint *endpoint, struct sockaddr_storage *ret_address);
+/* The host in `https://HOST[:PORT]/...`: borrowed, without brackets; false: none. */
+bool url_host(const char *url, const char **ret_host, size_t *ret_length);
 /* A loopback address or a unix socket: nothing from outside gets there. */
 bool endpoint_is_local(const struct endpoint *endpoint);
 

@@ -37,6 +37,19 @@ static const struct setting rows[] = {
      .help = "the header in which trusted_proxies name the client, x-forwarded-for or forwarded; the other is ignored"},
     {KEY("server", "api_keys"), .type = &setting_secrets, LIST_AT(api_keys, api_key_count), .default_text = "[]",
      .help = "not empty: every API request needs one of them as x-api-key"},
+    {KEY("server.acme", "email"), .type = &setting_email, AT(acme.email), .default_text = "\"\"",
+     .help = "where the authority writes to; with it and no certificate, one is obtained and renewed by ACME"},
+    {KEY("server.acme", "directory"), .type = &setting_https_url, AT(acme.directory),
+     .default_text = "\"https://acme-v02.api.letsencrypt.org/directory\"",
+     .help = "URL of the authority's ACME directory; whoever sets email agrees to the authority's terms"},
+    {KEY("server.acme", "names"), .type = &setting_names, LIST_AT(acme.names, acme.name_count), RANGE(0, 99, ""),
+     .default_text = "[]",
+     .help = "names that the certificate has besides that of public_url, wildcards too; all within the zones"},
+    {KEY("server.acme", "ask"), .type = &setting_name_servers, LIST_AT(acme.ask, acme.ask_count), RANGE(0, 16, ""),
+     .default_text = "[]",
+     .help =
+         "name servers, ADDRESS or ADDRESS:PORT, that have to answer with a challenge before the authority is told; "
+         "none: the provider knows, or else those of the zone's NS records are asked"},
     {KEY("admin", "listen"), .type = &setting_admin_listen, AT(admin_listen), .default_text = "\"127.0.0.1:9053\"",
      .restart = true,
      .help = "plain HTTP for /healthz and /metrics: a loopback address or a unix socket; \"\" turns it off"},
@@ -166,11 +179,19 @@ static bool has_section(const char *section)
     return false;
 }
 
+/* The last part of `inner` where it is a mapping in `section`, NULL: elsewhere. */
+static const char *part_within(const char *inner, const char *section)
+{
+    const size_t length = strlen(section);
+
+    return length > 0 && strncmp(inner, section, length) == 0 && inner[length] == '.' ? inner + length + 1 : NULL;
+}
+
 static void add_unknown_key(struct problems *problems, const char *section, const struct yaml_node *mapping,
                             size_t index)
 {
     const struct value_shown word = value_key_word(mapping->keys[index]->text);
-    char before[32];
+    char before[64];
     struct nearest nearest;
 
     (void)snprintf(before, sizeof(before), "%s%s", section, section[0] == '\0' ? "" : ".");
@@ -180,6 +201,9 @@ static void add_unknown_key(struct problems *problems, const char *section, cons
         /* The right key in the wrong section is a near miss too. */
         bool is_here = strcmp(row->section, section) == 0;
         nearest_offer(&nearest, row->key, is_here ? 0 : 1, row->name);
+        if (part_within(row->section, section)) {
+            nearest_offer(&nearest, part_within(row->section, section), 0, row->section);
+        }
         if (section[0] == '\0' && has_section(row->section)) {
             nearest_offer(&nearest, row->section, 0, row->section);
             nearest_offer(&nearest, row->name, 1, row->name); /* "server.listen:" as one key */
@@ -188,22 +212,39 @@ static void add_unknown_key(struct problems *problems, const char *section, cons
     value_add_unknown_key(problems, before, mapping, index, &nearest, "remove it");
 }
 
+const struct yaml_node *settings_section_node(const struct yaml_node *root, const char *section)
+{
+    const struct yaml_node *node = root;
+
+    while (node && node->kind == YAML_MAPPING && section[0] != '\0') {
+        const size_t length = strcspn(section, ".");
+        char part[32];
+
+        (void)snprintf(part, sizeof(part), "%.*s", (int)length, section);
+        node = yaml_get(node, part);
+        section += length + (section[length] == '.' ? 1 : 0);
+    }
+    return node && node->kind == YAML_MAPPING ? node : NULL;
+}
+
 void settings_check_keys(struct problems *problems, const char *section, const struct yaml_node *mapping)
 {
     for (size_t i = 0; i < mapping->count; i++) {
         const char *key = mapping->keys[i]->text;
         const struct yaml_node *value = mapping->items[i];
+        char inner[64]; /* none of ours is cut off */
 
         if (has_key(section, key)) {
             continue;
         }
-        if (section[0] != '\0' || !has_section(key)) {
+        (void)snprintf(inner, sizeof(inner), "%s%s%s", section, section[0] == '\0' ? "" : ".", key);
+        if (strchr(key, '.') || !has_section(inner)) {
             add_unknown_key(problems, section, mapping, i);
         } else if (value->kind == YAML_MAPPING) {
-            settings_check_keys(problems, key, value);
+            settings_check_keys(problems, inner, value);
         } else if (!value_is_empty(value)) {
             problems_add(problems, value->line, value->column, "%s: must be a mapping, put its keys below it, indented",
-                         key);
+                         inner);
         }
     }
 }

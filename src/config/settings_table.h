@@ -34,7 +34,8 @@ struct setting_type {
 
 struct setting {
     const char *name;    /* dotted: "server.listen" */
-    const char *section; /* its first part, "" for a key at the top, "zones[]" or "zones[].tsig" for one of a zone */
+    const char *section; /* all but its last part: "server", "server.acme" for a mapping in it, "" for a key at the top,
+                            "zones[]" or "zones[].tsig" for one of a zone */
     const char *key;     /* its last part */
     const struct setting_type *type;
     size_t offset;       /* in its base */
@@ -58,6 +59,8 @@ const struct setting *settings_next_row(const char *section, const struct provid
 /* Does the row describe a zone, not the whole? */
 bool setting_is_of_zone(const struct setting *row);
 
+/* The mapping of a section, "server.acme" say; NULL: not there, or something else. */
+const struct yaml_node *settings_section_node(const struct yaml_node *root, const char *section);
 /* Every key of `mapping` that `section` has no row for is a problem. */
 void settings_check_keys(struct problems *problems, const char *section, const struct yaml_node *mapping);
 /* Reads a row from its node, or from its default when that is NULL; `whole` is where a missing key is told. */
@@ -80,6 +83,11 @@ extern const struct setting_type setting_prefixes;       /* struct prefix * and 
 extern const struct setting_type setting_proxy_header;   /* enum proxy_header */
 extern const struct setting_type setting_command;        /* char ** and a count, may be empty */
 extern const struct setting_type setting_secrets;        /* struct secret ** and a count */
+/* settings_acme.c */
+extern const struct setting_type setting_email;        /* char *, may be "" */
+extern const struct setting_type setting_https_url;    /* char * */
+extern const struct setting_type setting_names;        /* struct name * and a count, may be empty */
+extern const struct setting_type setting_name_servers; /* struct endpoint * and a count, may be empty */
 /* settings_zones.c */
 extern const struct setting_type setting_zones; /* struct zone_settings * and a count */
 extern const struct setting_type setting_zone_name;
@@ -91,6 +99,19 @@ void settings_share_zones(const struct settings *from, struct settings *to);
 
 /* Replaces an owned path by one beside `file`, which is absolute, unless it is NULL or absolute already. -ENOMEM. */
 int settings_make_absolute(char **path, const char *file);
+/* For types of lists: makes room for one struct per item and reads them all; `read_item` has the place of its own, which
+ * is zeroed, and stays zero where it could not be read. `example` shows how to write one. */
+int setting_read_list(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                      const char *example, size_t item_size,
+                      int (*read_item)(struct problems *problems, const struct setting *row,
+                                       const struct yaml_node *node, void *item));
+/* For types of texts: `check` returns what is wrong with the text, NULL when nothing is. */
+int setting_read_checked(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                         const char *(*check)(const char *text));
+void setting_write_text(const struct setting *row, const void *base, struct buffer *buffer);
+void setting_clear_text(const struct setting *row, void *base);
+/* What is wrong with a URL, NULL: nothing, or it is empty. */
+const char *setting_check_url(const char *text);
 /* A double-quoted YAML scalar. */
 void setting_write_quoted(struct buffer *buffer, const char *text);
 

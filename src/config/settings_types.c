@@ -61,9 +61,8 @@ const struct setting_type setting_uint = {read_uint, write_uint, NULL};
 
 /* ---- text, path, URL, region ---- */
 
-/* `check` returns what is wrong with the text, NULL when nothing is. */
-static int read_checked(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
-                        const char *(*check)(const char *text))
+int setting_read_checked(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                         const char *(*check)(const char *text))
 {
     const char *text;
 
@@ -84,13 +83,13 @@ static int read_checked(struct problems *problems, const struct setting *row, co
     return 0;
 }
 
-static void write_text(const struct setting *row, const void *base, struct buffer *buffer)
+void setting_write_text(const struct setting *row, const void *base, struct buffer *buffer)
 {
     const char *text = *CONST_FIELD(char *, row, base);
     setting_write_quoted(buffer, text == NULL ? "" : text);
 }
 
-static void clear_text(const struct setting *row, void *base)
+void setting_clear_text(const struct setting *row, void *base)
 {
     free(TAKE_PTR(*FIELD(char *, row, base)));
 }
@@ -103,10 +102,10 @@ static const char *check_nothing(const char *text)
 
 static int read_text(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_checked(problems, row, node, base, check_nothing);
+    return setting_read_checked(problems, row, node, base, check_nothing);
 }
 
-const struct setting_type setting_text = {read_text, write_text, clear_text};
+const struct setting_type setting_text = {read_text, setting_write_text, setting_clear_text};
 
 static const char *check_not_empty(const char *text)
 {
@@ -128,12 +127,12 @@ static int expand_path(struct problems *problems, const struct setting *row, con
 
 static int read_path(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    int r = read_checked(problems, row, node, base, check_not_empty);
+    int r = setting_read_checked(problems, row, node, base, check_not_empty);
 
     return r < 0 ? r : expand_path(problems, row, node, FIELD(char *, row, base));
 }
 
-const struct setting_type setting_path = {read_path, write_text, clear_text};
+const struct setting_type setting_path = {read_path, setting_write_text, setting_clear_text};
 
 static int read_path_or_none(struct problems *problems, const struct setting *row, const struct yaml_node *node,
                              void *base)
@@ -148,9 +147,9 @@ static int read_path_or_none(struct problems *problems, const struct setting *ro
     return r < 0 ? r : expand_path(problems, row, node, path);
 }
 
-const struct setting_type setting_path_or_none = {read_path_or_none, write_text, clear_text};
+const struct setting_type setting_path_or_none = {read_path_or_none, setting_write_text, setting_clear_text};
 
-static const char *check_url(const char *text)
+const char *setting_check_url(const char *text)
 {
     if (text[0] == '\0') {
         return NULL;
@@ -173,10 +172,10 @@ static const char *check_url(const char *text)
 
 static int read_url(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_checked(problems, row, node, base, check_url);
+    return setting_read_checked(problems, row, node, base, setting_check_url);
 }
 
-const struct setting_type setting_url = {read_url, write_text, clear_text};
+const struct setting_type setting_url = {read_url, setting_write_text, setting_clear_text};
 
 static const char *check_region(const char *text)
 {
@@ -186,10 +185,10 @@ static const char *check_region(const char *text)
 
 static int read_region(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_checked(problems, row, node, base, check_region);
+    return setting_read_checked(problems, row, node, base, check_region);
 }
 
-const struct setting_type setting_region = {read_region, write_text, clear_text};
+const struct setting_type setting_region = {read_region, setting_write_text, setting_clear_text};
 
 /* ---- authentication schemes ---- */
 
@@ -268,12 +267,10 @@ const struct setting_type setting_proxy_header = {read_proxy_header, write_proxy
 
 /* ---- lists: endpoints, prefixes, secrets ---- */
 
-/* Makes room for one struct per item and reads them all; `read_item` has the place of its own. Items that were
- * not read stay zero and are not counted past the first of them. */
-static int read_list(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
-                     const char *example, size_t item_size,
-                     int (*read_item)(struct problems *problems, const struct setting *row,
-                                      const struct yaml_node *node, void *item))
+int setting_read_list(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base,
+                      const char *example, size_t item_size,
+                      int (*read_item)(struct problems *problems, const struct setting *row,
+                                       const struct yaml_node *node, void *item))
 {
     int result = 0;
 
@@ -323,7 +320,7 @@ static bool is_same_place(const struct endpoint *a, const struct endpoint *b)
 
 static int read_listen(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    int r = read_list(problems, row, node, base, "[\"[::]:443\"]", sizeof(struct endpoint), read_endpoint);
+    int r = setting_read_list(problems, row, node, base, "[\"[::]:443\"]", sizeof(struct endpoint), read_endpoint);
     if (node->kind != YAML_SEQUENCE || r == -ENOMEM) {
         return r;
     }
@@ -415,7 +412,7 @@ static int read_control_socket(struct problems *problems, const struct setting *
     return read_path(problems, row, node, base);
 }
 
-const struct setting_type setting_control_socket = {read_control_socket, write_text, clear_text};
+const struct setting_type setting_control_socket = {read_control_socket, setting_write_text, setting_clear_text};
 
 static int read_prefix(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *item)
 {
@@ -448,7 +445,7 @@ static int read_prefix(struct problems *problems, const struct setting *row, con
 
 static int read_prefixes(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_list(problems, row, node, base, "[127.0.0.1, 10.0.0.0/8]", sizeof(struct prefix), read_prefix);
+    return setting_read_list(problems, row, node, base, "[127.0.0.1, 10.0.0.0/8]", sizeof(struct prefix), read_prefix);
 }
 
 static void write_prefixes(const struct setting *row, const void *base, struct buffer *buffer)
@@ -504,8 +501,8 @@ static int read_word(struct problems *problems, const struct setting *row, const
 
 static int read_command(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    int r =
-        read_list(problems, row, node, base, "[/usr/sbin/nsd-control, reload, \"{zone}\"]", sizeof(char *), read_word);
+    int r = setting_read_list(problems, row, node, base, "[/usr/sbin/nsd-control, reload, \"{zone}\"]", sizeof(char *),
+                              read_word);
     if (r == 0 && node->count > 0 && (*FIELD(char **, row, base))[0][0] != '/') {
         value_add_error(problems, row->name, node->items[0], "is no absolute path of a program, write one");
         return -EINVAL;
@@ -563,7 +560,8 @@ static int read_secret(struct problems *problems, const struct setting *row, con
 
 static int read_secrets(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
 {
-    return read_list(problems, row, node, base, "[\"a long random text\"]", sizeof(struct secret *), read_secret);
+    return setting_read_list(problems, row, node, base, "[\"a long random text\"]", sizeof(struct secret *),
+                             read_secret);
 }
 
 static void write_secrets(const struct setting *row, const void *base, struct buffer *buffer)

@@ -9,8 +9,8 @@
 #include "io/http_client.h"
 
 #define CONNECT_MS 5000
-/* As long as the longest update.timeout_s and some more; a reload of a million hosts takes a few seconds. */
-#define TIMEOUT_MS 330000
+/* As long as a certificate with several names may take; a reload of a million hosts takes a few seconds. */
+#define TIMEOUT_MS 1800000
 #define ANSWER_MAX_BYTES ((size_t)256 << 20)
 
 struct caller {

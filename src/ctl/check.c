@@ -13,7 +13,7 @@
 #include "ctl/probe.h"
 #include "ctl/reach.h"
 #include "ctl/report.h"
-#include "web/server_certificate.h"
+#include "web/server_certificate_source.h"
 #include "web/server_certificate_view.h"
 
 static int run_check(struct ctl *ctl, const struct arguments *arguments);
@@ -381,14 +381,14 @@ static int check_handshakes(struct doctor *doctor, const struct certificate_judg
 static int check_certificate(struct doctor *doctor)
 {
     const struct settings *settings = doctor->settings;
-    _cleanup_free_ char *own = path_join(settings->state_dir, "certificate.pem");
+    _cleanup_(certificate_sources_done) struct certificate_sources sources;
     _cleanup_free_ char *host = NULL;
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
     _cleanup_(certificate_view_done) struct certificate_view view = {.names = NULL};
     const char *text;
     size_t length;
 
-    if (certificate_url_host(settings->public_url, &text, &length)) {
+    if (url_host(settings->public_url, &text, &length)) {
         host = strndup(text, length);
     } else {
         report_add(&doctor->report, VERDICT_WARN, "public_url",
@@ -396,16 +396,19 @@ static int check_certificate(struct doctor *doctor)
                    "server.public_url is not set: recipes for clients are a guess");
     }
     const struct certificate_judge judge = {.host = host, .now_s = clock_realtime_s(clock_system())};
-    const char *path = settings->certificate ? settings->certificate : own;
-    if (!path) {
-        return -ENOMEM;
+    int r = certificate_sources_find(settings, &sources);
+    if (r < 0) {
+        return r;
     }
-    if (!settings->certificate && access(path, F_OK) < 0) {
-        report_add(&doctor->report, VERDICT_WARN, "certificate", "get one of a public authority, such as Let's Encrypt",
+    const struct certificate_source *source = certificate_sources_choose(&sources);
+    const char *path = source->certificate;
+    if (source == &sources.own && access(path, F_OK) < 0) {
+        report_add(&doctor->report, VERDICT_WARN, "certificate",
+                   "get one of a public authority, such as Let's Encrypt: set server.acme.email",
                    "the daemon will make a self-signed one at its first start, which most routers refuse");
         return 0;
     }
-    int r = certificate_view_file(path, &judge, &message, &view);
+    r = certificate_view_file(path, &judge, &message, &view);
     if (r == -ENOMEM) {
         return r;
     }

@@ -21,6 +21,7 @@ static const struct command *const families[] = {
     commands_show,
     commands_why,
     commands_daemon,
+    commands_certificate,
     commands_plan,
     commands_zone,
 

@@ -23,6 +23,7 @@ extern const struct command commands_list[];
 extern const struct command commands_show[];
 extern const struct command commands_why[];
 extern const struct command commands_daemon[];
+extern const struct command commands_certificate[];
 extern const struct command commands_plan[];
 extern const struct command commands_zone[];
 

@@ -17,6 +17,7 @@
 #include "base/decisions.h"
 #include "base/log_limit.h"
 #include "config/current.h"
+#include "daemon/certificate.h"
 #include "daemon/providers.h"
 #include "daemon/user.h"
 #include "store/sqlite.h"
@@ -58,6 +59,7 @@ struct daemon {
     struct providers *providers;
     struct queue *queue;
     struct tls *tls;
+    struct certificate *certificate;
     struct ratelimit *reads;
     struct ratelimit *failures;
     struct logins *logins;

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "acme/challenge_names.h"
 #include "base/log.h"
 #include "base/service_manager.h"
 #include "daemon/work.h"
@@ -134,6 +135,9 @@ static int load(struct daemon *daemon, struct attempt *attempt)
     int r = daemon_load_files(daemon->config, running, &restart, tell_problems, attempt, &settings, &hosts);
     if (r == 0) {
         r = records_configure(daemon->records, hosts);
+    }
+    if (r == 0) {
+        r = challenge_names_configure(daemon->records, settings);
     }
     if (r < 0) {
         atomic_store(&daemon->reload.has_failed, true);

@@ -72,6 +72,7 @@ static enum ending finish_requests(struct daemon *daemon)
 {
     service_manager_stopping();
     server_stop_accepting(daemon->api);
+    certificate_hurry(daemon->certificate);
     log_event(LOG_LEVEL_NOTICE, "stopping", NULL); /* and every answer from now on says Connection: close */
     enum ending ending = let_kept_connections_go(daemon);
     if (ending != FINISHED) {

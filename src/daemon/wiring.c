@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "acme/challenge_names.h"
 #include "api/routes.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -21,7 +22,6 @@
 #include "daemon/work.h"
 
 #define TROUBLE_MS (5 * 60 * 1000)
-#define CERTIFICATE_WARNING_S (7 * 86400)
 #define LIMIT_SOURCES 65536
 #define LOGINS_MAX 16384 /* addresses that are preferred while all connections are in use */
 #define SOCKETS_MAX 16
@@ -131,6 +131,9 @@ static int wire_records(struct daemon *daemon, const struct hosts *hosts, struct
     daemon->records = records_new();
     status = daemon->loop && daemon->records ? records_configure(daemon->records, hosts) : -ENOMEM;
     if (status == 0) {
+        status = challenge_names_configure(daemon->records, daemon->started);
+    }
+    if (status == 0) {
         status = wire_store(daemon, message);
     }
     if (status < 0) {
@@ -166,15 +169,7 @@ static size_t report_trouble(void *userdata, struct buffer *buffer)
     size_t count = queue_report_trouble(daemon->queue, TROUBLE_MS, buffer);
 
     count += providers_report_trouble(daemon->providers, buffer);
-    if (tls_expires_s(daemon->tls) != 0) {
-        int64_t left_s = tls_expires_s(daemon->tls) - clock_realtime_s(clock_system());
-        if (left_s < CERTIFICATE_WARNING_S) {
-            buffer_printf(buffer, "the certificate %s; renew it and send SIGHUP\n",
-                          left_s <= 0 ? "has expired" : "expires within 7 days");
-            count++;
-        }
-    }
-    return count;
+    return count + certificate_report_trouble(daemon->certificate, clock_realtime_s(clock_system()), buffer);
 }
 
 static void collect_figures(void *userdata)
@@ -237,11 +232,26 @@ static int wire_web(struct daemon *daemon, struct buffer *message)
     daemon->admin_service = daemon->service;
     daemon->admin_service.handlers = &daemon->admin;
     daemon->admin_service.decisions = NULL; /* nobody asks for a host there */
+    daemon->certificate = certificate_new(&(struct certificate_means){
+        .loop = daemon->loop,
+        .queue = daemon->queue,
+        .records = daemon->records,
+        .current = daemon->current,
+        .metrics = daemon->metrics,
+        .tls = daemon->tls,
+        .environment = environment_of,
+    });
+    if (!daemon->certificate) {
+        return -ENOMEM;
+    }
     daemon->control = (struct control){
         .current = daemon->current,
         .updater = &daemon->updater,
         .records = daemon->records,
         .queue = daemon->queue,
+        .tls = daemon->tls,
+        .acme = daemon->certificate->acme,
+        .challenges = daemon->certificate->challenges,
         .describe = control_describe,
         .reload = reload_ask,
         .userdata = daemon,
@@ -384,7 +394,8 @@ static int open_signals(void)
 static void stop_workers(struct daemon *daemon)
 {
     if (worker_stop(daemon->store_worker, WORKER_STOP_MS) == 0 &&
-        (!daemon->providers || providers_stop(daemon->providers, WORKER_STOP_MS) == 0)) {
+        (!daemon->providers || providers_stop(daemon->providers, WORKER_STOP_MS) == 0) &&
+        certificate_stop(daemon->certificate, WORKER_STOP_MS) == 0) {
         return;
     }
     log_error("stopped", "a disk does not answer; stopping without it: see that the disk of state_dir is healthy");
@@ -430,6 +441,9 @@ static int begin(struct daemon *daemon)
     }
     if (status == 0) {
         status = providers_start(daemon->providers);
+    }
+    if (status == 0) {
+        status = certificate_start(daemon->certificate);
     }
     if (status == 0) {
         status = loop_start_thread(daemon->loop);
@@ -498,6 +512,7 @@ int daemon_free(struct daemon *daemon)
     }
     stop_workers(daemon);
     queue_free(daemon->queue);
+    certificate_free(daemon->certificate);
     providers_free(daemon->providers);
     http_client_free(daemon->client);
     if (daemon->store) {

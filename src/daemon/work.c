@@ -14,6 +14,7 @@ static void run_start(struct loop_work *work)
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, start_work);
 
     queue_start(daemon->queue);
+    certificate_begin(daemon->certificate);
 }
 
 struct queue_options daemon_queue_options(const struct settings *settings)
@@ -33,6 +34,7 @@ static void run_reload(struct loop_work *work)
 
     providers_reload(daemon->providers, settings);
     queue_reconfigure(daemon->queue, &options);
+    certificate_reload(daemon->certificate);
 }
 
 static void tell_drained(void *userdata)
@@ -62,6 +64,7 @@ static void run_drain(struct loop_work *work)
     struct daemon *daemon = CONTAINER_OF(work, struct daemon, drain_work);
 
     daemon->drain_end_ms = loop_now_ms(daemon->loop) + DRAIN_MS;
+    certificate_drain(daemon->certificate);
     queue_drain(daemon->queue, daemon->drain_end_ms, changes_drained, daemon);
 }
 

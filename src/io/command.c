@@ -15,7 +15,8 @@
 
 #define STOP_MS 1000     /* what is left to it when we stop, and between SIGTERM and SIGKILL */
 #define LOOK_AGAIN_MS 20 /* without a pidfd */
-#define OUTPUT_MAX 1024  /* of the end of what it prints */
+#define OUTPUT_MAX 8192  /* of the end of what it prints */
+#define ENVIRONMENT_MAX 16
 #define MESSAGE_LINE_MAX 200
 
 struct command {
@@ -62,13 +63,16 @@ static int fill_attributes(posix_spawnattr_t *attributes)
                                         POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 }
 
-static int spawn(char *const argv[], int output, pid_t *ret_pid)
+static int spawn(char *const argv[], char *const *more, int output, pid_t *ret_pid)
 {
     static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    char *const environment[] = {path, NULL}; /* ours holds credentials */
+    char *environment[ENVIRONMENT_MAX + 2] = {path}; /* ours holds credentials */
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
 
+    for (size_t i = 0; more && more[i] && i < ENVIRONMENT_MAX; i++) {
+        environment[i + 1] = more[i];
+    }
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawnattr_init(&attributes);
     int r = fill_actions(&actions, output);
@@ -198,10 +202,11 @@ static int explain_end(const struct command *command, int status, struct buffer 
     return -EIO;
 }
 
-static int run(char *const argv[], struct command *command, int output, struct buffer *message)
+static int run(char *const argv[], char *const *environment, struct command *command, int output,
+               struct buffer *message)
 {
     int status = 0;
-    int r = spawn(argv, output, &command->pid);
+    int r = spawn(argv, environment, output, &command->pid);
 
     close(output);
     if (r < 0) {
@@ -218,9 +223,9 @@ static int run(char *const argv[], struct command *command, int output, struct b
     return explain_end(command, status, message);
 }
 
-int command_run(char *const argv[], int64_t timeout_ms, int stop_fd, struct buffer *message)
+int command_run_with(char *const argv[], const struct command_options *options, struct buffer *message)
 {
-    struct command command = {.stop_fd = stop_fd, .end_ms = now_ms() + timeout_ms};
+    struct command command = {.stop_fd = options->stop_fd, .end_ms = now_ms() + options->timeout_ms};
     int ends[2];
 
     if (pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
@@ -228,7 +233,15 @@ int command_run(char *const argv[], int64_t timeout_ms, int stop_fd, struct buff
         return -errno;
     }
     command.output = ends[0];
-    int r = run(argv, &command, ends[1], message);
+    int r = run(argv, options->environment, &command, ends[1], message);
     closep(&command.output);
+    if (options->output) {
+        buffer_append(options->output, command.tail, command.tail_length);
+    }
     return r;
+}
+
+int command_run(char *const argv[], int64_t timeout_ms, int stop_fd, struct buffer *message)
+{
+    return command_run_with(argv, &(struct command_options){.timeout_ms = timeout_ms, .stop_fd = stop_fd}, message);
 }

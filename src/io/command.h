@@ -14,4 +14,13 @@
  * at most another second. */
 int command_run(char *const argv[], int64_t timeout_ms, int stop_fd, struct buffer *message);
 
+struct command_options {
+    char *const *environment; /* besides PATH, `NAME=VALUE` each, NULL at the end; NULL: nothing */
+    struct buffer *output;    /* gets the end of what it prints, some kilobytes; NULL: not wanted */
+    int64_t timeout_ms;
+    int stop_fd;
+};
+/* The same with more to say. */
+int command_run_with(char *const argv[], const struct command_options *options, struct buffer *message);
+
 #endif

@@ -67,6 +67,8 @@ typedef void (*provider_listed)(const struct provider_result *result, bool more,
 /* `more`: call prepare again. `record_count`: all record sets of the zone, 0 when it is cheap to list. */
 typedef void (*provider_prepared)(const struct provider_result *result, bool more, uint64_t record_count,
                                   void *userdata);
+/* `is_in_sync` is false unless the outcome is PROVIDER_DONE. */
+typedef void (*provider_synced)(const struct provider_result *result, bool is_in_sync, void *userdata);
 
 /* Until `free`. */
 struct provider_watcher {
@@ -93,6 +95,10 @@ struct provider_ops {
     /* The next page of the zone in the server's order; `restart` begins anew. */
     void (*list_page)(struct provider_zone *zone, bool restart, provider_each each, provider_listed done,
                       void *userdata);
+    /* Do the servers that answer for the zone have what was applied: does the record have the value? `change_id` is what
+     * apply gave for it, or "". All live until `done`. NULL: the provider cannot tell. */
+    void (*in_sync)(struct provider_zone *zone, const struct record *record, const struct rdata *value,
+                    const char *change_id, provider_synced done, void *userdata);
     /* NULL: nobody tells when somebody else changes the zone. Copies the watcher. -ENOMEM. */
     int (*watch)(struct provider_zone *zone, const struct provider_watcher *watcher);
     /* What is under way is dropped without its callback. NULL is fine. */

@@ -49,6 +49,11 @@ struct provider_zone {
     struct rfc2136_owner listed_owner;
     uint64_t listed_count;
     unsigned listed_ends; /* SOA records: it begins and ends with one (RFC 5936 section 2.2) */
+
+    struct rfc2136_call sync;
+    provider_synced synced;
+    const struct record *synced_record;
+    const struct rdata *synced_value;
 };
 
 /* ---- what is asked more than once ---- */
@@ -494,6 +499,54 @@ static void rfc2136_list_page(struct provider_zone *zone, bool restart, provider
     rfc2136_call_send(&zone->list, r, false, on_message, on_listed);
 }
 
+/* ---- in_sync ---- */
+
+/* What the answer has of that name and type. */
+static int collect_values(const struct provider_zone *zone, struct rdata *values)
+{
+    const struct record *record = zone->synced_record;
+    struct rfc2136_cursor cursor = {.packet = 0};
+    struct rfc2136_record found;
+    int r = 0;
+
+    while (r == 0 && rfc2136_next(&zone->sync.request, RFC2136_ANSWER, &cursor, &found)) {
+        if (found.type == record_type_number(record->type) && strcmp(found.owner.text, record->hostname) == 0) {
+            r = record_value_add_wire(record->type, found.data, found.length, values);
+        }
+    }
+    return r;
+}
+
+static void on_synced(struct rfc2136_call *call, const struct provider_result *result)
+{
+    struct provider_zone *zone = CONTAINER_OF(call, struct provider_zone, sync);
+    struct provider_result told = *result;
+    struct rdata values = {0};
+    bool is_in_sync = false;
+
+    if (result->outcome == PROVIDER_DONE) {
+        is_in_sync = collect_values(zone, &values) == 0 && rdata_equal(&values, zone->synced_value);
+    } else if (result->outcome == PROVIDER_REFUSED) {
+        told.outcome = PROVIDER_TRANSIENT; /* no batch is at fault here */
+    }
+    rdata_drop(&values);
+    zone->synced(&told, is_in_sync, call->userdata);
+}
+
+/* A server may answer from a cache for some time after it has accepted an update (PowerDNS). */
+static void rfc2136_in_sync(struct provider_zone *zone, const struct record *record, const struct rdata *value,
+                            const char *change_id, provider_synced done, void *userdata)
+{
+    (void)change_id;
+    zone->synced = done;
+    zone->sync.userdata = userdata;
+    zone->synced_record = record;
+    zone->synced_value = value;
+    const int r =
+        rfc2136_write_query(&zone->sync.request, zone->server.key, record->hostname, record_type_number(record->type));
+    rfc2136_call_send(&zone->sync, r, false, NULL, on_synced);
+}
+
 /* ---- the zone ---- */
 
 static void rfc2136_free(struct provider_zone *zone)
@@ -505,6 +558,7 @@ static void rfc2136_free(struct provider_zone *zone)
     rfc2136_call_done(&zone->apply);
     rfc2136_call_done(&zone->look_up);
     rfc2136_call_done(&zone->list);
+    rfc2136_call_done(&zone->sync);
     buffer_done(&zone->refusal);
     rfc2136_owner_done(&zone->looked_up_owner);
     rfc2136_owner_done(&zone->listed_owner);
@@ -542,7 +596,7 @@ struct provider_zone *rfc2136_zone_new(struct loop *loop, const char *name,
             return NULL;
         }
     }
-    struct rfc2136_call *calls[] = {&zone->prepare, &zone->apply, &zone->look_up, &zone->list};
+    struct rfc2136_call *calls[] = {&zone->prepare, &zone->apply, &zone->look_up, &zone->list, &zone->sync};
     for (size_t i = 0; i < ELEMENTS(calls); i++) {
         if (rfc2136_call_init(calls[i], &zone->server) < 0) {
             return NULL;
@@ -561,5 +615,6 @@ const struct provider_ops rfc2136_ops = {
     .apply = rfc2136_apply,
     .look_up = rfc2136_look_up,
     .list_page = rfc2136_list_page,
+    .in_sync = rfc2136_in_sync,
     .free = rfc2136_free,
 };

@@ -50,6 +50,10 @@ struct provider_zone {
     provider_each each;
     struct route53_cursor cursor; /* not set: the beginning */
     struct route53_last last;
+
+    struct operation sync;
+    provider_synced synced;
+    bool is_old; /* there is no change to ask about */
 };
 
 /* ---- calls ---- */
@@ -472,6 +476,46 @@ static void route53_list_page(struct provider_zone *zone, bool restart, provider
     start(&zone->list, "ListResourceRecordSets", "GET", &path, &query, NULL);
 }
 
+/* ---- in_sync ---- */
+
+static void on_synced(const struct aws_result *answer, void *userdata)
+{
+    struct operation *operation = userdata;
+    struct provider_zone *zone = operation->zone;
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    bool is_in_sync = false;
+
+    operation->call = NULL;
+    struct provider_result result = result_of(zone, answer, &message);
+    if (zone->is_old) {
+        result = (struct provider_result){.message = "", .change_id = "", .culprit = PROVIDER_NO_CULPRIT};
+        is_in_sync = true;
+    } else if (result.outcome == PROVIDER_DONE && route53_read_change(xml_root(answer->document), &is_in_sync) < 0) {
+        set_not_understood(&result, "Route 53's answer about the change cannot be understood");
+    }
+    zone->synced(&result, is_in_sync, operation->userdata);
+}
+
+/* The value does not matter: the change is asked for. Without an id DNS had the value before we looked. */
+static void route53_in_sync(struct provider_zone *zone, const struct record *record, const struct rdata *value,
+                            const char *change_id, provider_synced done, void *userdata)
+{
+    _cleanup_buffer_ struct buffer path = BUFFER_INIT;
+
+    (void)record;
+    (void)value;
+    zone->synced = done;
+    zone->sync.userdata = userdata;
+    zone->is_old = change_id[0] == '\0';
+    if (zone->is_old) {
+        fail(&zone->sync, -ENOENT);
+        return;
+    }
+    buffer_append_text(&path, API "/change/");
+    append_encoded(&path, change_id);
+    start(&zone->sync, "GetChange", "GET", &path, NULL, NULL);
+}
+
 /* ---- the zone ---- */
 
 static void operation_done(struct operation *operation)
@@ -491,6 +535,7 @@ static void route53_free(struct provider_zone *zone)
     operation_done(&zone->apply);
     operation_done(&zone->look_up);
     operation_done(&zone->list);
+    operation_done(&zone->sync);
     free(zone);
 }
 DEFINE_CLEANUP(struct provider_zone *, route53_free)
@@ -520,7 +565,8 @@ struct provider_zone *route53_zone_new(struct loop *loop, struct aws_service *se
     if (operation_init(&zone->prepare, zone, loop, on_prepared) < 0 ||
         operation_init(&zone->apply, zone, loop, on_applied) < 0 ||
         operation_init(&zone->look_up, zone, loop, on_looked_up) < 0 ||
-        operation_init(&zone->list, zone, loop, on_listed) < 0) {
+        operation_init(&zone->list, zone, loop, on_listed) < 0 ||
+        operation_init(&zone->sync, zone, loop, on_synced) < 0) {
         return NULL;
     }
     return TAKE_PTR(zone);
@@ -536,5 +582,6 @@ const struct provider_ops route53_ops = {
     .apply = route53_apply,
     .look_up = route53_look_up,
     .list_page = route53_list_page,
+    .in_sync = route53_in_sync,
     .free = route53_free,
 };

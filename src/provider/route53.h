@@ -1,6 +1,6 @@
 /*
  * The Route 53 provider: turns provider.h's calls into ChangeResourceRecordSets, ListResourceRecordSets,
- * ListHostedZonesByName and GetHostedZone (API 2013-04-01) and reads the answers. I/O thread only.
+ * ListHostedZonesByName, GetHostedZone and GetChange (API 2013-04-01) and reads the answers. I/O thread only.
  * A record with a set identifier, an alias, several values or a value that is no address is RECORD_FOREIGN.
  * Where GetHostedZone alone is not permitted, the zone's size is not known and counts as small.
  */

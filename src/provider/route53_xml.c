@@ -98,6 +98,17 @@ const char *route53_change_id(const struct xml_element *root)
     return strncmp(id, prefix, sizeof(prefix) - 1) == 0 ? id + sizeof(prefix) - 1 : id;
 }
 
+int route53_read_change(const struct xml_element *root, bool *ret_in_sync)
+{
+    const char *status = xml_child_text(xml_child(root, "ChangeInfo"), "Status");
+
+    if (!status || (strcmp(status, "INSYNC") != 0 && strcmp(status, "PENDING") != 0)) {
+        return -EBADMSG;
+    }
+    *ret_in_sync = strcmp(status, "INSYNC") == 0;
+    return 0;
+}
+
 static int copy_text(const char *text, char *ret_text, size_t size)
 {
     size_t length = strlen(text);

@@ -34,6 +34,9 @@ bool route53_is_outdated(const char *message);
 /* The id of ChangeInfo without "/change/", "" when there is none. Borrowed from the document. */
 const char *route53_change_id(const struct xml_element *root);
 
+/* GetChangeResponse: is it INSYNC, so that all of Route 53's servers have it? -EBADMSG. */
+int route53_read_change(const struct xml_element *root, bool *ret_in_sync);
+
 /* Where the next page of a listing begins; is_set false: there is none. */
 struct route53_cursor {
     bool is_set;

@@ -338,6 +338,17 @@ static void time_out(struct loop_timer *timer)
     submission_drop(submission);
 }
 
+void queue_await_sync(struct queue *queue, struct sync_wait *wait)
+{
+    struct zone *zone = zone_of(queue, wait->record);
+
+    if (queue->shared.is_stopped || !zone) {
+        wait->done(wait, -ESHUTDOWN, "the daemon stops");
+        return;
+    }
+    zone_await_sync(zone, wait);
+}
+
 /* ---- the end ---- */
 
 static void finish(struct queue *queue)

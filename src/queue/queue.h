@@ -23,6 +23,7 @@
 #include "queue/outcome.h"
 #include "queue/pacer.h"
 #include "queue/records.h"
+#include "queue/sync.h"
 #include "store/store.h"
 
 struct change;
@@ -99,6 +100,9 @@ void queue_reconfigure(struct queue *queue, const struct queue_options *options)
  * OUTCOME_STOPPING, and `drained` is called once with the number that was left. */
 void queue_drain(struct queue *queue, int64_t deadline_ms, void (*drained)(void *userdata, size_t left),
                  void *userdata);
+
+/* I/O thread: waits until the servers have what the record was set to; see queue/sync.h. */
+void queue_await_sync(struct queue *queue, struct sync_wait *wait);
 
 /* Any thread: what is wrong, for /healthz: one line per zone that has failed for failing_ms and for a store that cannot
  * be written. Returns the number of lines appended. */

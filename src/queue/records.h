@@ -90,7 +90,7 @@ uint32_t records_generation(const struct records *records);
 uint32_t record_since(const struct record *record);
 
 /* Makes one record, or finds it, as records_configure does for each of a host's; returns borrowed, NULL: no memory.
- * Before the I/O thread runs. It is configured until a records_configure leaves it out; not held. */
+ * At the start, or on the thread of a reload. It is configured until a records_configure leaves it out; not held. */
 struct record *records_add(struct records *records, const char *hostname, enum record_type type, uint32_t zone);
 
 /* I/O thread: the record after `after` in a zone's list, configured or not. `after` NULL: the first one. NULL: there is

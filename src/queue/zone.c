@@ -138,6 +138,7 @@ int zone_new(struct zone_shared *shared, uint32_t index, const char *name, const
     zone->apply_retry.timer.run = run_apply_retry;
     zone->read_retry.timer.run = run_read_retry;
     zone->reconcile.run = run_reconcile;
+    zone_sync_init(zone);
     trouble_init(&zone->apply_trouble, "zone_trouble", "zone_recovered", zone->name);
     trouble_init(&zone->read_trouble, "zone_trouble", "zone_recovered", zone->name);
     *ret_zone = zone;
@@ -176,6 +177,7 @@ void zone_stop(struct zone *zone)
     struct change *change = NULL;
 
     stop_calls(zone);
+    zone_sync_stop(zone);
     end_sent(zone);
     while ((change = backlog_oldest(&zone->backlog))) {
         change_finish(change, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
@@ -188,7 +190,9 @@ void zone_free(struct zone *zone)
         return;
     }
     stop_calls(zone);
+    zone_sync_stop(zone);
     zone->ops->free(zone->provider);
+    zone_sync_done(zone);
     free_sent(zone);
     batch_done(&zone->batch);
     trouble_done(&zone->apply_trouble);

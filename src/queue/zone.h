@@ -27,6 +27,7 @@
 #include "queue/pacer.h"
 #include "queue/reader.h"
 #include "queue/saver.h"
+#include "queue/sync.h"
 #include "queue/trouble.h"
 
 enum zone_state { ZONE_UNKNOWN, ZONE_READY, ZONE_GONE };
@@ -77,6 +78,8 @@ struct zone {
     int64_t read_began_ms;       /* of the one that is under way, or was last */
     bool is_announced;           /* the log has it that the zone was read, since the start or the last trouble */
 
+    struct zone_sync sync; /* zone_sync.c's */
+
     struct pacer_ask change_ask;
     struct pacer_ask read_ask;
     bool read_last; /* the last grant for changes was used to read: sending and reading take turns */
@@ -107,6 +110,8 @@ void zone_place(struct zone *zone, struct change *change);
 void zone_kick(struct zone *zone);
 /* Everything that waits for a retry tries now. */
 void zone_retry_now(struct zone *zone);
+/* See queue_await_sync. */
+void zone_await_sync(struct zone *zone, struct sync_wait *wait);
 /* Answers what is left; nothing is begun any more. */
 void zone_stop(struct zone *zone);
 

@@ -1,6 +1,6 @@
 /*
  * The inside of queue/zone. Arrows go one way: zone.c (grants, making, freeing) -> zone_apply.c (batches), zone_read.c
- * (what is read) -> zone_state.c (what it could do, where a change goes, failures).
+ * (what is read), zone_sync.c (do the servers have it) -> zone_state.c (what it could do, where a change goes, failures).
  */
 #ifndef DDNS53_QUEUE_ZONE_INTERNAL_H
 #define DDNS53_QUEUE_ZONE_INTERNAL_H
@@ -33,6 +33,14 @@ void zone_note_reading(struct zone *zone);
 void zone_set_state(struct zone *zone, enum zone_state state);
 /* The provider says that the zone is not there. */
 void zone_lose(struct zone *zone, const char *message);
+
+/* ---- zone_sync.c ---- */
+
+void zone_sync_init(struct zone *zone);
+/* Ends what waits with -ESHUTDOWN. */
+void zone_sync_stop(struct zone *zone);
+/* Once the provider's zone is freed. */
+void zone_sync_done(struct zone *zone);
 
 /* ---- zone_apply.c, zone_read.c: with a token of the pacer ---- */
 

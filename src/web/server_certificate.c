@@ -21,34 +21,6 @@ static int fail(int status, struct buffer *message)
     return status == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EIO;
 }
 
-bool certificate_url_host(const char *url, const char **ret_host, size_t *ret_length)
-{
-    const char *host = strstr(url, "://");
-    if (host == NULL) {
-        return false;
-    }
-    host += 3;
-    size_t length = strcspn(host, "/?#");
-    const char *at = memchr(host, '@', length);
-    if (at != NULL) {
-        length -= (size_t)(at + 1 - host);
-        host = at + 1;
-    }
-    if (host[0] == '[') {
-        host++;
-        length = strcspn(host, "]");
-    } else {
-        const char *colon = memchr(host, ':', length);
-        length = colon != NULL ? (size_t)(colon - host) : length;
-    }
-    if (length == 0) {
-        return false;
-    }
-    *ret_host = host;
-    *ret_length = length;
-    return true;
-}
-
 /* ---- whom it names ---- */
 
 static int add_address(gnutls_x509_crt_t certificate, const struct address *address)
@@ -87,7 +59,7 @@ static int add_names(gnutls_x509_crt_t certificate, const struct settings *setti
     size_t length = 0;
     int r = 0;
 
-    if (certificate_url_host(settings->public_url, &host, &length)) {
+    if (url_host(settings->public_url, &host, &length)) {
         r = add_host(certificate, host, length);
     }
     if (r == 0) {

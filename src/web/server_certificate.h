@@ -14,7 +14,4 @@
 int certificate_make(const struct settings *settings, int64_t now_s, struct buffer *certificate_pem,
                      struct buffer *key_pem, struct buffer *message);
 
-/* The host in `https://HOST[:PORT]/...`: borrowed, without brackets; false: none. */
-bool certificate_url_host(const char *url, const char **ret_host, size_t *ret_length);
-
 #endif

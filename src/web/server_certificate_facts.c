@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/address.h"
+#include "base/file.h"
 #include "base/parse.h"
 #include "base/secret.h"
 
 #define NAMES_MAX 10
+#define PEM_MAX_BYTES ((size_t)1024 * 1024)
 
 static void append_address(struct buffer *buffer, const uint8_t *bytes, size_t length)
 {
@@ -76,6 +79,59 @@ int certificate_facts_read(gnutls_x509_crt_t certificate, struct certificate_fac
     }
     *ret_facts = facts;
     return 0;
+}
+
+/* As it stands there, wildcards too: another certificate would be wanted where only a wildcard fits. */
+static bool names(gnutls_x509_crt_t certificate, const struct name *wanted)
+{
+    const size_t wanted_length = strlen(wanted->text) - 1; /* without the final dot */
+
+    for (unsigned i = 0;; i++) {
+        char name[256];
+        size_t length = sizeof(name);
+        const int type = gnutls_x509_crt_get_subject_alt_name(certificate, i, name, &length, NULL);
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
+            return false;
+        }
+        if (type == GNUTLS_SAN_DNSNAME && length == wanted_length && strncasecmp(name, wanted->text, length) == 0) {
+            return true;
+        }
+    }
+}
+
+static bool names_all(gnutls_x509_crt_t certificate, const struct name *wanted, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!names(certificate, &wanted[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int certificate_facts_of_file(const char *path, const struct name *wanted, size_t count,
+                              struct certificate_facts *ret_facts, bool *ret_covers)
+{
+    _cleanup_buffer_ struct buffer pem = BUFFER_INIT;
+    gnutls_x509_crt_t certificate = NULL;
+    int r = file_read(path, PEM_MAX_BYTES, &pem, NULL);
+
+    if (r < 0) {
+        return r;
+    }
+    const gnutls_datum_t datum = {(unsigned char *)buffer_text(&pem), (unsigned)pem.length};
+    if (gnutls_x509_crt_init(&certificate) < 0) {
+        return -ENOMEM;
+    }
+    /* Of several, this takes the first. */
+    r = gnutls_x509_crt_import(certificate, &datum, GNUTLS_X509_FMT_PEM) < 0
+            ? -EINVAL
+            : certificate_facts_read(certificate, ret_facts);
+    if (r == 0) {
+        *ret_covers = names_all(certificate, wanted, count);
+    }
+    gnutls_x509_crt_deinit(certificate);
+    return r;
 }
 
 void certificate_facts_done(struct certificate_facts *facts)

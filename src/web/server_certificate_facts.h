@@ -5,9 +5,11 @@
 #define DDNS53_WEB_SERVER_CERTIFICATE_FACTS_H
 
 #include <gnutls/x509.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/name.h"
 
 struct certificate_facts {
     int64_t begins_s; /* Unix time */
@@ -19,5 +21,10 @@ struct certificate_facts {
 /* -ENOMEM. */
 int certificate_facts_read(gnutls_x509_crt_t certificate, struct certificate_facts *ret_facts);
 void certificate_facts_done(struct certificate_facts *facts);
+
+/* The same of the first certificate in a PEM file, and whether it names all of these. -EINVAL: it is none; -ENOMEM; errno of
+ * reading. */
+int certificate_facts_of_file(const char *path, const struct name *wanted, size_t count,
+                              struct certificate_facts *ret_facts, bool *ret_covers);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "web/server_certificate.h"
 #include "web/server_certificate_facts.h"
+#include "web/server_certificate_source.h"
 #include "web/server_tickets.h"
 
 #define PEM_MAX_BYTES ((size_t)1024 * 1024)
@@ -37,6 +38,7 @@ struct generation {
     unsigned chain_length;
     gnutls_privkey_t key;
     struct certificate_facts facts;
+    char *file;
     bool is_self_signed;
     int64_t replaced_ms; /* monotonic: the wall clock may jump */
 };
@@ -45,7 +47,10 @@ struct tls {
     const struct clock *clock;
     struct tickets *tickets;
     _Atomic(struct generation *) current;
-    struct generation *replaced; /* newest first; main's */
+    pthread_mutex_t lock;           /* of who loads, over all below */
+    struct generation *replaced;    /* newest first */
+    struct certificate_mark loaded; /* the files when they were last read... */
+    struct certificate_mark seen;   /* ...and when they were last looked at */
 };
 
 /* GnuTLS hands the callback nothing of ours. */
@@ -63,6 +68,7 @@ static void generation_free(struct generation *generation)
         gnutls_privkey_deinit(generation->key);
     }
     certificate_facts_done(&generation->facts);
+    free(generation->file);
     free(generation);
 }
 DEFINE_CLEANUP(struct generation *, generation_free)
@@ -80,6 +86,7 @@ struct tls *tls_new(void)
         free(tls);
         return NULL;
     }
+    pthread_mutex_init(&tls->lock, NULL);
     return tls;
 }
 
@@ -108,17 +115,11 @@ void tls_free(struct tls *tls)
         generation_free(generation);
     }
     tickets_free(tls->tickets);
+    pthread_mutex_destroy(&tls->lock);
     free(tls);
 }
 
 /* ---- from PEM to a generation ---- */
-
-/* Where a pair comes from, for messages too. */
-struct source {
-    const char *certificate;
-    const char *private_key;
-    bool is_self_signed;
-};
 
 static int fail(struct buffer *message, const char *path, const char *what, int status)
 {
@@ -218,7 +219,8 @@ static bool belong_together(const struct generation *generation)
 }
 
 /* -EKEYREJECTED: key and certificate do not belong together. */
-static int generation_read(const struct source *source, struct buffer *message, struct generation **ret_generation)
+static int generation_read(const struct certificate_source *source, struct buffer *message,
+                           struct generation **ret_generation)
 {
     _cleanup_(generation_freep) struct generation *generation = calloc(1, sizeof(*generation));
     if (generation == NULL) {
@@ -243,7 +245,7 @@ static int generation_read(const struct source *source, struct buffer *message, 
 
 /* ---- the self-signed pair ---- */
 
-static int make_pair(const struct source *source, const struct settings *settings, int64_t now_s,
+static int make_pair(const struct certificate_source *source, const struct settings *settings, int64_t now_s,
                      struct buffer *message)
 {
     struct buffer certificate = BUFFER_INIT;
@@ -270,14 +272,13 @@ static int make_pair(const struct source *source, const struct settings *setting
     return r;
 }
 
-static int read_or_make(const struct source *source, const struct settings *settings, int64_t now_s,
+static int read_or_make(const struct certificate_source *source, const struct settings *settings, int64_t now_s,
                         struct buffer *message, struct generation **ret_generation)
 {
     _cleanup_(generation_freep) struct generation *generation = NULL;
-    struct stat info;
 
     int r = -EKEYREJECTED;
-    if (stat(source->certificate, &info) == 0 && stat(source->private_key, &info) == 0) {
+    if (certificate_source_is_there(source)) {
         r = generation_read(source, message, &generation);
     }
     if (r == -EKEYREJECTED || (r == 0 && generation->facts.expires_s < now_s + RENEW_BEFORE_S)) {
@@ -307,7 +308,7 @@ static char *host_not_named(const struct generation *generation, const struct se
     const char *host = NULL;
     size_t length = 0;
 
-    if (!certificate_url_host(settings->public_url, &host, &length) ||
+    if (!url_host(settings->public_url, &host, &length) ||
         gnutls_pcert_export_x509((gnutls_pcert_st *)&generation->chain[0], &leaf) < 0) {
         return NULL;
     }
@@ -400,62 +401,103 @@ static void put_in_force(struct tls *tls, struct generation *generation, const s
     forget_old(tls, settings, now_ms);
 }
 
-/* The pair that the settings name, or our own, which is made where it is missing. */
-static int read_pair(const struct settings *settings, const struct source *own, int64_t now_s, struct buffer *message,
+/* An obtained pair that cannot be used must not keep the daemon from starting: another one will be obtained. */
+static int read_pair(const struct certificate_sources *sources, const struct settings *settings, bool is_start,
+                     int64_t now_s, struct buffer *message, const struct certificate_source **ret_source,
                      struct generation **ret_generation)
 {
-    const struct source named = {settings->certificate, settings->private_key, false};
-    int r = settings->certificate != NULL ? generation_read(&named, message, ret_generation)
-                                          : read_or_make(own, settings, now_s, message, ret_generation);
+    const struct certificate_source *source = certificate_sources_choose(sources);
+    int r = -EINVAL;
 
+    if (source != &sources->own) {
+        r = generation_read(source, message, ret_generation);
+    }
+    if (r < 0 && r != -ENOMEM && source == &sources->obtained && is_start) {
+        log_warning("certificate_failed", "the self-signed certificate is served: %s", buffer_text(message));
+        buffer_clear(message);
+        source = &sources->own;
+    }
+    if (source == &sources->own) {
+        r = read_or_make(source, settings, now_s, message, ret_generation);
+    }
+    *ret_source = source;
     return r == -EKEYREJECTED ? -EINVAL : r;
 }
 
-int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message)
+static int load(struct tls *tls, const struct certificate_sources *sources, const struct settings *settings,
+                int64_t now_s, struct buffer *message)
 {
-    _cleanup_free_ char *own_certificate = path_join(settings->state_dir, "certificate.pem");
-    _cleanup_free_ char *own_key = path_join(settings->state_dir, "private_key.pem");
     _cleanup_(generation_freep) struct generation *generation = NULL;
     const struct generation *current = atomic_load(&tls->current);
+    const struct certificate_source *source = NULL;
+    certificate_mark_read(certificate_sources_choose(sources), &tls->loaded); /* before: a later change is seen */
+    int r = read_pair(sources, settings, current == NULL, now_s, message, &source, &generation);
 
-    if (own_certificate == NULL || own_key == NULL) {
-        return -ENOMEM;
-    }
-    const char *file = settings->certificate != NULL ? settings->certificate : own_certificate;
-    const struct source own = {own_certificate, own_key, true};
-    int r = read_pair(settings, &own, now_s, message, &generation);
     if (r == 0) {
-        r = check_against(current, generation, file, now_s, message);
+        r = check_against(current, generation, source->certificate, now_s, message);
+    }
+    if (r == 0) {
+        generation->file = strdup(source->certificate);
+        r = generation->file ? 0 : -ENOMEM;
     }
     if (r < 0) {
         return r;
     }
     if (current == NULL || strcmp(current->facts.fingerprint, generation->facts.fingerprint) != 0) {
-        log_certificate(generation, file);
+        log_certificate(generation, source->certificate);
     }
-    warn(generation, file, settings, now_s);
+    warn(generation, source->certificate, settings, now_s);
     put_in_force(tls, TAKE_PTR(generation), settings);
     return 0;
+}
+
+int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message)
+{
+    _cleanup_(certificate_sources_done) struct certificate_sources sources;
+    int r = certificate_sources_find(settings, &sources);
+
+    pthread_mutex_lock(&tls->lock);
+    if (r == 0) {
+        r = load(tls, &sources, settings, now_s, message);
+    }
+    pthread_mutex_unlock(&tls->lock);
+    return r;
+}
+
+bool tls_has_new_files(struct tls *tls, const struct settings *settings)
+{
+    _cleanup_(certificate_sources_done) struct certificate_sources sources;
+    struct certificate_mark mark;
+
+    if (certificate_sources_find(settings, &sources) < 0) {
+        return false;
+    }
+    const struct certificate_source *source = certificate_sources_choose(&sources);
+    certificate_mark_read(source, &mark);
+    pthread_mutex_lock(&tls->lock);
+    const bool is_settled = certificate_mark_equals(&mark, &tls->seen);
+    const bool is_new = source != &sources.own && !certificate_mark_equals(&mark, &tls->loaded);
+    tls->seen = mark;
+    pthread_mutex_unlock(&tls->lock);
+    return is_new && is_settled;
 }
 
 int tls_check(const struct settings *settings, struct buffer *message, unsigned *ret_rsa_bits)
 {
     _cleanup_(generation_freep) struct generation *generation = NULL;
-    _cleanup_free_ char *own_certificate = path_join(settings->state_dir, "certificate.pem");
-    _cleanup_free_ char *own_key = path_join(settings->state_dir, "private_key.pem");
-    struct stat info;
+    _cleanup_(certificate_sources_done) struct certificate_sources sources;
+    int r = certificate_sources_find(settings, &sources);
 
-    if (own_certificate == NULL || own_key == NULL) {
-        return -ENOMEM;
-    }
-    const bool is_own = settings->certificate == NULL;
-    const struct source source = {is_own ? own_certificate : settings->certificate,
-                                  is_own ? own_key : settings->private_key, is_own};
     *ret_rsa_bits = 0;
-    if (is_own && (stat(source.certificate, &info) < 0 || stat(source.private_key, &info) < 0)) {
+    if (r < 0) {
+        return r;
+    }
+    const struct certificate_source *source = certificate_sources_choose(&sources);
+    const bool is_own = source == &sources.own;
+    if (is_own && !certificate_source_is_there(source)) {
         return 0;
     }
-    int r = generation_read(&source, message, &generation);
+    r = generation_read(source, message, &generation);
     if (r < 0) {
         /* an own pair that does not belong together is made anew */
         return r == -EKEYREJECTED ? (is_own ? 0 : -EINVAL) : r;
@@ -477,6 +519,35 @@ void tls_fingerprint(const struct tls *tls, char ret_text[65])
 {
     const struct generation *generation = atomic_load(&tls->current);
     memcpy(ret_text, generation != NULL ? generation->facts.fingerprint : "", generation != NULL ? 65 : 1);
+}
+
+int tls_describe(const struct tls *tls, struct tls_view *ret_view)
+{
+    const struct generation *generation = atomic_load(&tls->current);
+
+    if (!generation) {
+        return -ENOENT;
+    }
+    struct tls_view view = {
+        .begins_s = generation->facts.begins_s,
+        .expires_s = generation->facts.expires_s,
+        .is_self_signed = generation->is_self_signed,
+        .names = strdup(generation->facts.names),
+        .file = strdup(generation->file),
+    };
+    memcpy(view.fingerprint, generation->facts.fingerprint, sizeof(view.fingerprint));
+    if (!view.names || !view.file) {
+        tls_view_done(&view);
+        return -ENOMEM;
+    }
+    *ret_view = view;
+    return 0;
+}
+
+void tls_view_done(struct tls_view *view)
+{
+    free(TAKE_PTR(view->names));
+    free(TAKE_PTR(view->file));
 }
 
 bool tls_is_self_signed(const struct tls *tls)

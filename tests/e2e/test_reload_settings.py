@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import ssl
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -123,6 +124,38 @@ def calls_at_seven_a_second(case: Case) -> bool:
     return True
 
 
+def obtains_certificates(case: Case) -> bool:
+    return case.d.ctl_json("certificate", "show", status=None)["acme"]["on"]
+
+
+def asks_that_authority(case: Case) -> bool:
+    case.d.wait_log("event=acme_started .* directory=https://localhost:2/other")
+    return True
+
+
+def wants_those_names(case: Case) -> bool:
+    case.d.wait_log("event=acme_started names=a.example.com,b.example.com ")
+    return True
+
+
+def asks_that_server(case: Case) -> bool:
+    body = {"hostname": "a.example.com", "value": f"turn{case.turn}"}
+    # It is answered at the end, since the server never answers.
+    threading.Thread(target=case.d.control, args=("/acme/challenge", body), daemon=True).start()
+    return b"_acme-challenge" in ASKED.recv(512)
+
+
+ASKED = socket.socket(type=socket.SOCK_DGRAM)
+ASKED.bind(("127.0.0.1", 0))
+ASKED.settimeout(30.0)
+
+
+def with_acme(**acme: Any) -> dict[str, Any]:
+    """It never reaches an authority: nobody listens at these ports."""
+    settings = {"email": "me@example.com", "directory": "https://localhost:1/dir", "names": ["a.example.com"], **acme}
+    return {"server": {"certificate": "", "private_key": "", "acme": settings}}
+
+
 RESTART = None
 PAIR = {"server": {"certificate": "new.pem", "private_key": "new.key"}}
 TWO_ZONES = {"zones": [{"name": "example.com.", "default_ttl": 5}, {"name": "b.test", "provider": "zonefile"}]}
@@ -137,6 +170,10 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Case], bool] | None]] = {
     "server.trusted_proxies": ({"server": {"trusted_proxies": []}}, believes_no_proxy),
     "server.proxy_header": ({"server": {"proxy_header": "forwarded"}}, believes_forwarded),
     "server.api_keys": ({"server": {"api_keys": [KEY]}}, wants_a_key),
+    "server.acme.email": (with_acme(), obtains_certificates),
+    "server.acme.directory": (with_acme(directory="https://localhost:2/other"), asks_that_authority),
+    "server.acme.names": (with_acme(names=["a.example.com", "b.example.com"]), wants_those_names),
+    "server.acme.ask": (with_acme(ask=[f"127.0.0.1:{ASKED.getsockname()[1]}"]), asks_that_server),
     "admin.listen": ({"admin": {"listen": ""}}, RESTART),
     "admin.socket": ({"admin": {"socket": ""}}, RESTART),
     "hosts_file": ({"hosts_file": "other.yaml"}, reads_the_other_file),
@@ -164,15 +201,19 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Case], bool] | None]] = {
 def test_the_table_above_has_every_row(tmp_path):
     (tmp_path / "d.yaml").write_text("zones: [{name: example.com}]\n")
     (tmp_path / "hosts.yaml").write_text("hosts: []\n")
-    names, section = set(), ""
+    names, section, inner = set(), "", ""
     for line in run_binary("--config", tmp_path / "d.yaml", "--dump-config").stdout.splitlines():
         top = re.match(r"(\w+):(.*)", line)
-        below = re.match(r"  (\w+):", line)
+        below = re.match(r"  (\w+):(.*)", line)
+        inmost = re.match(r"    (\w+):", line)
         if top:
             section = top[1]
             names |= {section} if top[2] or section == "zones" else set()
         elif below:
-            names.add(f"{section}.{below[1]}")
+            inner = below[1]
+            names |= {f"{section}.{inner}"} if below[2] else set()
+        elif inmost and section != "zones":
+            names.add(f"{section}.{inner}.{inmost[1]}")
     assert names == set(ROWS)
 
 

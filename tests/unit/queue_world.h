@@ -18,8 +18,8 @@
 #define WORLD_LOG_SIZE 65536
 #define TTL_S 60
 
-enum call_kind { CALL_PREPARE, CALL_APPLY, CALL_LOOK_UP, CALL_LIST };
-#define CALL_KINDS 4
+enum call_kind { CALL_PREPARE, CALL_APPLY, CALL_LOOK_UP, CALL_LIST, CALL_SYNC };
+#define CALL_KINDS 5
 
 struct world;
 
@@ -75,6 +75,7 @@ struct call {
         provider_applied applied;
         provider_looked_up looked_up;
         provider_listed listed;
+        provider_synced synced;
     } done;
     provider_each each;
     struct provider_found *page; /* what the server saw when the call came: it may be old when it is answered */
@@ -107,6 +108,8 @@ struct provider_zone {
     bool is_outdated;                                 /* a refusal says that the culprit is not what it was */
     void (*before_apply)(struct provider_zone *zone); /* when the call arrives */
     struct provider_watcher watcher;
+    unsigned syncs; /* calls of in_sync that say no before one says yes */
+    char synced_id[64];
 };
 
 struct asked {
@@ -309,6 +312,14 @@ static inline void fake_list_page(struct provider_zone *zone, bool restart, prov
     }
 }
 
+static inline void fake_in_sync(struct provider_zone *zone, const struct record *record, const struct rdata *value,
+                                const char *change_id, provider_synced done, void *userdata)
+{
+    assert_true(rdata_equal(value, &entry_named(zone, record->hostname, record->type)->value));
+    (void)snprintf(zone->synced_id, sizeof(zone->synced_id), "%s", change_id);
+    call_begin(zone, CALL_SYNC, userdata)->done.synced = done;
+}
+
 static inline int fake_watch(struct provider_zone *zone, const struct provider_watcher *watcher)
 {
     zone->watcher = *watcher;
@@ -394,6 +405,12 @@ static inline void call_answer(struct provider_zone *zone, const struct call *ca
         call->done.looked_up(&result, result.outcome == PROVIDER_DONE ? call->page : NULL, call->userdata);
         break;
     case CALL_LIST: end_list(zone, call, &result); break;
+    case CALL_SYNC: {
+        const bool is_in_sync = result.outcome == PROVIDER_DONE && zone->syncs == 0;
+        zone->syncs -= result.outcome == PROVIDER_DONE && zone->syncs > 0;
+        call->done.synced(&result, is_in_sync, call->userdata);
+        break;
+    }
     }
 }
 
@@ -566,6 +583,7 @@ static inline struct provider_zone *world_add_zone(struct world *world, const ch
         .apply = fake_apply,
         .look_up = fake_look_up,
         .list_page = fake_list_page,
+        .in_sync = fake_in_sync,
         .watch = fake_watch,
         .free = fake_free,
     };

@@ -49,6 +49,22 @@ static void test_ends(void **state)
                60000, -1, -EIO, "ended with status 9: the end");
 }
 
+static void test_with_output_and_environment(void **state)
+{
+    char shell[] = "/bin/sh", option[] = "-c", text[] = "echo \"first $ONE\"; echo \"second $HOME\" >&2";
+    char one[] = "ONE=1";
+    char *argv[] = {shell, option, text, NULL};
+    char *environment[] = {one, NULL};
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    _cleanup_buffer_ struct buffer output = BUFFER_INIT;
+    const struct command_options options = {
+        .environment = environment, .output = &output, .timeout_ms = 60000, .stop_fd = -1};
+    (void)state;
+
+    assert_int_equal(command_run_with(argv, &options, &message), 0);
+    assert_string_equal(buffer_text(&output), "first 1\nsecond \n");
+}
+
 static void test_cannot_be_run(void **state)
 {
     char path[] = "/nonexistent/program";
@@ -118,9 +134,13 @@ static void test_stopped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ends),           cmocka_unit_test(test_cannot_be_run),
-        cmocka_unit_test(test_surroundings),   cmocka_unit_test(test_takes_too_long),
-        cmocka_unit_test(test_leaves_a_child), cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_cannot_be_run),
+        cmocka_unit_test(test_surroundings),
+        cmocka_unit_test(test_takes_too_long),
+        cmocka_unit_test(test_leaves_a_child),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_with_output_and_environment),
     };
     return cmocka_run_group_tests_name("command", tests, NULL, NULL);
 }

@@ -49,6 +49,7 @@ struct fixture {
     struct provider_result result;
     char words[1000];
     uint64_t record_count;
+    bool is_in_sync;
     struct provider_found found;
     char value[300];
     struct buffer listed;
@@ -647,6 +648,50 @@ static void test_look_up(void **state)
     }
 }
 
+/* ---- in_sync ---- */
+
+static void on_synced(const struct provider_result *result, bool is_in_sync, void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    keep(fixture, result);
+    fixture->is_in_sync = is_in_sync;
+}
+
+static void test_in_sync(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        struct server_answer answer;
+        bool is_in_sync;
+        enum provider_outcome outcome;
+    } rows[] = {
+        {{.answer = "h.example.com. 5 TXT b\nH.example.com. 5 TXT a\n"}, true, PROVIDER_DONE},
+        {{.answer = "h.example.com. 5 TXT a\n"}, false, PROVIDER_DONE},
+        {{.answer = "h.example.com. 5 TXT a\nh.example.com. 5 TXT b\nh.example.com. 5 TXT c\n"}, false, PROVIDER_DONE},
+        {{.answer = "i.example.com. 5 TXT a\ni.example.com. 5 TXT b\n"}, false, PROVIDER_DONE},
+        {{.authority = SOA}, false, PROVIDER_DONE},
+        {{.rcode = DNS_NXDOMAIN, .authority = SOA}, false, PROVIDER_DONE},
+        {{.rcode = DNS_SERVFAIL}, false, PROVIDER_TRANSIENT},
+    };
+    const struct record record = {"h.example.com.", RECORD_TXT};
+    struct rdata value = {0};
+
+    assert_int_equal(rdata_add_bytes(&value, "a", 1), 0);
+    assert_int_equal(rdata_add_bytes(&value, "b", 1), 0);
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        say(fixture, &rows[i].answer);
+        rfc2136_ops.in_sync(fixture->zone, &record, &value, "", on_synced, fixture);
+        turn(fixture);
+        assert_int_equal(fixture->result.outcome, rows[i].outcome);
+        assert_int_equal(fixture->is_in_sync, rows[i].is_in_sync);
+        assert_request(fixture, 0, KNOT_OPCODE_QUERY, DNS_TXT);
+        assert_int_equal(fixture->request_count, 1);
+        forget(fixture);
+    }
+    rdata_drop(&value);
+}
+
 static void test_look_ups_that_fail(void **state)
 {
     struct fixture *fixture = *state;
@@ -870,6 +915,7 @@ static void test_freed_with_calls_under_way(void **state)
     rfc2136_ops.prepare(fixture->zone, on_prepared, fixture);
     rfc2136_ops.look_up(fixture->zone, &record, on_looked_up, fixture);
     rfc2136_ops.list_page(fixture->zone, true, on_each, on_listed, fixture);
+    rfc2136_ops.in_sync(fixture->zone, &record, NULL, "", on_synced, fixture);
     rfc2136_ops.apply(fixture->zone, NULL, 0, on_applied, fixture);
     rfc2136_ops.free(fixture->zone);
     fixture->zone = NULL;
@@ -890,6 +936,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_a_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_texts_that_fit_no_message, setup, teardown),
         cmocka_unit_test_setup_teardown(test_look_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_in_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(test_look_ups_that_fail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_transfer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_transfers_that_fail, setup, teardown),

@@ -445,7 +445,7 @@ struct aws_call {
 };
 
 /* Calls that were begun and neither answered nor cancelled, in order. */
-static struct aws_call *under_way[4];
+static struct aws_call *under_way[8];
 static size_t under_way_count;
 static int refuse_to_begin;
 
@@ -941,6 +941,58 @@ static void listings(void **data)
     assert_told(&told, PROVIDER_TRANSIENT, "bad");
 }
 
+static void on_synced(const struct provider_result *result, bool is_in_sync, void *userdata)
+{
+    struct told *told = userdata;
+
+    keep_result(told, result);
+    told->more = is_in_sync;
+}
+
+#define CHANGE_ANSWER(status)                                                                                      \
+    "<GetChangeResponse" NAMESPACE "><ChangeInfo><Id>/change/C1</Id><Status>" status "</Status><SubmittedAt>2026-" \
+    "11-22T00:00:00Z</SubmittedAt></ChangeInfo></GetChangeResponse>"
+
+static void changes_get_in_sync(void **data)
+{
+    static const struct {
+        const char *xml; /* NULL: AccessDenied */
+        enum provider_outcome outcome;
+        bool is_in_sync;
+        const char *words;
+    } rows[] = {
+        {CHANGE_ANSWER("PENDING"), PROVIDER_DONE, false, ""},
+        {CHANGE_ANSWER("INSYNC"), PROVIDER_DONE, true, ""},
+        {CHANGE_ANSWER("LATER"), PROVIDER_TRANSIENT, false, "cannot be understood"},
+        {"<x/>", PROVIDER_TRANSIENT, false, "cannot be understood"},
+        {NULL, PROVIDER_CREDENTIALS, false, "not authorized"},
+    };
+    static const char request[] = "GetChange GET /2013-04-01/change/C1";
+    const struct record *record = record_made("a.example.com.", RECORD_TXT);
+    const struct rdata value = {0};
+    struct fixture *fixture = *data;
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_told_ struct told told = {0};
+
+        route53_ops.in_sync(fixture->with_id, record, &value, "C1", on_synced, &told);
+        if (rows[i].xml) {
+            answer_xml(request, rows[i].xml);
+        } else {
+            answer_error(request, AWS_CREDENTIALS, 403, "AccessDenied", "not authorized");
+        }
+        assert_told(&told, rows[i].outcome, rows[i].words);
+        assert_int_equal(told.more, rows[i].is_in_sync);
+    }
+
+    _cleanup_told_ struct told told = {0};
+    route53_ops.in_sync(fixture->with_id, record, &value, "", on_synced, &told); /* nothing had to be changed */
+    assert_int_equal(told.calls, 0);
+    loop_turn(fixture->loop, 0);
+    assert_told(&told, PROVIDER_DONE, "");
+    assert_true(told.more);
+}
+
 struct chain {
     struct provider_zone *zone;
     unsigned left;
@@ -984,6 +1036,7 @@ static void freed_with_calls_under_way(void **data)
     route53_ops.prepare(fixture->with_id, on_prepared, &told);
     route53_ops.look_up(fixture->with_id, record_made("a.example.com.", RECORD_A), on_looked_up, &told);
     route53_ops.list_page(fixture->with_id, true, on_each, on_listed, &told);
+    route53_ops.in_sync(fixture->with_id, NULL, NULL, "C1", on_synced, &told);
     route53_ops.free(TAKE_PTR(fixture->with_id));
     route53_ops.free(TAKE_PTR(fixture->by_name));
     assert_int_equal(under_way_count, 0);
@@ -1024,6 +1077,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(call_that_cannot_begin, setup, teardown),
         cmocka_unit_test_setup_teardown(look_ups, setup, teardown),
         cmocka_unit_test_setup_teardown(listings, setup, teardown),
+        cmocka_unit_test_setup_teardown(changes_get_in_sync, setup, teardown),
         cmocka_unit_test_setup_teardown(batches_follow_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_with_calls_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(zones_are_made, setup, teardown),

@@ -66,6 +66,10 @@ static void every_default(void **state)
     assert_int_equal(settings->trusted_proxy_count, 0);
     assert_int_equal(settings->proxy_header, PROXY_X_FORWARDED_FOR);
     assert_int_equal(settings->api_key_count, 0);
+    assert_string_equal(settings->acme.email, "");
+    assert_string_equal(settings->acme.directory, "https://acme-v02.api.letsencrypt.org/directory");
+    assert_int_equal(settings->acme.name_count, 0);
+    assert_int_equal(settings->acme.ask_count, 0);
     assert_string_equal(settings->admin_listen->text, "127.0.0.1:9053");
     assert_string_equal(settings->control_socket, "/run/ddns53/control.sock");
     assert_string_equal(settings->hosts_file, "/etc/ddns53/hosts.yaml");
@@ -106,6 +110,11 @@ static const char everything[] =
     "  trusted_proxies: [10.0.0.0/8, \"2001:db8::/64\", 192.0.2.1]\n"
     "  proxy_header: Forwarded\n"
     "  api_keys: [\"0123456789abcdef\", \"fedcba9876543210\"]\n"
+    "  acme:\n"
+    "    email: me@example.com\n"
+    "    directory: https://localhost:14000/dir\n"
+    "    names: [Example.com, \"*.example.com.\"]\n"
+    "    ask: [192.0.2.1, \"2001:db8::1\", \"[::1]:5353\", \"127.0.0.1:5353\"]\n"
     "admin:\n"
     "  listen: \"\"\n"
     "  socket: \"\"\n"
@@ -147,6 +156,17 @@ static void every_key(void **state)
     assert_int_equal(settings->trusted_proxies[2].length, 32);
     assert_int_equal(settings->api_key_count, 2);
     assert_true(secret_equals(settings->api_keys[1], "fedcba9876543210", 16));
+    assert_string_equal(settings->acme.email, "me@example.com");
+    assert_string_equal(settings->acme.directory, "https://localhost:14000/dir");
+    assert_int_equal(settings->acme.name_count, 2);
+    assert_string_equal(settings->acme.names[0].text, "example.com.");
+    assert_string_equal(settings->acme.names[1].text, "*.example.com.");
+    assert_int_equal(settings->acme.ask_count, 4);
+    assert_int_equal(settings->acme.ask[0].port, 53);
+    assert_int_equal(settings->acme.ask[1].address.family, ADDRESS_IPV6);
+    assert_int_equal(settings->acme.ask[1].port, 53);
+    assert_int_equal(settings->acme.ask[2].port, 5353);
+    assert_int_equal(settings->acme.ask[3].port, 5353);
     assert_null(settings->admin_listen);
     assert_null(settings->control_socket);
     assert_string_equal(settings->hosts_file, "/etc/ddns53/a \\ b.yaml");
@@ -284,6 +304,29 @@ static const struct {
     {ZONES "server: {api_keys: [\"\", {}]}\n",
      "d.yaml:2:21: server.api_keys: has an empty key, write one of at least 16 characters\n"
      "d.yaml:2:25: server.api_keys: is a mapping, must be a text\n"},
+    {ZONES "server: {acm: {}, acme: 5}\nacme: {}\n",
+     "d.yaml:2:10: server.acm: unknown key, did you mean server.acme?\n"
+     "d.yaml:2:25: server.acme: must be a mapping, put its keys below it, indented\n"
+     "d.yaml:3:1: acme: unknown key, remove it\n"},
+    {ZONES "server: {acme: {emial: a@b.c}}\nserver.acme: {}\n",
+     "d.yaml:2:17: server.acme.emial: unknown key, did you mean server.acme.email?\n"
+     "d.yaml:3:1: server.acme: unknown key, did you mean server.acme?\n"},
+    {ZONES
+     "server: {acme: {email: -c@example.com, directory: \"http://x/d\", names: [a..b, .], ask: [ns.x, \"unix:/x\"]}}\n",
+     "d.yaml:2:24: server.acme.email: \"-c@example.com\" is no e-mail address, write one such as me@example.com\n"
+     "d.yaml:2:51: server.acme.directory: \"http://x/d\" must begin with https://\n"
+     "d.yaml:2:73: server.acme.names: \"a..b\" is no domain name: empty label (two dots in a row)\n"
+     "d.yaml:2:79: server.acme.names: \".\" is no domain name: only a dot\n"
+     "d.yaml:2:89: server.acme.ask: \"ns.x\" is no name server, write its address, ADDRESS:PORT or [IPV6]:PORT\n"
+     "d.yaml:2:95: server.acme.ask: \"unix:/x\" is no name server, write its address, ADDRESS:PORT or [IPV6]:PORT\n"},
+    {ZONES "server: {acme: {names: [a.example.com]}}\n",
+     "d.yaml:2:16: server.acme.email: is missing, and nothing is obtained without it; add yours\n"},
+    {ZONES "server: {acme: {email: me@example.com}}\nadmin: {socket: \"\"}\n",
+     "d.yaml:2:16: server.acme.names: is empty, and server.public_url has no domain name; set one of them\n"
+     "d.yaml:2:16: server.acme: needs admin.socket, over which challenges are set; leave that out for its default\n"},
+    {ZONES "server: {acme: {email: me@example.com, names: [a.example.com]}, public_url: \"https://b.test\"}\n",
+     "d.yaml:2:16: server.acme: b.test. is in none of the zones, so that its challenge cannot be set: add its zone, or "
+     "remove the name\n"},
     {ZONES "admin: {listen: \"0.0.0.0:9053\"}\n", "d.yaml:2:17: admin.listen: \"0.0.0.0:9053\" can be reached from "
                                                   "outside, write a loopback address, unix:/PATH, or "
                                                   "\"\" for none\n"},
@@ -760,7 +803,7 @@ static const struct yaml_node *find_key(const struct yaml_node *root, const char
     if (strcmp(section, "zones[].tsig") == 0) {
         return yaml_get(yaml_get(yaml_get(root, "zones")->items[0], "tsig"), dot + 1);
     }
-    const struct yaml_node *mapping = yaml_get(root, section);
+    const struct yaml_node *mapping = settings_section_node(root, section);
     return mapping == NULL ? NULL : yaml_get(mapping, dot + 1);
 }
 

@@ -495,6 +495,45 @@ static void test_files_that_do_not_do(void **state)
 }
 
 /* By the time that is handed in: the pair of a moment ago expires, another one is valid, then the first comes back. */
+static bool has_new_files(const struct place *place, bool own_files)
+{
+    _cleanup_(settings_unrefp) struct settings *settings = settings_of(place, own_files, "");
+
+    return tls_has_new_files(place->tls, settings);
+}
+
+static void test_files_that_change(void **state)
+{
+    struct place *place = *state;
+    struct issued issued;
+
+    load(place, false); /* our own pair is nobody else's to change */
+    assert_false(has_new_files(place, false));
+    assert_int_equal(unlink(place->own_certificate), 0);
+    assert_false(has_new_files(place, false));
+    assert_false(has_new_files(place, false));
+
+    issue(&issued, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), NULL);
+    write_certificate(place->certificate, &issued, NULL);
+    write_key(place->private_key, &issued, NULL, 0600);
+    load(place, true);
+    assert_false(has_new_files(place, true));
+    assert_false(has_new_files(place, true));
+    for (unsigned i = 0; i < 2; i++) { /* removed, and written again */
+        if (i == 0) {
+            assert_int_equal(unlink(place->private_key), 0);
+        } else {
+            write_key(place->private_key, &issued, NULL, 0600);
+        }
+        assert_false(has_new_files(place, true)); /* a writer may not have finished */
+        assert_true(has_new_files(place, true));
+        assert_int_equal(load_at(place, true, "", NOW_S) == 0, i == 1);
+        assert_false(has_new_files(place, true)); /* once is enough, whether or not it could be loaded */
+        assert_false(has_new_files(place, true));
+    }
+    issued_done(&issued);
+}
+
 static void test_expired_never_replaces_valid(void **state)
 {
     struct place *place = *state;
@@ -618,6 +657,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds_of_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_do_not_do, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_that_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expired_never_replaces_valid, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_key_that_others_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_in_the_middle_of_a_handshake, set_up, tear_down),
