@@ -388,8 +388,12 @@ int hosts_load_text(const char *text, size_t length, const char *path, const str
                     struct problems *problems, struct hosts **ret_hosts)
 {
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
-    const struct host_file file = {path, settings, problems};
+    _cleanup_(zone_index_freep) struct zone_index *zones = zone_index_new(settings);
+    const struct host_file file = {path, settings, zones, problems};
 
+    if (!zones) {
+        return -ENOMEM;
+    }
     int r = yaml_load_text(text, length, problems, &document);
     return r < 0 ? r : load(yaml_root(document), &file, ret_hosts);
 }
@@ -423,8 +427,12 @@ static int load_file(const struct host_file *file, struct hosts **ret_hosts)
 
 int hosts_load(const char *path, const struct settings *settings, struct problems *problems, struct hosts **ret_hosts)
 {
-    const struct host_file file = {path, settings, problems};
+    _cleanup_(zone_index_freep) struct zone_index *zones = zone_index_new(settings);
+    const struct host_file file = {path, settings, zones, problems};
 
+    if (!zones) {
+        return -ENOMEM;
+    }
     int r = load_file(&file, ret_hosts);
     /* The tree of the file is three times the table, in pieces that malloc would keep: 100,000 hosts held 128 MB
      * resident before this and 45 MB after. */

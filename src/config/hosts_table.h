@@ -12,6 +12,7 @@
 #include "base/name.h"
 #include "base/yaml.h"
 #include "config/hosts.h"
+#include "config/zone_index.h"
 
 enum host_key_id {
     HOST_HOSTNAME,
@@ -47,6 +48,7 @@ struct host_draft {
 struct host_file {
     const char *path; /* for files named relative to it */
     const struct settings *settings;
+    const struct zone_index *zones;
     struct problems *problems;
 };
 
