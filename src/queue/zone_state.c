@@ -140,6 +140,7 @@ static void note_trouble(struct zone *zone)
     if (zone->reader.phase != READER_IDLE && zone->read_trouble.is_logged) {
         zone->is_announced = false;
     }
+    drift_tell(&zone->drift, zone->name); /* the read-back may not end soon */
 }
 
 /* Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */
