@@ -32,7 +32,7 @@
 
 enum zone_state { ZONE_UNKNOWN, ZONE_READY, ZONE_GONE };
 
-/* Waiting after a failure. */
+/* Waiting after a failure, or after a batch whose provider wants a rest. */
 struct retry {
     struct backoff backoff;
     struct loop_timer timer;

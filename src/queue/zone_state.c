@@ -119,7 +119,7 @@ void zone_place(struct zone *zone, struct change *change)
     record_view_done(&view);
 }
 
-/* ---- waiting after a failure ---- */
+/* ---- waiting after a failure, or a batch that cost much ---- */
 
 static void wait_for(struct zone *zone, struct retry *retry, int64_t delay_ms)
 {
@@ -132,6 +132,13 @@ void zone_stop_waiting(struct zone *zone, struct retry *retry)
     loop_timer_cancel(zone->shared->loop, &retry->timer);
     retry->is_waiting = false;
     retry->backoff.attempt = 0;
+}
+
+void zone_rest(struct zone *zone, uint32_t rest_ms)
+{
+    if (rest_ms > 0 && !zone->shared->is_draining) {
+        wait_for(zone, &zone->apply_retry, rest_ms);
+    }
 }
 
 /* After trouble with reading that was logged, the end of this read-back is logged too. */

@@ -505,6 +505,7 @@ static int teardown(void **data)
 struct answer {
     unsigned calls;
     enum provider_outcome outcome;
+    uint32_t rest_ms;
     struct buffer message;
     char change_id[32];
     size_t culprit;
@@ -517,6 +518,7 @@ static void keep_result(struct answer *answer, const struct provider_result *res
 {
     answer->calls++;
     answer->outcome = result->outcome;
+    answer->rest_ms = result->rest_ms;
     answer->culprit = result->culprit;
     buffer_clear(&answer->message);
     buffer_append_text(&answer->message, result->message);
@@ -1103,6 +1105,11 @@ static void large_files(void **data)
     assert_int_equal(turn(fixture), 1);
     assert_int_equal(answer.outcome, PROVIDER_DONE);
     assert_int_equal(fixture->written, 1);
+    assert_int_equal(answer.rest_ms, 200);
+    zonefile_ops.apply(fixture->zone, changes, ELEMENTS(changes), on_applied, &answer);
+    (void)turn(fixture);
+    assert_int_equal(fixture->written, 1); /* all is there already: no cost, no rest */
+    assert_int_equal(answer.rest_ms, 0);
 
     unsigned pages = 0;
     do {
