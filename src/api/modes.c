@@ -431,15 +431,15 @@ static json_t *list_group(const struct hosts *hosts, const struct host *asking)
 {
     json_t *list = json_array();
     size_t count;
-    const struct host *const *group = hosts_by_secret(hosts, asking->secret.sha256, &count);
+    const struct host *const *group = hosts_by_secret(hosts, asking->secret->sha256, &count);
 
     for (size_t i = 0; list && i < count; i++) {
-        bool shares = constant_time_equal(group[i]->secret.sha256, asking->secret.sha256, SHA256_SIZE);
+        bool shares = constant_time_equal(group[i]->secret->sha256, asking->secret->sha256, SHA256_SIZE);
         for (int type = 0; type < RECORD_TYPE_COUNT && shares && group[i]->read_privilege; type++) {
             if (host_has_type(group[i], (enum record_type)type) &&
-                json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "record_type",
-                                                      record_type_text((enum record_type)type), "hostname",
-                                                      group[i]->hostname, "mac_address", group[i]->mac_address)) < 0) {
+                json_array_append_new(
+                    list, json_pack("{s:s, s:s, s:s?}", "record_type", record_type_text((enum record_type)type),
+                                    "hostname", group[i]->hostname, "mac_address", group[i]->more->mac_address)) < 0) {
                 json_decref(list);
                 return NULL;
             }

@@ -40,6 +40,9 @@ struct builder {
     size_t pending_count;
     size_t pending_capacity;
     unsigned documents;
+    const struct yaml_items *items; /* NULL: none is handed over */
+    struct yaml_node *list;         /* the open list whose items are */
+    struct arena item;              /* one of them */
     /* The last quoted scalar that spans several lines: where a quote was forgotten, it ends at the next one. */
     yaml_mark_t quote_start;
     yaml_mark_t quote_end;
@@ -55,12 +58,29 @@ static bool is_yaml_character(uint32_t c)
     return c < 0x7f || c == 0x85 || (c >= 0xa0 && c != 0xfffe && c != 0xffff);
 }
 
+/* How many of the bytes are printable ASCII: nearly all of them in nearly all files. */
+static size_t skip_plain(const char *text, size_t length)
+{
+    size_t at = 0;
+
+    while (at < length && text[at] >= ' ' && text[at] < 0x7f) {
+        at++;
+    }
+    return at;
+}
+
 /* Checked before libyaml does, which knows only the byte offset of what it dislikes. */
 static int check_characters(const char *text, size_t length, struct problems *problems)
 {
     unsigned line = 1;
     unsigned column = 1;
     for (size_t i = 0; i < length;) {
+        const size_t plain = skip_plain(text + i, length - i);
+        i += plain;
+        column += (unsigned)plain;
+        if (i == length) {
+            break;
+        }
         uint32_t character = 0;
         size_t step = utf8_decode(text + i, length - i, &character);
         if (step == 0) {
@@ -81,8 +101,30 @@ static int check_characters(const char *text, size_t length, struct problems *pr
 
 /* ---- building the tree ---- */
 
+static bool is_in_list(const struct builder *builder)
+{
+    return builder->list != NULL && builder->depth >= 2;
+}
+
+static struct arena *arena_of(struct builder *builder)
+{
+    return is_in_list(builder) ? &builder->item : &builder->document->arena;
+}
+
+static int hand_over(struct builder *builder, const struct yaml_node *item)
+{
+    const int r = builder->items->each(item, builder->items->userdata);
+
+    arena_reset(&builder->item);
+    builder->list->count++;
+    return r;
+}
+
 static int push(struct builder *builder, struct yaml_node *node)
 {
+    if (is_in_list(builder) && builder->depth == 2) {
+        return hand_over(builder, node);
+    }
     if (builder->pending_count == builder->pending_capacity) {
         size_t capacity = builder->pending_capacity == 0 ? 64 : builder->pending_capacity * 2;
         struct yaml_node **pending = realloc(builder->pending, capacity * sizeof(struct yaml_node *));
@@ -98,7 +140,7 @@ static int push(struct builder *builder, struct yaml_node *node)
 
 static struct yaml_node *new_node(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark)
 {
-    struct yaml_node *node = arena_alloc(&builder->document->arena, sizeof(*node));
+    struct yaml_node *node = arena_alloc(arena_of(builder), sizeof(*node));
     if (node != NULL) {
         node->kind = kind;
         node->line = (unsigned)mark->line + 1;
@@ -116,10 +158,21 @@ static int add_scalar(struct builder *builder, const char *text, size_t length, 
     if (memchr(text, '\0', length) != NULL) {
         problems_add(builder->problems, node->line, node->column, "a NUL (\\0) in a value; remove it");
     }
-    node->text = arena_copy_text(&builder->document->arena, text, length);
+    node->text = arena_copy_text(arena_of(builder), text, length);
     node->length = length;
     node->plain = plain;
     return node->text != NULL ? push(builder, node) : -ENOMEM;
+}
+
+/* Is what begins now the value of the key whose items are handed over? */
+static bool is_list_next(const struct builder *builder)
+{
+    if (builder->items == NULL || builder->depth != 1 || builder->open[0].node->kind != YAML_MAPPING ||
+        (builder->pending_count - builder->open[0].first) % 2 == 0) {
+        return false;
+    }
+    const struct yaml_node *key = builder->pending[builder->pending_count - 1];
+    return key->kind == YAML_SCALAR && strcmp(key->text, builder->items->key) == 0;
 }
 
 static int open_collection(struct builder *builder, enum yaml_kind kind, bool flow, const yaml_mark_t *mark)
@@ -134,6 +187,9 @@ static int open_collection(struct builder *builder, enum yaml_kind kind, bool fl
         return -ENOMEM;
     }
     node->flow = flow;
+    if (kind == YAML_SEQUENCE && is_list_next(builder)) {
+        builder->list = node;
+    }
     builder->open[builder->depth++] = (struct open_node){node, builder->pending_count};
     return 0;
 }
@@ -210,35 +266,46 @@ static int check_keys(struct problems *problems, const struct yaml_node *mapping
     return 0;
 }
 
-static int close_collection(struct builder *builder)
+static int keep_children(struct builder *builder, const struct open_node *open)
 {
-    struct open_node *open = &builder->open[--builder->depth];
     struct yaml_node *node = open->node;
     size_t child_count = builder->pending_count - open->first;
     size_t stride = node->kind == YAML_MAPPING ? 2 : 1;
-    int r = 0;
 
     node->count = child_count / stride;
-    if (node->count > 0) {
-        struct yaml_node **slots =
-            arena_alloc(&builder->document->arena, node->count * stride * sizeof(struct yaml_node *));
-        if (slots == NULL) {
-            return -ENOMEM;
-        }
-        node->items = slots;
-        node->keys = stride == 2 ? slots + node->count : NULL;
-        for (size_t i = 0; i < node->count; i++) {
-            size_t child = open->first + i * stride;
-            node->items[i] = builder->pending[child + stride - 1];
-            if (stride == 2) {
-                node->keys[i] = builder->pending[child];
-            }
-        }
+    if (node->count == 0) {
+        return 0;
     }
-    if (node->kind == YAML_MAPPING) {
-        r = check_keys(builder->problems, node);
+    struct yaml_node **slots = arena_alloc(arena_of(builder), node->count * stride * sizeof(struct yaml_node *));
+    if (slots == NULL) {
+        return -ENOMEM;
+    }
+    node->items = slots;
+    node->keys = stride == 2 ? slots + node->count : NULL;
+    for (size_t i = 0; i < node->count; i++) {
+        size_t child = open->first + i * stride;
+        node->items[i] = builder->pending[child + stride - 1];
+        if (stride == 2) {
+            node->keys[i] = builder->pending[child];
+        }
     }
     builder->pending_count = open->first;
+    return 0;
+}
+
+static int close_collection(struct builder *builder)
+{
+    const struct open_node *open = &builder->open[--builder->depth];
+    struct yaml_node *node = open->node;
+
+    if (node == builder->list) {
+        builder->list = NULL; /* its items were handed over */
+        return push(builder, node);
+    }
+    int r = keep_children(builder, open);
+    if (r == 0 && node->kind == YAML_MAPPING) {
+        r = check_keys(builder->problems, node);
+    }
     return r == 0 ? push(builder, node) : r;
 }
 
@@ -447,7 +514,8 @@ static int build(struct builder *builder)
     return r == 0 ? finish_root(builder) : r;
 }
 
-int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
+int yaml_stream_text(const char *text, size_t length, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document)
 {
     /* libyaml skips a byte order mark, but counts it as a column: the first key would be indented by one. */
     if (length >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
@@ -468,13 +536,20 @@ int yaml_load_text(const char *text, size_t length, struct problems *problems, s
         .problems = problems,
         .problems_before = problems_count(problems),
         .document = document,
+        .items = items,
     };
     r = build(&builder);
     free(builder.pending);
+    arena_done(&builder.item);
     if (r == 0) {
         *ret_document = TAKE_PTR(document);
     }
     return r;
+}
+
+int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
+{
+    return yaml_stream_text(text, length, NULL, problems, ret_document);
 }
 
 /* ---- files ---- */
@@ -494,7 +569,8 @@ static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
     return -EINVAL;
 }
 
-int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)
+int yaml_stream_file(const char *path, size_t limit_bytes, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document)
 {
     struct buffer text = BUFFER_INIT;
     struct stat info;
@@ -506,10 +582,15 @@ int yaml_load_file(const char *path, size_t limit_bytes, struct problems *proble
                      (unsigned)info.st_mode & 07777U);
         r = -EINVAL;
     } else {
-        r = yaml_load_text(buffer_text(&text), text.length, problems, ret_document);
+        r = yaml_stream_text(buffer_text(&text), text.length, items, problems, ret_document);
     }
     buffer_wipe(&text);
     return r;
+}
+
+int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)
+{
+    return yaml_stream_file(path, limit_bytes, NULL, problems, ret_document);
 }
 
 void yaml_document_free(struct yaml_document *document)
