@@ -41,7 +41,8 @@ int yaml_load_text(const char *text, size_t length, struct problems *problems, s
 
 /* For a list of the root mapping that may be long: each item is handed over when it is complete and is gone after that,
  * so that a file of any length takes the memory of one item. The document has the list with its count, but no items. A
- * problem of the document may be found after items were handed over: what they brought counts only once 0 is returned. */
+ * problem of the document may be found after items were handed over: what they brought counts only once 0 is returned.
+ * After a problem none is handed over any more. */
 struct yaml_items {
     const char *key;
     int (*each)(const struct yaml_node *item,
