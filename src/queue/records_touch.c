@@ -23,9 +23,11 @@ static struct touch *note_touch(struct entry *entry, const struct address *sourc
     struct touch *touch = entry->touch;
     if (!touch) {
         made = touch = entry->touch = calloc(1, sizeof(*touch));
+        if (touch) {
+            touch->entry = entry;
+        }
     }
     if (touch && now_s >= touch->time_s) { /* one that is put back must not hide a newer one */
-        touch->entry = entry;
         touch->from = *source;
         touch->time_s = now_s;
     }
