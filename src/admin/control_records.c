@@ -147,7 +147,7 @@ static void answer_host(struct request *request, struct page *page, const struct
         control_refuse(request, 404, "no_host", "the running daemon has no such host; add it and reload");
         return;
     }
-    for (; host; host = host->next_same_name) {
+    for (; host; host = host->more->next_same_name) {
         if (add_host(page, host) < 0) {
             json_decref(TAKE_PTR(page->records));
             break;

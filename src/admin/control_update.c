@@ -294,7 +294,7 @@ void control_repair(struct request *request)
     json_t *next = NULL;
     int r = update ? 0 : -ENOMEM;
     for (const struct host *row = host ? hosts_find(hosts, host->hostname) : NULL; r == 0 && row;
-         row = row->next_same_name) {
+         row = row->more->next_same_name) {
         r = add_repairs(update, control, row);
     }
     if (r == 0 && !host) {

@@ -316,10 +316,11 @@ static bool prefix_fits(const struct job *job, const struct host *router)
     if (job->addresses.prefix.length > 64) {
         return false;
     }
-    for (uint32_t i = 0; i < router->follower_count; i++) {
-        const struct host *follower = router->followers[i];
+    for (uint32_t i = 0; i < router->more->follower_count; i++) {
+        const struct host *follower = router->more->followers[i];
         if (host_has_type(follower, RECORD_AAAA) &&
-            prefix_make_address(&job->addresses.prefix, follower->subnet_id, follower->interface_id, &address) < 0) {
+            prefix_make_address(&job->addresses.prefix, follower->more->subnet_id, follower->more->interface_id,
+                                &address) < 0) {
             return false;
         }
     }

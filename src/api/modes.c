@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/decision.h"
+#include "api/list_hosts.h"
 #include "api/ratelimit.h"
 #include "api/sentence.h"
 #include "api/service.h"
@@ -442,46 +443,33 @@ static void run_clear(struct request *request, const struct query *query)
     }
 }
 
-/* Takes `list`; NULL: no memory. */
-static void answer_list(struct request *request, const char *dialect, json_t *list)
+static ssize_t read_listing(void *userdata, char *ret_bytes, size_t size)
 {
-    static const struct reply reply = {200, "good", true, 0};
-    struct buffer body = BUFFER_INIT;
-    char *text = list ? json_dumps(list, 0) : NULL;
+    return listing_read(userdata, ret_bytes, size);
+}
 
-    json_decref(list);
-    if (!text) {
+static void free_listing(void *userdata)
+{
+    listing_free(userdata);
+}
+
+/* A short list goes as one body, as every other answer does. */
+static void answer_listing(struct request *request, const char *dialect, struct hosts *hosts, const struct host *host)
+{
+    struct answer answer = {.status = 200, .content_type = "application/json", .dialect = dialect, .result = "good"};
+    struct listing *listing = listing_new(hosts, host);
+
+    if (!listing) {
         modes_refuse(request, dialect, 500, "out_of_memory", "the server is out of memory; try again later");
         return;
     }
-    buffer_reserve(&body, strlen(text) + 64);
-    buffer_append_text(&body, before_message);
-    buffer_append_text(&body, text);
-    append_status(&body, &reply);
-    free(text);
-    answer_body(request, dialect, &reply, &body);
-}
-
-/* Every record of every member of the group that shares the secret, in file order; NULL: no memory. */
-static json_t *list_group(const struct hosts *hosts, const struct host *asking)
-{
-    json_t *list = json_array();
-    size_t count;
-    const struct host *const *group = hosts_by_secret(hosts, asking->secret.sha256, &count);
-
-    for (size_t i = 0; list && i < count; i++) {
-        bool shares = constant_time_equal(group[i]->secret.sha256, asking->secret.sha256, SHA256_SIZE);
-        for (int type = 0; type < RECORD_TYPE_COUNT && shares && group[i]->read_privilege; type++) {
-            if (host_has_type(group[i], (enum record_type)type) &&
-                json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "record_type",
-                                                      record_type_text((enum record_type)type), "hostname",
-                                                      group[i]->hostname, "mac_address", group[i]->mac_address)) < 0) {
-                json_decref(list);
-                return NULL;
-            }
-        }
+    if (listing_take(listing, &answer.body)) {
+        listing_free(listing);
+    } else {
+        answer.rest = (struct answer_rest){.read = read_listing, .free = free_listing, .userdata = listing};
     }
-    return list;
+    add_headers(&answer, strcmp(dialect, MODES_JSON_DIALECT) == 0);
+    request_answer(request, &answer);
 }
 
 static void run_list_hosts(struct request *request, const struct query *query)
@@ -507,7 +495,7 @@ static void run_list_hosts(struct request *request, const struct query *query)
                      "this host may not list others; set read_privilege for it in hosts.yaml");
         return;
     }
-    answer_list(request, query->dialect, list_group(hosts, host));
+    answer_listing(request, query->dialect, hosts, host);
 }
 
 void modes_run(struct request *request, const struct query *query)

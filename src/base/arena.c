@@ -114,6 +114,20 @@ char *arena_copy_text(struct arena *arena, const char *text, size_t length)
     return result;
 }
 
+void arena_reset(struct arena *arena)
+{
+    struct arena_chunk *kept = arena->chunks;
+
+    if (kept != NULL) {
+        struct arena others = {kept->next};
+        arena_done(&others);
+        kept->next = NULL;
+        explicit_bzero(kept->bytes, kept->used);
+        explicit_bzero(kept->bytes + kept->size - kept->texts, kept->texts);
+        kept->used = kept->texts = 0;
+    }
+}
+
 void arena_done(struct arena *arena)
 {
     struct arena_chunk *next = NULL;

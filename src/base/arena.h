@@ -22,6 +22,8 @@ struct arena {
 void *arena_alloc(struct arena *arena, size_t size);
 /* Not aligned: a copy with a NUL after it. */
 char *arena_copy_text(struct arena *arena, const char *text, size_t length);
+/* Wipes and forgets all that was handed out, and keeps memory for what comes next. */
+void arena_reset(struct arena *arena);
 void arena_done(struct arena *arena);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "base/cleanup.h"
 #include "base/file_internal.h"
@@ -91,20 +92,45 @@ int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struc
     return r;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
+/* Leaves out what has been written. */
+static void skip_written(struct iovec **parts, size_t *count, size_t written)
 {
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
+    while (*count > 0 && written >= (*parts)->iov_len) {
+        written -= (*parts)->iov_len;
+        (*parts)++;
+        (*count)--;
+    }
+    if (*count > 0) {
+        (*parts)->iov_base = (char *)(*parts)->iov_base + written;
+        (*parts)->iov_len -= written;
+    }
+}
+
+/* Overwrites what `parts` says. */
+static int write_vector(int fd, struct iovec *parts, size_t count)
+{
+    skip_written(&parts, &count, 0);
+    while (count > 0) {
+        const ssize_t n = writev(fd, parts, (int)(count < IOV_MAX ? count : IOV_MAX));
+        if (n < 0 && errno != EINTR) {
             return -errno;
         }
-        bytes += n;
-        length -= (size_t)n;
+        skip_written(&parts, &count, n > 0 ? (size_t)n : 0);
     }
     return 0;
+}
+
+static int write_all(int fd, const struct bytes *parts, size_t count)
+{
+    _cleanup_free_ struct iovec *vector = calloc(count + 1, sizeof(*vector));
+
+    if (vector == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        vector[i] = (struct iovec){.iov_base = (void *)(uintptr_t)parts[i].data, .iov_len = parts[i].length};
+    }
+    return write_vector(fd, vector, count);
 }
 
 /* Splits at the last slash. Both are owned. */
@@ -207,7 +233,7 @@ static int keep_owner(int fd, const struct stat *old)
     return errno == EPERM || errno == EINVAL ? 0 : -errno;
 }
 
-int file_make_temporary(int folder_fd, const void *bytes, size_t length, mode_t mode, const struct stat *old,
+int file_make_temporary(int folder_fd, const struct bytes *parts, size_t count, mode_t mode, const struct stat *old,
                         char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd)
 {
     _cleanup_close_ int fd = -1;
@@ -215,7 +241,7 @@ int file_make_temporary(int folder_fd, const void *bytes, size_t length, mode_t 
     if (r < 0) {
         return r;
     }
-    r = write_all(fd, bytes, length);
+    r = write_all(fd, parts, count);
     if (r == 0 && old != NULL) {
         r = keep_owner(fd, old);
     }
@@ -247,9 +273,10 @@ int file_replace(const char *path, const void *bytes, size_t length, mode_t mode
     if (exists && !S_ISREG(old.st_mode)) {
         return S_ISDIR(old.st_mode) ? -EISDIR : -EINVAL;
     }
+    const struct bytes content = {bytes, length};
     char temporary[FILE_TEMPORARY_SIZE];
     _cleanup_close_ int fd = -1;
-    r = file_make_temporary(place.folder_fd, bytes, length, mode, exists ? &old : NULL, temporary, &fd);
+    r = file_make_temporary(place.folder_fd, &content, 1, mode, exists ? &old : NULL, temporary, &fd);
     if (r < 0) {
         return r;
     }

@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/secret.h"
 
 /* A file's place: its folder, and its name in there. A symbolic link at `path` is followed. */
 struct file_place {
@@ -23,9 +24,9 @@ void file_place_done(struct file_place *place);
 /* Appends what there is to read; -EFBIG past the limit. */
 int file_read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *buffer);
 
-/* A new file in the folder with that content, on disk when it returns. `old` (may be NULL): the file that it is to
+/* A new file in the folder with the parts one after the other, on disk when it returns. `old` (may be NULL): the file that it is to
  * replace, whose owner and group it gets as far as the process may. The caller closes the descriptor (for writing). */
-int file_make_temporary(int folder_fd, const void *bytes, size_t length, mode_t mode, const struct stat *old,
+int file_make_temporary(int folder_fd, const struct bytes *parts, size_t count, mode_t mode, const struct stat *old,
                         char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd);
 
 /* Some file systems cannot sync a folder and say EINVAL; they have no more to give. */

@@ -243,7 +243,7 @@ static int put_in(struct swap *swap, struct stat *ret_version)
     return r == -ENOENT ? -ESTALE : r; /* gone: reading says so in its own words */
 }
 
-int file_update(const char *path, const struct stat *version, const void *bytes, size_t length,
+int file_update(const char *path, const struct stat *version, const struct bytes *parts, size_t count,
                 struct stat *ret_version)
 {
     _cleanup_place_ struct file_place place = {.folder_fd = -1};
@@ -255,7 +255,7 @@ int file_update(const char *path, const struct stat *version, const void *bytes,
     if (r < 0) {
         return r;
     }
-    r = file_make_temporary(place.folder_fd, bytes, length, version->st_mode & 0777, version, swap.temporary,
+    r = file_make_temporary(place.folder_fd, parts, count, version->st_mode & 0777, version, swap.temporary,
                             &swap.new_fd);
     if (r < 0) {
         return r;

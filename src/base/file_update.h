@@ -20,13 +20,14 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/secret.h"
 
 /* As file_read. -EBUSY: another program has the folder locked, or the file open for writing: try again. */
 int file_read_version(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_version);
 
-/* Replaces the version that was read, and keeps its mode, owner and group. -ESTALE: it is not there any more: read
+/* Replaces the version that was read by the parts, one after the other, and keeps its mode, owner and group. -ESTALE: it is not there any more: read
  * the newer one and try again. -EBUSY: as above. Or another negative errno; the file is as it was. */
-int file_update(const char *path, const struct stat *version, const void *bytes, size_t length,
+int file_update(const char *path, const struct stat *version, const struct bytes *parts, size_t count,
                 struct stat *ret_version);
 
 /* Is it the same content of the same file, as far as its inode, size and times tell? */

@@ -45,6 +45,11 @@ struct problems *problems_new(const char *file)
     return problems;
 }
 
+struct problems *problems_like(const struct problems *problems)
+{
+    return problems_new(problems->file);
+}
+
 static void list_done(struct problem_list *list)
 {
     for (size_t i = 0; i < list->kept; i++) {
@@ -107,6 +112,18 @@ static void list_insert(struct problem_list *list, const struct problem *problem
 static void list_add(struct problem_list *list, const char *file, unsigned line, unsigned column, const char *format,
                      va_list arguments) _printf_(5, 0);
 
+/* Those that are not kept are counted. */
+static void tell_more(struct problem_list *list, const char *file)
+{
+    char message[64];
+
+    if (list->count > KEPT_MAX) {
+        free(list->more);
+        (void)snprintf(message, sizeof(message), "and %zu more like these; mend them first", list->count - list->kept);
+        list->more = make_line(file, 0, 0, message);
+    }
+}
+
 static void list_add(struct problem_list *list, const char *file, unsigned line, unsigned column, const char *format,
                      va_list arguments)
 {
@@ -120,11 +137,7 @@ static void list_add(struct problem_list *list, const char *file, unsigned line,
     if (problem.text != NULL) {
         list_insert(list, &problem);
     }
-    if (list->count > KEPT_MAX) {
-        free(list->more);
-        (void)snprintf(message, sizeof(message), "and %zu more like these; mend them first", list->count - list->kept);
-        list->more = make_line(file, 0, 0, message);
-    }
+    tell_more(list, file);
 }
 
 void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...)
@@ -141,6 +154,24 @@ void problems_warn(struct problems *problems, unsigned line, unsigned column, co
     va_start(arguments, format);
     list_add(&problems->warnings, problems->file, line, column, format, arguments);
     va_end(arguments);
+}
+
+static void list_move(struct problem_list *list, struct problem_list *from, const char *file)
+{
+    for (size_t i = 0; i < from->kept; i++) {
+        list_insert(list, &from->rows[i]);
+    }
+    list->count += from->count;
+    tell_more(list, file);
+    from->kept = 0;
+    list_done(from);
+    *from = (struct problem_list){0};
+}
+
+void problems_move(struct problems *problems, struct problems *from)
+{
+    list_move(&problems->errors, &from->errors, problems->file);
+    list_move(&problems->warnings, &from->warnings, problems->file);
 }
 
 size_t problems_count(const struct problems *problems)

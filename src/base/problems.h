@@ -12,12 +12,17 @@
 struct problems;
 
 struct problems *problems_new(const char *file); /* copies the name; NULL: no memory */
+/* An empty one, of the same file. */
+struct problems *problems_like(const struct problems *problems);
 void problems_free(struct problems *problems);
 DEFINE_CLEANUP(struct problems *, problems_free)
 
 /* `FILE:LINE:COLUMN: message`; line 0 leaves the position out. They are told in the order of the file; the first 100 are kept, the rest is counted. */
 void problems_add(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
 void problems_warn(struct problems *problems, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
+
+/* Adds what is in `from` and empties it. Both are of the same file. */
+void problems_move(struct problems *problems, struct problems *from);
 
 size_t problems_count(const struct problems *problems); /* errors, those not kept included */
 size_t problems_warning_count(const struct problems *problems);

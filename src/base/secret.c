@@ -14,26 +14,33 @@
 /* Plain malloc: a guarded page each (sodium_malloc) would be too dear for a million hosts. */
 struct secret {
     atomic_uint owners;
-    size_t length;
+    uint32_t length;
     uint8_t bytes[]; /* and a NUL that does not count */
 };
 
-struct secret *secret_new(const void *bytes, size_t length)
+size_t secret_size(size_t length)
 {
-    if (length > SIZE_MAX - sizeof(struct secret) - 1) {
-        return NULL;
-    }
-    struct secret *secret = malloc(sizeof(*secret) + length + 1);
-    if (secret == NULL) {
-        return NULL;
-    }
+    return sizeof(struct secret) + length + 1;
+}
+
+struct secret *secret_place(void *memory, const void *bytes, size_t length)
+{
+    struct secret *secret = memory;
+
     atomic_init(&secret->owners, 1);
-    secret->length = length;
+    secret->length = (uint32_t)length;
     if (length > 0) {
         memcpy(secret->bytes, bytes, length);
     }
     secret->bytes[length] = 0;
     return secret;
+}
+
+struct secret *secret_new(const void *bytes, size_t length)
+{
+    void *memory = length < UINT32_MAX ? malloc(secret_size(length)) : NULL;
+
+    return memory == NULL ? NULL : secret_place(memory, bytes, length);
 }
 
 struct secret *secret_ref(struct secret *secret)

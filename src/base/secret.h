@@ -18,6 +18,10 @@ struct secret;
 
 /* Copies; returns owned, NULL when memory runs out. */
 struct secret *secret_new(const void *bytes, size_t length);
+/* A copy in memory of the caller's, which has secret_size(length) bytes, is aligned for a pointer, and wipes it: such a
+ * secret is neither shared nor freed. At most UINT32_MAX bytes. */
+size_t secret_size(size_t length);
+struct secret *secret_place(void *memory, const void *bytes, size_t length);
 struct secret *secret_ref(struct secret *secret); /* returns owned, the same one; NULL stays NULL */
 void secret_free(struct secret *secret);
 DEFINE_CLEANUP(struct secret *, secret_free)

@@ -11,39 +11,10 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/table.h"
+#include "base/yaml_internal.h"
 #include "base/yaml_memory.h"
 
-#define DEPTH_MAX 16
 #define BYTE_ORDER_MARK "\xef\xbb\xbf" /* Windows editors put it in front of UTF-8 */
-#define FEW_KEYS 16                    /* compared with each other; more go through a table */
-
-struct yaml_document {
-    struct arena arena;
-    struct yaml_node *root;
-};
-
-/* A mapping or sequence that is still open; what is in it so far lies in `pending` from `first` on. */
-struct open_node {
-    struct yaml_node *node;
-    size_t first;
-};
-
-struct builder {
-    const char *text;
-    size_t length;
-    struct problems *problems;
-    size_t problems_before;
-    struct yaml_document *document;
-    struct open_node open[DEPTH_MAX];
-    unsigned depth;
-    struct yaml_node **pending; /* finished nodes whose parent is open */
-    size_t pending_count;
-    size_t pending_capacity;
-    unsigned documents;
-    /* The last quoted scalar that spans several lines: where a quote was forgotten, it ends at the next one. */
-    yaml_mark_t quote_start;
-    yaml_mark_t quote_end;
-};
 
 /* ---- text that libyaml need not see ---- */
 
@@ -55,12 +26,29 @@ static bool is_yaml_character(uint32_t c)
     return c < 0x7f || c == 0x85 || (c >= 0xa0 && c != 0xfffe && c != 0xffff);
 }
 
+/* How many of the bytes are printable ASCII: nearly all of them in nearly all files. */
+static size_t skip_plain(const char *text, size_t length)
+{
+    size_t at = 0;
+
+    while (at < length && text[at] >= ' ' && text[at] < 0x7f) {
+        at++;
+    }
+    return at;
+}
+
 /* Checked before libyaml does, which knows only the byte offset of what it dislikes. */
 static int check_characters(const char *text, size_t length, struct problems *problems)
 {
     unsigned line = 1;
     unsigned column = 1;
     for (size_t i = 0; i < length;) {
+        const size_t plain = skip_plain(text + i, length - i);
+        i += plain;
+        column += (unsigned)plain;
+        if (i == length) {
+            break;
+        }
         uint32_t character = 0;
         size_t step = utf8_decode(text + i, length - i, &character);
         if (step == 0) {
@@ -79,170 +67,12 @@ static int check_characters(const char *text, size_t length, struct problems *pr
     return 0;
 }
 
-/* ---- building the tree ---- */
-
-static int push(struct builder *builder, struct yaml_node *node)
-{
-    if (builder->pending_count == builder->pending_capacity) {
-        size_t capacity = builder->pending_capacity == 0 ? 64 : builder->pending_capacity * 2;
-        struct yaml_node **pending = realloc(builder->pending, capacity * sizeof(struct yaml_node *));
-        if (pending == NULL) {
-            return -ENOMEM;
-        }
-        builder->pending = pending;
-        builder->pending_capacity = capacity;
-    }
-    builder->pending[builder->pending_count++] = node;
-    return 0;
-}
-
-static struct yaml_node *new_node(struct builder *builder, enum yaml_kind kind, const yaml_mark_t *mark)
-{
-    struct yaml_node *node = arena_alloc(&builder->document->arena, sizeof(*node));
-    if (node != NULL) {
-        node->kind = kind;
-        node->line = (unsigned)mark->line + 1;
-        node->column = (unsigned)mark->column + 1;
-    }
-    return node;
-}
-
-static int add_scalar(struct builder *builder, const char *text, size_t length, bool plain, const yaml_mark_t *mark)
-{
-    struct yaml_node *node = new_node(builder, YAML_SCALAR, mark);
-    if (node == NULL) {
-        return -ENOMEM;
-    }
-    if (memchr(text, '\0', length) != NULL) {
-        problems_add(builder->problems, node->line, node->column, "a NUL (\\0) in a value; remove it");
-    }
-    node->text = arena_copy_text(&builder->document->arena, text, length);
-    node->length = length;
-    node->plain = plain;
-    return node->text != NULL ? push(builder, node) : -ENOMEM;
-}
-
-static int open_collection(struct builder *builder, enum yaml_kind kind, bool flow, const yaml_mark_t *mark)
-{
-    if (builder->depth == DEPTH_MAX) {
-        problems_add(builder->problems, (unsigned)mark->line + 1, (unsigned)mark->column + 1,
-                     "nested more than %d levels deep; nothing here needs that", DEPTH_MAX);
-        return -EINVAL;
-    }
-    struct yaml_node *node = new_node(builder, kind, mark);
-    if (node == NULL) {
-        return -ENOMEM;
-    }
-    node->flow = flow;
-    builder->open[builder->depth++] = (struct open_node){node, builder->pending_count};
-    return 0;
-}
-
-/* Can it be nothing but a key? What a slip makes a key may hold a secret: shared_secret:VALUE, or what stands after a
- * comma in braces. */
-static bool is_plainly_a_key(const struct yaml_node *key, const struct yaml_node *value)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_0123456789";
-    const size_t longest = 24;
-
-    return key->length <= longest && strspn(key->text, letters) == key->length && !yaml_is_empty(value);
-}
-
-static void add_twice(struct problems *problems, const struct yaml_node *mapping, size_t index,
-                      const struct yaml_node *before)
-{
-    const struct yaml_node *key = mapping->keys[index];
-    bool is_shown = is_plainly_a_key(key, mapping->items[index]);
-
-    problems_add(problems, key->line, key->column, "%s%skey is here twice, first in line %u; remove one",
-                 is_shown ? key->text : "", is_shown ? ": " : "", before->line);
-}
-
-static struct bytes key_of_node(const void *value)
-{
-    const struct yaml_node *key = value;
-    return (struct bytes){key->text, key->length};
-}
-
-static int check_many_keys(struct problems *problems, const struct yaml_node *mapping)
-{
-    _cleanup_(table_freep) struct table *seen = table_new(key_of_node);
-    if (seen == NULL) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < mapping->count; i++) {
-        struct yaml_node *key = mapping->keys[i];
-        int r = key->kind == YAML_SCALAR ? table_put(seen, key) : 0;
-        if (r == -EEXIST) {
-            add_twice(problems, mapping, i, table_get(seen, key->text, key->length));
-        } else if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
-}
-
-static bool same_key(const struct yaml_node *a, const struct yaml_node *b)
-{
-    return a->kind == YAML_SCALAR && b->kind == YAML_SCALAR && a->length == b->length &&
-           memcmp(a->text, b->text, a->length) == 0;
-}
-
-static int check_keys(struct problems *problems, const struct yaml_node *mapping)
-{
-    for (size_t i = 0; i < mapping->count; i++) {
-        const struct yaml_node *key = mapping->keys[i];
-        if (key->kind != YAML_SCALAR) {
-            problems_add(problems, key->line, key->column, "a list or mapping as a key; a key must be a word");
-        }
-    }
-    if (mapping->count > FEW_KEYS) {
-        return check_many_keys(problems, mapping);
-    }
-    for (size_t i = 1; i < mapping->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (same_key(mapping->keys[i], mapping->keys[j])) {
-                add_twice(problems, mapping, i, mapping->keys[j]);
-                break;
-            }
-        }
-    }
-    return 0;
-}
-
-static int close_collection(struct builder *builder)
-{
-    struct open_node *open = &builder->open[--builder->depth];
-    struct yaml_node *node = open->node;
-    size_t child_count = builder->pending_count - open->first;
-    size_t stride = node->kind == YAML_MAPPING ? 2 : 1;
-    int r = 0;
-
-    node->count = child_count / stride;
-    if (node->count > 0) {
-        struct yaml_node **slots =
-            arena_alloc(&builder->document->arena, node->count * stride * sizeof(struct yaml_node *));
-        if (slots == NULL) {
-            return -ENOMEM;
-        }
-        node->items = slots;
-        node->keys = stride == 2 ? slots + node->count : NULL;
-        for (size_t i = 0; i < node->count; i++) {
-            size_t child = open->first + i * stride;
-            node->items[i] = builder->pending[child + stride - 1];
-            if (stride == 2) {
-                node->keys[i] = builder->pending[child];
-            }
-        }
-    }
-    if (node->kind == YAML_MAPPING) {
-        r = check_keys(builder->problems, node);
-    }
-    builder->pending_count = open->first;
-    return r == 0 ? push(builder, node) : r;
-}
-
 /* ---- events ---- */
+
+static struct yaml_place place_of(const yaml_mark_t *mark)
+{
+    return (struct yaml_place){(unsigned)mark->line + 1, (unsigned)mark->column + 1};
+}
 
 static void refuse(struct builder *builder, const yaml_event_t *event, const char *message)
 {
@@ -281,11 +111,11 @@ static int handle_scalar(struct builder *builder, const yaml_event_t *event)
     bool quoted = style == YAML_SINGLE_QUOTED_SCALAR_STYLE || style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 
     if (quoted && event->end_mark.line > event->start_mark.line) {
-        builder->quote_start = event->start_mark;
-        builder->quote_end = event->end_mark;
+        builder->quote_start = place_of(&event->start_mark);
+        builder->quote_end = place_of(&event->end_mark);
     }
     refuse_properties(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
-    return add_scalar(builder, text, length, style == YAML_PLAIN_SCALAR_STYLE, &event->start_mark);
+    return yaml_build_scalar(builder, text, length, style == YAML_PLAIN_SCALAR_STYLE, place_of(&event->start_mark));
 }
 
 static int handle_event(struct builder *builder, const yaml_event_t *event)
@@ -294,18 +124,18 @@ static int handle_event(struct builder *builder, const yaml_event_t *event)
     case YAML_DOCUMENT_START_EVENT: return begin_document(builder, event);
     case YAML_ALIAS_EVENT:
         refuse(builder, event, "an alias (*) is not supported; write the value out, or quote it");
-        return add_scalar(builder, "", 0, true, &event->start_mark);
+        return yaml_build_scalar(builder, "", 0, true, place_of(&event->start_mark));
     case YAML_SCALAR_EVENT: return handle_scalar(builder, event);
     case YAML_SEQUENCE_START_EVENT:
         refuse_properties(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
-        return open_collection(builder, YAML_SEQUENCE, event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE,
-                               &event->start_mark);
+        return yaml_build_open(builder, YAML_SEQUENCE, event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE,
+                               place_of(&event->start_mark));
     case YAML_MAPPING_START_EVENT:
         refuse_properties(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
-        return open_collection(builder, YAML_MAPPING, event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE,
-                               &event->start_mark);
+        return yaml_build_open(builder, YAML_MAPPING, event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE,
+                               place_of(&event->start_mark));
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT: return close_collection(builder);
+    case YAML_MAPPING_END_EVENT: return yaml_build_close(builder);
     default: return 0;
     }
 }
@@ -352,14 +182,13 @@ static bool refuse_open_quote(struct builder *builder, const yaml_parser_t *pars
                      "this quote is never closed; close it where the value ends");
         return true;
     }
-    if (builder->quote_end.line == 0 || parser->problem_mark.line != builder->quote_end.line) {
+    if (builder->quote_end.line == 0 || parser->problem_mark.line + 1 != builder->quote_end.line) {
         return false;
     }
-    start = &builder->quote_start;
-    problems_add(builder->problems, (unsigned)start->line + 1, (unsigned)start->column + 1,
+    problems_add(builder->problems, builder->quote_start.line, builder->quote_start.column,
                  "this quote is closed only in line %u, and what follows there is not valid YAML; close it where the "
                  "value ends",
-                 (unsigned)builder->quote_end.line + 1);
+                 builder->quote_end.line);
     return true;
 }
 
@@ -418,20 +247,21 @@ static int read_events(struct builder *builder, yaml_parser_t *parser)
 /* What was left out altogether is an empty mapping. */
 static int finish_root(struct builder *builder)
 {
-    struct yaml_node *root = builder->pending_count > 0 ? builder->pending[0] : NULL;
-    const yaml_mark_t start = {0, 0, 0};
+    const struct yaml_node *root = builder->pending_count > 0 ? builder->pending[0] : NULL;
 
     if (root == NULL || yaml_is_empty(root)) {
-        root = new_node(builder, YAML_MAPPING, &start);
-        if (root == NULL) {
-            return -ENOMEM;
+        builder->pending_count = 0;
+        int r = yaml_build_open(builder, YAML_MAPPING, false, (struct yaml_place){1, 1});
+        r = r < 0 ? r : yaml_build_close(builder);
+        if (r < 0) {
+            return r;
         }
     }
-    builder->document->root = root;
+    builder->document->root = builder->pending[0];
     return problems_count(builder->problems) == builder->problems_before ? 0 : -EINVAL;
 }
 
-static int build(struct builder *builder)
+static int build_from_events(struct builder *builder)
 {
     yaml_parser_t parser;
     if (yaml_parser_initialize(&parser) == 0) {
@@ -444,10 +274,21 @@ static int build(struct builder *builder)
     yaml_parser_set_input_string(&parser, (const unsigned char *)builder->text, builder->length);
     int r = read_events(builder, &parser);
     yaml_parser_delete(&parser);
+    return r;
+}
+
+static int build(struct builder *builder)
+{
+    const struct yaml_items *items = builder->items;
+    const bool is_plain = items != NULL && yaml_is_plain(builder->text, builder->length, items->key);
+
+    int r =
+        is_plain ? yaml_read_plain(builder, builder->text, builder->length, items->key) : build_from_events(builder);
     return r == 0 ? finish_root(builder) : r;
 }
 
-int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
+int yaml_stream_text(const char *text, size_t length, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document)
 {
     /* libyaml skips a byte order mark, but counts it as a column: the first key would be indented by one. */
     if (length >= strlen(BYTE_ORDER_MARK) && memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
@@ -468,13 +309,20 @@ int yaml_load_text(const char *text, size_t length, struct problems *problems, s
         .problems = problems,
         .problems_before = problems_count(problems),
         .document = document,
+        .items = items,
     };
     r = build(&builder);
     free(builder.pending);
+    arena_done(&builder.item);
     if (r == 0) {
         *ret_document = TAKE_PTR(document);
     }
     return r;
+}
+
+int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
+{
+    return yaml_stream_text(text, length, NULL, problems, ret_document);
 }
 
 /* ---- files ---- */
@@ -494,7 +342,8 @@ static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
     return -EINVAL;
 }
 
-int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)
+int yaml_stream_file(const char *path, size_t limit_bytes, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document)
 {
     struct buffer text = BUFFER_INIT;
     struct stat info;
@@ -506,10 +355,15 @@ int yaml_load_file(const char *path, size_t limit_bytes, struct problems *proble
                      (unsigned)info.st_mode & 07777U);
         r = -EINVAL;
     } else {
-        r = yaml_load_text(buffer_text(&text), text.length, problems, ret_document);
+        r = yaml_stream_text(buffer_text(&text), text.length, items, problems, ret_document);
     }
     buffer_wipe(&text);
     return r;
+}
+
+int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)
+{
+    return yaml_stream_file(path, limit_bytes, NULL, problems, ret_document);
 }
 
 void yaml_document_free(struct yaml_document *document)

@@ -38,6 +38,22 @@ struct yaml_document;
 int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems,
                    struct yaml_document **ret_document);
 int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document);
+
+/* For a list of the root mapping that may be long: each item is handed over when it is complete and is gone after that,
+ * so that a file of any length takes the memory of one item. The document has the list with its count, but no items. A
+ * problem of the document may be found after items were handed over: what they brought counts only once 0 is returned.
+ * After a problem none is handed over any more. */
+struct yaml_items {
+    const char *key;
+    int (*each)(const struct yaml_node *item,
+                void *userdata); /* 0; a negative errno ends the reading and is returned */
+    void *userdata;
+};
+int yaml_stream_file(const char *path, size_t limit_bytes, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document);
+int yaml_stream_text(const char *text, size_t length, const struct yaml_items *items, struct problems *problems,
+                     struct yaml_document **ret_document);
+
 void yaml_document_free(struct yaml_document *document);
 DEFINE_CLEANUP(struct yaml_document *, yaml_document_free)
 const struct yaml_node *yaml_root(const struct yaml_document *document); /* borrowed */

@@ -1,7 +1,8 @@
 /*
  * hosts.yaml as an immutable table with a reference count: who may set which record, and how they prove it.
  * A reload builds a new table and swaps it (config/current.h). Everything that a host points to lives as long
- * as its table. Sized for a million hosts: a look-up costs a hash, texts that repeat are stored once.
+ * as its table. Sized for a million hosts: a row has 40 bytes, its name and its secret lie beside each other's in one
+ * pool, what few hosts have is apart, and the two indexes take 8 bytes a slot. A look-up costs a hash.
  */
 #ifndef DDNS53_CONFIG_HOSTS_H
 #define DDNS53_CONFIG_HOSTS_H
@@ -19,34 +20,42 @@
 #define UPDATE_RECORDS_MAX 4096
 #define HOST_FOLLOWERS_MAX (UPDATE_RECORDS_MAX - 2)
 
-/* What proves a host: the secret itself, or only its SHA-256 (then `secret` is NULL). */
+/* What proves a host: the secret itself, or only its SHA-256 (then `secret` is NULL). Hosts of a group share it. */
 struct host_secret {
     const struct secret *secret;
-    uint8_t sha256[SHA256_SIZE]; /* of the secret; also the key of the group of hosts that share it */
     int64_t valid_until_s;       /* Unix time, exclusive; INT64_MAX: for ever (the current secret) */
+    uint8_t sha256[SHA256_SIZE]; /* of the secret; also the key of the group of hosts that share it */
     bool is_set;
 };
 
-struct host {
-    const char *hostname;                /* normalised, final dot */
+/* What most hosts have none of. */
+struct host_more {
     const char *mac_address;             /* as written, NULL: none */
     const struct host *next_same_name;   /* another row for the same name with other record types, file order */
     const struct host *follows;          /* the router whose address or prefix it gets; NULL: none */
     const struct host *const *followers; /* hosts that follow this one, file order */
-    struct host_secret secret;
-    struct host_secret previous; /* while devices are changed over */
+    struct host_secret previous;         /* while devices are changed over */
     uint64_t subnet_id;
     uint32_t follower_count;
-    uint32_t ttl_s;
-    uint32_t zone; /* index into settings->zones */
-    uint32_t line; /* of hosts.yaml */
     uint8_t interface_id[8];
+};
+
+/* A row: hosts.yaml may have a million. */
+struct host {
+    const char *hostname;             /* normalised, final dot */
+    const struct host_secret *secret; /* never NULL: one that is not set */
+    const struct host_more *more;     /* never NULL: one that is all zero */
+    uint32_t ttl_s;
+    uint32_t line;        /* of hosts.yaml */
+    uint16_t zone;        /* index into settings->zones */
     uint8_t record_types; /* bit 1 << enum record_type */
     uint8_t auth;         /* set of enum auth_scheme */
     bool allow_internal;
     bool lock_record;
     bool read_privilege;
+    bool names_router; /* follows is given, rightly or not */
 };
+_Static_assert(sizeof(void *) != 8 || sizeof(struct host) == 40, "a million hosts must fit");
 
 static inline bool host_has_type(const struct host *host, enum record_type type)
 {
@@ -79,7 +88,7 @@ size_t hosts_record_count(const struct hosts *hosts);                 /* (hostna
 /* Bytes of the longest secret that is known itself; for update/auth, whose work must not depend on one host's. */
 size_t hosts_longest_secret(const struct hosts *hosts);
 
-/* First row for that name (follow next_same_name for others), NULL: none. `hostname` normalised. */
+/* First row for that name (follow more->next_same_name for others), NULL: none. `hostname` normalised. */
 const struct host *hosts_find(const struct hosts *hosts, const char *hostname);
 /* The row that has the record, NULL: none. */
 const struct host *hosts_find_record(const struct hosts *hosts, const char *hostname, enum record_type type);

@@ -91,7 +91,8 @@ static int edit_once(struct attempt *attempt)
                             &attempt->is_changed);
     }
     if (r == 0 && attempt->is_changed && !attempt->is_rehearsal) {
-        r = file_update(attempt->path, &version, buffer_text(&new_text), new_text.length, &version);
+        const struct bytes content = {buffer_text(&new_text), new_text.length};
+        r = file_update(attempt->path, &version, &content, 1, &version);
     }
     buffer_wipe(&text);
     buffer_wipe(&new_text);

@@ -53,12 +53,12 @@ int host_read_hostname(const struct host_file *file, const struct host_key *row,
     if (r < 0) {
         return r;
     }
-    int zone = settings_zone_of(file->settings, draft->hostname.text);
+    int zone = zone_index_find(file->zones, draft->hostname.text);
     if (zone < 0) {
         add_outside_zones(file, row, node, draft->hostname.text);
         return -EINVAL;
     }
-    draft->host.zone = (uint32_t)zone;
+    draft->host.zone = (uint16_t)zone;
     return 0;
 }
 
@@ -146,7 +146,7 @@ int host_read_mac_address(const struct host_file *file, const struct host_key *r
         return -EINVAL;
     }
     if (draft->given[HOST_INTERFACE_ID] == NULL) { /* one that comes later replaces it */
-        eui64_from_mac(mac, draft->host.interface_id);
+        eui64_from_mac(mac, draft->more.interface_id);
     }
     return 0;
 }
@@ -184,7 +184,7 @@ int host_read_interface_id(const struct host_file *file, const struct host_key *
         value_add_error(file->problems, row->name, node, "is all zero, which is the address of every router");
         return -EINVAL;
     }
-    memcpy(draft->host.interface_id, bytes + 8, sizeof(draft->host.interface_id));
+    memcpy(draft->more.interface_id, bytes + 8, sizeof(draft->more.interface_id));
     return 0;
 }
 
@@ -192,7 +192,7 @@ int host_read_subnet_id(const struct host_file *file, const struct host_key *row
                         struct host_draft *draft)
 {
     return value_read_uint(file->problems, row->name, node, row->minimum, row->maximum, row->unit,
-                           &draft->host.subnet_id);
+                           &draft->more.subnet_id);
 }
 
 int host_read_comment(const struct host_file *file, const struct host_key *row, const struct yaml_node *node,

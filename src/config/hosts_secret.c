@@ -20,7 +20,8 @@ static void warn_published(const struct host_file *file, const char *key, const 
                            const struct secret *secret)
 {
     for (size_t i = 0; i < ELEMENTS(published_secrets); i++) {
-        if (secret_equals(secret, published_secrets[i], strlen(published_secrets[i]))) {
+        const size_t length = strlen(published_secrets[i]);
+        if (secret_length(secret) == length && secret_equals(secret, published_secrets[i], length)) {
             problems_warn(
                 file->problems, node->line, node->column,
                 "%s: is an example from the manual, which everybody knows; make one with openssl rand -hex 20", key);
@@ -71,7 +72,7 @@ static int read_digest(const struct host_file *file, const char *key, const stru
     if (r < 0) {
         return r;
     }
-    if (parse_hex(text, node->length, draft->host.secret.sha256, SHA256_SIZE) < 0) {
+    if (parse_hex(text, node->length, draft->current.sha256, SHA256_SIZE) < 0) {
         problems_add(file->problems, node->line, node->column, "%s: must be 64 hex digits, the SHA-256 of the secret",
                      key);
         return -EINVAL;
@@ -84,7 +85,7 @@ static int read_digest(const struct host_file *file, const char *key, const stru
             key);
         return -EINVAL;
     }
-    draft->host.secret.is_set = true;
+    draft->current.is_set = true;
     return 0;
 }
 
@@ -142,7 +143,7 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
         }
         return 0;
     }
-    draft->host.secret.valid_until_s = INT64_MAX;
+    draft->current.valid_until_s = INT64_MAX;
     if (node == draft->given[HOST_SECRET_SHA256]) {
         return read_digest(file, key, node, draft);
     }
@@ -151,7 +152,7 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
     if (r < 0) {
         return r;
     }
-    set_secret(&draft->host.secret, draft->secret);
+    set_secret(&draft->current, draft->secret);
     warn_of_characters(file, key, node, draft, draft->secret);
     warn_published(file, key, node, draft->secret);
     if (secret_length(draft->secret) < SECRET_GOOD_LENGTH) {
@@ -200,14 +201,13 @@ static int read_previous(const struct host_file *file, struct host_draft *draft)
         return -EINVAL;
     }
     int r = read_secret_text(file, host_key_row(HOST_PREVIOUS_SECRET)->name, node, &draft->previous);
-    int r_until = read_until(file, until, &draft->host.previous.valid_until_s);
+    int r_until = read_until(file, until, &draft->more.previous.valid_until_s);
     if (r < 0 || r_until < 0) {
         return r < 0 ? r : r_until;
     }
-    set_secret(&draft->host.previous, draft->previous);
+    set_secret(&draft->more.previous, draft->previous);
     warn_of_characters(file, host_key_row(HOST_PREVIOUS_SECRET)->name, node, draft, draft->previous);
-    if (draft->host.secret.is_set &&
-        constant_time_equal(draft->host.secret.sha256, draft->host.previous.sha256, SHA256_SIZE)) {
+    if (draft->current.is_set && constant_time_equal(draft->current.sha256, draft->more.previous.sha256, SHA256_SIZE)) {
         problems_warn(file->problems, node->line, node->column,
                       "previous_secret: is the current secret, remove it or write a new one as the current");
     }

@@ -1,7 +1,7 @@
 /*
- * What hosts.c builds its table from, private to src/config: one row per key of a host (hosts_table.c), and the
+ * What hosts_build.c builds the table from, private to src/config: one row per key of a host (hosts_table.c), and the
  * reader that turns one mapping of hosts.yaml into a draft (hosts_read.c). What concerns several hosts together
- * (records twice, routers, groups) is hosts.c's.
+ * (records twice, routers, groups) is hosts_build.c's.
  */
 #ifndef DDNS53_CONFIG_HOSTS_TABLE_H
 #define DDNS53_CONFIG_HOSTS_TABLE_H
@@ -12,6 +12,7 @@
 #include "base/name.h"
 #include "base/yaml.h"
 #include "config/hosts.h"
+#include "config/zone_index.h"
 
 enum host_key_id {
     HOST_HOSTNAME,
@@ -36,9 +37,11 @@ enum host_key_id {
 
 /* A host as its mapping says, before it has a place in the table. */
 struct host_draft {
-    struct host host;      /* its pointers are not set */
-    struct name hostname;  /* empty: missing or wrong */
-    struct secret *secret; /* owned; NULL where only the digest is known */
+    struct host host;           /* its pointers are not set */
+    struct host_more more;      /* the same */
+    struct host_secret current; /* the same of its `secret`, as of more.previous */
+    struct name hostname;       /* empty: missing or wrong */
+    struct secret *secret;      /* owned; NULL where only the digest is known */
     struct secret *previous;
     const struct yaml_node *node; /* borrowed: the mapping */
     const struct yaml_node *given[HOST_KEY_COUNT];
@@ -47,6 +50,7 @@ struct host_draft {
 struct host_file {
     const char *path; /* for files named relative to it */
     const struct settings *settings;
+    const struct zone_index *zones;
     struct problems *problems;
 };
 

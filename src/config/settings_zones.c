@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/table.h"
 #include "config/settings.h"
 #include "config/settings_table.h"
 #include "config/value.h"
@@ -222,22 +223,29 @@ static int read_zone(struct problems *problems, const struct yaml_node *node, st
     return worse_of(result, check_others(problems, node, provider, is_known));
 }
 
-static int check_names(struct problems *problems, const struct yaml_node *node, const struct zone_settings *zones)
+static struct bytes name_of_zone(const void *value)
 {
-    int r = 0;
+    const struct zone_settings *zone = value;
+    return (struct bytes){zone->name.text, strlen(zone->name.text)};
+}
 
-    for (size_t i = 1; i < node->count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (zones[i].name.text[0] != '\0' && strcmp(zones[i].name.text, zones[j].name.text) == 0) {
-                problems_add(problems, node->items[i]->line, node->items[i]->column,
-                             SECTION ".name: zone %s is there already, see line %u, remove one", zones[i].name.text,
-                             node->items[j]->line);
-                r = -EINVAL;
-                break;
-            }
+static int check_names(struct problems *problems, const struct yaml_node *node, struct zone_settings *zones)
+{
+    _cleanup_(table_freep) struct table *seen = table_new(name_of_zone);
+    int result = seen ? 0 : -ENOMEM;
+
+    for (size_t i = 0; seen && i < node->count; i++) {
+        const char *name = zones[i].name.text;
+        const int r = name[0] == '\0' ? 0 : table_put(seen, &zones[i]);
+        if (r == -EEXIST) {
+            const struct zone_settings *first = table_get(seen, name, strlen(name));
+            problems_add(problems, node->items[i]->line, node->items[i]->column,
+                         SECTION ".name: zone %s is there already, see line %u, remove one", name,
+                         node->items[first - zones]->line);
         }
+        result = worse_of(result, r == -EEXIST ? -EINVAL : r);
     }
-    return r;
+    return result;
 }
 
 static int read_zones(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)

@@ -83,8 +83,8 @@ static unsigned record_types_of(const struct host *host)
 {
     unsigned types = host->record_types;
 
-    for (const struct host *row = host->next_same_name; row; row = row->next_same_name) {
-        if (row->secret.is_set && memcmp(row->secret.sha256, host->secret.sha256, SHA256_SIZE) == 0) {
+    for (const struct host *row = host->more->next_same_name; row; row = row->more->next_same_name) {
+        if (row->secret->is_set && memcmp(row->secret->sha256, host->secret->sha256, SHA256_SIZE) == 0) {
             types |= row->record_types;
         }
     }
@@ -96,8 +96,8 @@ static int find_client(struct ctl *ctl, const char *text, const struct host **re
 {
     int status = ctl_host(ctl, text, ret_host);
 
-    if (status == EXIT_FINE && !(*ret_host)->secret.is_set) {
-        const char *router = (*ret_host)->follows ? (*ret_host)->follows->hostname : "another";
+    if (status == EXIT_FINE && !(*ret_host)->secret->is_set) {
+        const char *router = (*ret_host)->more->follows ? (*ret_host)->more->follows->hostname : "another";
         ctl_error("%s follows %s, and has nothing to send: run this for %s", (*ret_host)->hostname, router, router);
         return EXIT_FAILED;
     }
@@ -107,11 +107,11 @@ static int find_client(struct ctl *ctl, const char *text, const struct host **re
 /* The secret as text; wiped by the caller. False: hosts.yaml has its SHA-256 only. */
 static bool append_secret(const struct host *host, struct buffer *buffer)
 {
-    if (!host->secret.secret) {
+    if (!host->secret->secret) {
         buffer_append_text(buffer, "SECRET");
         return false;
     }
-    buffer_append(buffer, secret_bytes(host->secret.secret), secret_length(host->secret.secret));
+    buffer_append(buffer, secret_bytes(host->secret->secret), secret_length(host->secret->secret));
     return true;
 }
 
@@ -318,7 +318,7 @@ static void sign(const struct host *host, const char *mode, const char *address,
     print_hex(random, sizeof(random), nonce);
     buffer_printf(&lines, "ddns53-1\n%s\n%s\n%s\n%lld\n%s\n", mode, host->hostname, address, (long long)now_s, nonce);
     const struct bytes part = {buffer_text(&lines), lines.length};
-    hmac_sha256(secret_bytes(host->secret.secret), secret_length(host->secret.secret), &part, 1, digest);
+    hmac_sha256(secret_bytes(host->secret->secret), secret_length(host->secret->secret), &part, 1, digest);
     print_hex(digest, sizeof(digest), signature);
     buffer_printf(query, "mode=%s&hostname=%s", mode, host->hostname);
     if (strcmp(mode, "set") == 0) { /* the others take none, and then the source address is what is signed */
@@ -332,7 +332,7 @@ static void make_hash(const struct host *host, const char *address, char ret_has
     const struct bytes parts[] = {
         {address, strlen(address)},
         {host->hostname, strlen(host->hostname)},
-        {secret_bytes(host->secret.secret), secret_length(host->secret.secret)},
+        {secret_bytes(host->secret->secret), secret_length(host->secret->secret)},
     };
     uint8_t digest[SHA256_SIZE];
 
@@ -403,7 +403,7 @@ static int run_token(struct ctl *ctl, const struct arguments *arguments)
     if (status != EXIT_FINE) {
         return status;
     }
-    if (!host->secret.secret) {
+    if (!host->secret->secret) {
         ctl_error("hosts.yaml has only the SHA-256 of the secret of %s, which can neither be hashed nor sign",
                   host->hostname);
         return EXIT_FAILED;

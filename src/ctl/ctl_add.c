@@ -210,7 +210,7 @@ static json_t *list_of(const char *text)
 
 static int tell_json(struct ctl *ctl, const struct addition *addition, const struct host *host)
 {
-    const struct secret *secret = host->secret.secret;
+    const struct secret *secret = host->secret->secret;
     json_t *auth = json_array();
 
     for (unsigned scheme = 1; scheme <= AUTH_BASIC; scheme <<= 1U) {
@@ -218,10 +218,12 @@ static int tell_json(struct ctl *ctl, const struct addition *addition, const str
             (void)json_array_append_new(auth, json_string(auth_scheme_text(scheme)));
         }
     }
-    return ctl_print_json(json_pack(
-        "{s:s, s:o, s:o, s:o, s:s?, s:s}", "hostname", host->hostname, "record_types", list_of(addition->type_text),
-        "secret", secret ? json_stringn((const char *)secret_bytes(secret), secret_length(secret)) : json_null(),
-        "auth", auth, "follows", host->follows ? host->follows->hostname : NULL, "file", ctl->settings->hosts_file));
+    return ctl_print_json(
+        json_pack("{s:s, s:o, s:o, s:o, s:s?, s:s}", "hostname", host->hostname, "record_types",
+                  list_of(addition->type_text), "secret",
+                  secret ? json_stringn((const char *)secret_bytes(secret), secret_length(secret)) : json_null(),
+                  "auth", auth, "follows", host->more->follows ? host->more->follows->hostname : NULL, "file",
+                  ctl->settings->hosts_file));
 }
 
 static int tell(struct ctl *ctl, const struct addition *addition, const struct device *device)
@@ -238,7 +240,7 @@ static int tell(struct ctl *ctl, const struct addition *addition, const struct d
                     addition->group, addition->group);
     }
     while (host && (host->record_types & addition->types) == 0) {
-        host = host->next_same_name;
+        host = host->more->next_same_name;
     }
     if (!host) {
         return EXIT_FINE; /* somebody has removed it meanwhile */
@@ -253,7 +255,7 @@ static int tell(struct ctl *ctl, const struct addition *addition, const struct d
     if (addition->secret[0] != '\0') {
         ctl_print("its secret: %s\n", addition->secret);
     }
-    if (host->secret.is_set) {
+    if (host->secret->is_set) {
         ctl_print("what to type into its device: ddns53ctl client %s --for DEVICE\n", host->hostname);
     }
     return EXIT_FINE;

@@ -417,7 +417,7 @@ static int rotate(struct hosts_edit *edit, void *context)
     }
     for (size_t i = 0; i < rotation->group_count; i++) {
         const struct host *host = rotation->group[i];
-        bool is_current = memcmp(host->secret.sha256, rotation->shared, SHA256_SIZE) == 0;
+        bool is_current = memcmp(host->secret->sha256, rotation->shared, SHA256_SIZE) == 0;
         int r = is_current ? hosts_edit_rotate(edit, host->hostname, host->record_types, rotation->secret, until) : 0;
         if (r < 0) {
             return r;
@@ -442,16 +442,16 @@ static int read_overlap(const char *text, int64_t *ret_overlap_s)
 static void take_group(const struct hosts *hosts, const struct host *host, bool is_wanted, struct rotation *rotation)
 {
     size_t count, others = 0;
-    const struct host *const *members = hosts_by_secret(hosts, host->secret.sha256, &count);
+    const struct host *const *members = hosts_by_secret(hosts, host->secret->sha256, &count);
 
-    for (size_t i = 0; host->secret.is_set && i < count; i++) {
-        bool is_current = memcmp(members[i]->secret.sha256, host->secret.sha256, SHA256_SIZE) == 0;
+    for (size_t i = 0; host->secret->is_set && i < count; i++) {
+        bool is_current = memcmp(members[i]->secret->sha256, host->secret->sha256, SHA256_SIZE) == 0;
         others += is_current && strcmp(members[i]->hostname, host->hostname) != 0 ? 1 : 0;
     }
     if (others > 0 && is_wanted) {
         rotation->group = members;
         rotation->group_count = count;
-        rotation->shared = host->secret.sha256;
+        rotation->shared = host->secret->sha256;
     } else if (others > 0) {
         ctl_warning("%s shares its secret with %zu other%s, which keep%s the old one; --group changes all of them",
                     host->hostname, others, others == 1 ? "" : "s", others == 1 ? "s" : "");

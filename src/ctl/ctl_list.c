@@ -85,7 +85,8 @@ struct listing {
 
 static bool is_wanted_host(const struct listing *listing, const struct host *host)
 {
-    return (!listing->is_locked_only || host->lock_record) && (!listing->is_old_secret_only || host->previous.is_set) &&
+    return (!listing->is_locked_only || host->lock_record) &&
+           (!listing->is_old_secret_only || host->more->previous.is_set) &&
            (!listing->zone || strcmp(listing->ctl->settings->zones[host->zone].name.text, listing->zone) == 0) &&
            (!listing->pattern || fnmatch(listing->pattern, host->hostname, 0) == 0);
 }

@@ -66,14 +66,14 @@ static void print_row(struct ctl *ctl, const struct host *host)
     }
     ctl_print("  %s:%" PRIu32 "  %s, ttl %" PRIu32 "%s%s\n", ctl->settings->hosts_file, host->line, buffer_text(&types),
               host->ttl_s, marks.length > 0 ? ", " : "", buffer_text(&marks));
-    if (host->follows) {
-        ctl_print("    follows %s\n", host->follows->hostname);
+    if (host->more->follows) {
+        ctl_print("    follows %s\n", host->more->follows->hostname);
     }
-    if (host->secret.is_set) {
+    if (host->secret->is_set) {
         ctl_print("    auth %s\n", buffer_text(&auth));
     }
-    if (host->previous.is_set) {
-        const int64_t left_s = host->previous.valid_until_s - clock_realtime_s(clock_system());
+    if (host->more->previous.is_set) {
+        const int64_t left_s = host->more->previous.valid_until_s - clock_realtime_s(clock_system());
         when_print_span(left_s > 0 ? left_s : 0, until);
         ctl_print("    its previous secret is valid for %s more\n", until);
     }
@@ -116,7 +116,7 @@ static int show_rows(struct ctl *ctl, const struct host *first, const struct kno
 {
     int status = EXIT_FINE;
 
-    for (const struct host *host = first; host && status == EXIT_FINE; host = host->next_same_name) {
+    for (const struct host *host = first; host && status == EXIT_FINE; host = host->more->next_same_name) {
         for (unsigned type = 0; type < RECORD_TYPE_COUNT && status == EXIT_FINE; type++) {
             struct known_record listed;
             if (!host_has_type(host, (enum record_type)type)) {
@@ -143,8 +143,9 @@ static json_t *row_object(const struct host *host)
     return json_pack("{s:I, s:s, s:I, s:s, s:b, s:b, s:b, s:s?, s:o}", "line", (json_int_t)host->line, "record_type",
                      buffer_text(&types), "ttl", (json_int_t)host->ttl_s, "auth", buffer_text(&auth), "locked",
                      host->lock_record, "allow_internal", host->allow_internal, "read_privilege", host->read_privilege,
-                     "follows", host->follows ? host->follows->hostname : NULL, "previous_secret_until_s",
-                     host->previous.is_set ? json_integer((json_int_t)host->previous.valid_until_s) : json_null());
+                     "follows", host->more->follows ? host->more->follows->hostname : NULL, "previous_secret_until_s",
+                     host->more->previous.is_set ? json_integer((json_int_t)host->more->previous.valid_until_s)
+                                                 : json_null());
 }
 
 static int show_json(struct ctl *ctl, const struct host *first, const struct known *all)
@@ -152,7 +153,7 @@ static int show_json(struct ctl *ctl, const struct host *first, const struct kno
     json_t *rows = json_array();
     json_t *records = json_array();
 
-    for (const struct host *host = first; rows && host; host = host->next_same_name) {
+    for (const struct host *host = first; rows && host; host = host->more->next_same_name) {
         (void)json_array_append_new(rows, row_object(host));
     }
     int status = records ? show_rows(ctl, first, all, records) : ctl_no_memory();
@@ -172,7 +173,7 @@ static int show_text(struct ctl *ctl, const struct host *first, const struct kno
 
     ctl_print("%s%s%s  zone %s\n", ctl_color(ctl, COLOR_STRONG), first->hostname, ctl_plain(ctl),
               ctl->settings->zones[first->zone].name.text);
-    for (const struct host *host = first; host; host = host->next_same_name) {
+    for (const struct host *host = first; host; host = host->more->next_same_name) {
         print_row(ctl, host);
     }
     if (secret) {

@@ -421,7 +421,7 @@ static bool has_secret(const struct host *host, const struct import_row *row)
     uint8_t digest[SHA256_SIZE];
 
     sha256(&part, 1, digest);
-    return host->secret.is_set && constant_time_equal(digest, host->secret.sha256, SHA256_SIZE);
+    return host->secret->is_set && constant_time_equal(digest, host->secret->sha256, SHA256_SIZE);
 }
 
 static void decide_row(struct import_row *row, const struct settings *settings, const struct hosts *hosts)
@@ -433,7 +433,7 @@ static void decide_row(struct import_row *row, const struct settings *settings, 
         skip(row, "is in none of the zones; add its zone to the settings");
         return;
     }
-    for (; host; host = host->next_same_name) {
+    for (; host; host = host->more->next_same_name) {
         if ((host->record_types & row->types) != 0) {
             there |= host->record_types;
             row->action = IMPORT_THERE;

@@ -149,7 +149,7 @@ static bool has_two_secrets(const struct hosts *hosts)
     bool has = false;
 
     for (size_t i = 0; i < hosts_count(hosts) && !has; i++) {
-        has = hosts_at(hosts, i)->previous.is_set;
+        has = hosts_at(hosts, i)->more->previous.is_set;
     }
     return has;
 }
@@ -193,7 +193,7 @@ int known_look_up(struct ctl *ctl, const struct known *all, const struct host *h
         .type = type,
         .flagged = find_flagged(all, host, type),
         .failing = json_string_value(json_object_get(all->failing, ctl->settings->zones[host->zone].name.text)),
-        .secret = host->previous.is_set ? json_string_value(secret) : NULL,
+        .secret = host->more->previous.is_set ? json_string_value(secret) : NULL,
     };
     const int r = all->reader ? state_reader_record(all->reader, host->hostname, type, &ret->stored) : 0;
     if (r < 0) {

@@ -120,7 +120,7 @@ static int truth_of(const struct recipe_values *values, const char *word)
         {"signed", values->scheme == AUTH_SIGNED},
         {"secret", values->scheme == AUTH_SECRET},
         {"basic", values->scheme == AUTH_BASIC},
-        {"followers", values->host->follower_count > 0},
+        {"followers", values->host->more->follower_count > 0},
     };
 
     for (size_t i = 0; i < ELEMENTS(rows); i++) {

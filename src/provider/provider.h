@@ -38,6 +38,8 @@ struct provider_result {
     const char *message;     /* the server's own words or ours, "" when done; never NULL; borrowed for the call */
     const char *change_id;   /* "" where there is none */
     uint32_t retry_after_ms; /* 0: not said */
+    uint32_t
+        rest_ms; /* PROVIDER_DONE of apply: the next batch is to wait that long, because one costs much however small */
     /* PROVIDER_REFUSED */
     size_t culprit;              /* index of the change that the message names, or PROVIDER_NO_CULPRIT */
     enum record_foreign foreign; /* why the culprit must not be overwritten; FOREIGN_NONE: refused for something else */

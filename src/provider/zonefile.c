@@ -12,6 +12,8 @@
 #define PAGE_NAMES 20000
 #define PAGE_STEP 100
 #define LOOK_PERIOD_MS 1000
+/* A large file is written so often at most: each time costs as much for one change as for thousands. */
+#define LARGE_REST_MS 200
 /* Somebody edits the file at this moment: how soon it is tried again, and how often before that is told. */
 #define BUSY_RETRY_MS 50
 #define BUSY_TURNS_MAX 40
@@ -215,6 +217,7 @@ static void answer_apply(struct provider_zone *zone, const struct call *call, co
     if (zone->r == 0 && zone->serial != 0) {
         (void)snprintf(change_id, sizeof(change_id), "serial %u", zone->serial);
         result.change_id = change_id;
+        result.rest_ms = zone->is_passed_on ? LARGE_REST_MS : 0;
     } else if (zone->r == -EEXIST) {
         result.outcome = PROVIDER_REFUSED;
         result.culprit = zone->culprit;

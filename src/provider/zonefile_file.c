@@ -47,7 +47,8 @@ struct zone_file {
     uint32_t latest_serial; /* that we have written or read, 0: none */
 
     struct recent_change *recent; /* oldest first */
-    size_t recent_count;
+    size_t recent_first;          /* before it they have been dropped */
+    size_t recent_count;          /* those included */
     size_t recent_size;
 };
 
@@ -139,18 +140,20 @@ static void drop_recent(struct zone_file *file, size_t first, size_t count)
     }
 }
 
+/* They are moved to the front only when that many have been dropped as are left. */
 static void drop_old(struct zone_file *file, int64_t now_ms)
 {
-    size_t old = 0;
+    const size_t first = file->recent_first;
 
-    while (old < file->recent_count &&
-           (file->recent_count - old > RECENT_MAX || now_ms - file->recent[old].at_ms >= RECENT_MS)) {
-        old++;
+    while (file->recent_first < file->recent_count && (file->recent_count - file->recent_first > RECENT_MAX ||
+                                                       now_ms - file->recent[file->recent_first].at_ms >= RECENT_MS)) {
+        file->recent_first++;
     }
-    drop_recent(file, 0, old);
-    file->recent_count -= old;
-    if (old > 0 && file->recent_count > 0) {
-        memmove(file->recent, file->recent + old, file->recent_count * sizeof(*file->recent));
+    drop_recent(file, first, file->recent_first - first);
+    if (file->recent_first > 0 && file->recent_first >= file->recent_count - file->recent_first) {
+        file->recent_count -= file->recent_first;
+        memmove(file->recent, file->recent + file->recent_first, file->recent_count * sizeof(*file->recent));
+        file->recent_first = 0;
     }
 }
 
@@ -175,7 +178,7 @@ static int redo(struct zone_file *file, bool *ret_changed)
     if (zone_text_serial(file->text, &unused, &serial) < 0 || !zone_serial_is_later(file->latest_serial, serial)) {
         return 0;
     }
-    for (size_t i = 0; i < file->recent_count; i++) {
+    for (size_t i = file->recent_first; i < file->recent_count; i++) {
         const struct recent_change *recent = &file->recent[i];
         if (zone_serial_is_later(serial, recent->serial)) {
             continue;
@@ -246,7 +249,8 @@ static int read_serial(const struct zone_file *file, struct buffer *message, uin
 /* -ESTALE: the file is another version by now. */
 static int write_file(struct zone_file *file, struct zone_now now, struct buffer *message)
 {
-    _cleanup_buffer_ struct buffer content = BUFFER_INIT;
+    const struct bytes *parts = NULL;
+    size_t count = 0;
     uint32_t serial = 0;
     int r = read_serial(file, message, &serial);
 
@@ -257,9 +261,8 @@ static int write_file(struct zone_file *file, struct zone_now now, struct buffer
         serial = file->latest_serial; /* an older copy came back, and name servers have seen newer ones */
     }
     serial = zone_serial_next(serial, now.realtime_s);
-    zone_text_write(file->text, serial, &content);
-    r = buffer_status(&content);
-    r = r < 0 ? r : file_update(file->path, &file->version, content.data, content.length, &file->version);
+    r = zone_text_write(file->text, serial, &parts, &count);
+    r = r < 0 ? r : file_update(file->path, &file->version, parts, count, &file->version);
     if (r < 0) {
         return r == -ESTALE ? r : explain(file, r, message);
     }
@@ -461,7 +464,7 @@ void zone_file_free(struct zone_file *file)
         return;
     }
     zone_text_free(file->text);
-    drop_recent(file, 0, file->recent_count);
+    drop_recent(file, file->recent_first, file->recent_count - file->recent_first);
     free(file->recent);
     free(file->path);
     free(file->folder);

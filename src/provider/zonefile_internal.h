@@ -1,5 +1,6 @@
 /*
- * What zonefile_read.c (from bytes) and zonefile_text.c (looking, changing, to bytes) share; for these two only.
+ * What zonefile_read.c (from bytes), zonefile_text.c (looking, changing) and zonefile_lines.c (to bytes) share; for these
+ * only.
  */
 #ifndef DDNS53_PROVIDER_ZONEFILE_INTERNAL_H
 #define DDNS53_PROVIDER_ZONEFILE_INTERNAL_H
@@ -34,6 +35,15 @@ struct owners_name {
 
 enum serial_problem { SERIAL_GOOD, SERIAL_NO_SOA, SERIAL_NOT_MARKED, SERIAL_NOT_A_NUMBER };
 
+/* Neighbouring records and their lines as they stand in the file. A block has the records from its first one to that
+ * of the next block; the first block has also what comes before it. */
+struct line_block {
+    const char *key;
+    enum record_type type;
+    bool is_stale; /* to be formatted again */
+    struct buffer text;
+};
+
 struct zone_text {
     struct buffer owner; /* the file without our records, but with the markers */
     size_t block_at;     /* where in it our records go */
@@ -52,6 +62,11 @@ struct zone_text {
     size_t name_count;
     size_t name_size;
     struct arena arena; /* the keys */
+
+    struct line_block *blocks;
+    size_t block_count;
+    char serial_text[12]; /* as it was last written */
+    struct bytes *parts;  /* of the whole file, as it was last written */
 };
 
 /* The name's labels reversed; back again. */
@@ -61,6 +76,13 @@ void zone_name_of(const char *key, char ret_name[NAME_SIZE]);
 /* By key and type, then line; qsort's kind. */
 int zone_compare_records(const void *a, const void *b);
 bool zone_is_same_record(const struct our_record *a, const struct our_record *b);
+
+/* The index of the first record from that one on; `is_past`: after it. */
+size_t zone_records_from(const struct zone_text *zone, const char *key, enum record_type type, bool is_past);
+
+/* The record was added, changed or withdrawn: its lines are to be formatted again. */
+void zone_lines_touch(struct zone_text *zone, const struct our_record *record);
+void zone_lines_done(struct zone_text *zone);
 
 /* The array with room for `needed` elements, moved where it must be; NULL: no memory, and it is as it was. */
 void *zone_grow(void *array, size_t *size, size_t needed, size_t element_size);

@@ -1,7 +1,6 @@
 #include "provider/zonefile_text.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +85,7 @@ void zone_text_free(struct zone_text *zone)
     for (size_t i = 0; i < zone->record_count; i++) {
         rdata_drop(&zone->records[i].value);
     }
+    zone_lines_done(zone);
     buffer_done(&zone->owner);
     free(zone->records);
     free(zone->names);
@@ -126,26 +126,19 @@ static unsigned owners_line(const struct zone_text *zone, const char *key, enum 
     return line_in_group(zone, low, key, in_the_way(type));
 }
 
+static int compare_to(const struct our_record *record, const char *key, enum record_type type)
+{
+    const int order = strcmp(record->key, key);
+
+    return order ? order : (int)record->type - (int)type;
+}
+
 static struct our_record *find_ours(const struct zone_text *zone, const char *key, enum record_type type)
 {
-    size_t low = 0, high = zone->record_count;
+    const size_t index = zone_records_from(zone, key, type, false);
+    struct our_record *record = &zone->records[index];
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        struct our_record *record = &zone->records[middle];
-        int order = strcmp(record->key, key);
-
-        order = order ? order : (int)record->type - (int)type;
-        if (order == 0) {
-            return record;
-        }
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return NULL;
+    return index < zone->record_count && compare_to(record, key, type) == 0 ? record : NULL;
 }
 
 unsigned zone_text_owners_line(const struct zone_text *zone, const char *hostname, enum record_type type)
@@ -192,15 +185,15 @@ static size_t first_name_after(const struct zone_text *zone, const char *key)
     return low;
 }
 
-static size_t first_record_after(const struct zone_text *zone, const char *key, enum record_type type)
+size_t zone_records_from(const struct zone_text *zone, const char *key, enum record_type type, bool is_past)
 {
-    const struct our_record last = {.key = key, .type = type, .line = UINT_MAX};
     size_t low = 0, high = zone->record_count;
 
     while (low < high) {
-        size_t middle = low + (high - low) / 2;
+        const size_t middle = low + (high - low) / 2;
+        const int order = compare_to(&zone->records[middle], key, type);
 
-        if (zone_compare_records(&zone->records[middle], &last) <= 0) {
+        if (order < 0 || (order == 0 && is_past)) {
             low = middle + 1;
         } else {
             high = middle;
@@ -246,7 +239,7 @@ static bool page_records(const struct zone_text *zone, struct zone_cursor *curso
 {
     struct provider_found found;
     char name[NAME_SIZE];
-    size_t i = first_record_after(zone, cursor->key, cursor->type);
+    size_t i = zone_records_from(zone, cursor->key, cursor->type, true);
 
     for (; i < zone->record_count && max > 0; i++, max--) {
         const struct our_record *record = &zone->records[i];
@@ -325,7 +318,7 @@ static void remove_empty(struct zone_text *zone)
 
 /* Appends to `added` what is not there yet. */
 static int set_one(struct zone_text *zone, const struct change_request *change, struct our_record *added,
-                   size_t *added_count, bool *is_changed)
+                   size_t *added_count, bool *is_changed, bool *is_withdrawn)
 {
     char key[NAME_SIZE];
 
@@ -346,8 +339,10 @@ static int set_one(struct zone_text *zone, const struct change_request *change, 
         }
         (*added_count)++;
     }
+    *is_withdrawn |= rdata_is_empty(&change->value);
     rdata_assign(&record->value, &change->value);
     record->ttl_s = change->ttl_s;
+    zone_lines_touch(zone, record);
     return 0;
 }
 
@@ -355,11 +350,11 @@ int zone_text_set(struct zone_text *zone, const struct change_request *const *ch
 {
     _cleanup_free_ struct our_record *added = calloc(count ? count : 1, sizeof(*added));
     size_t added_count = 0;
-    bool is_changed = false;
+    bool is_changed = false, is_withdrawn = false;
     int r = added ? 0 : -ENOMEM;
 
     for (size_t i = 0; r == 0 && i < count; i++) {
-        r = set_one(zone, changes[i], added, &added_count, &is_changed);
+        r = set_one(zone, changes[i], added, &added_count, &is_changed, &is_withdrawn);
     }
     if (r == 0 && added_count > 0) {
         added_count = sort_added(added, added_count);
@@ -371,69 +366,11 @@ int zone_text_set(struct zone_text *zone, const struct change_request *const *ch
         }
         return r;
     }
-    remove_empty(zone);
+    if (is_withdrawn) {
+        remove_empty(zone);
+    }
     *ret_changed = is_changed;
     return 0;
-}
-
-/* ---- writing ---- */
-
-static void write_owners(const struct zone_text *zone, size_t from, size_t to, uint32_t serial, struct buffer *buffer)
-{
-    const char *text = zone->owner.data;
-
-    if (zone->serial_at >= from && zone->serial_at < to) {
-        buffer_append(buffer, text + from, zone->serial_at - from);
-        buffer_printf(buffer, "%u", serial);
-        from = zone->serial_at + zone->serial_length;
-    }
-    buffer_append(buffer, text + from, to - from);
-}
-
-/* The one place where the size of a zone is felt: no format strings but for the TTL. */
-static void write_address(const struct our_record *record, const char *line_end, struct buffer *buffer)
-{
-    char line[NAME_SIZE + 32 + ADDRESS_TEXT_SIZE];
-    char *end = line;
-
-    zone_name_of(record->key, end);
-    end += strlen(end);
-    end += snprintf(end, 16, " %u IN ", record->ttl_s);
-    end = stpcpy(stpcpy(end, record_type_text(record->type)), " ");
-    address_print(&record->value.address, end);
-    buffer_append_text(buffer, line);
-    buffer_append_text(buffer, line_end);
-}
-
-/* A line a value. */
-static void write_texts(const struct our_record *record, const char *line_end, struct buffer *buffer)
-{
-    char name[NAME_SIZE];
-
-    zone_name_of(record->key, name);
-    for (size_t i = 0; i < rdata_count(&record->value); i++) {
-        buffer_printf(buffer, "%s %u IN %s ", name, record->ttl_s, record_type_text(record->type));
-        rdata_print_value(&record->value, i, TEXT_DECIMAL, buffer);
-        buffer_append_text(buffer, line_end);
-    }
-}
-
-static void write_ours(const struct our_record *record, const char *line_end, struct buffer *buffer)
-{
-    if (record->value.texts) {
-        write_texts(record, line_end, buffer);
-    } else {
-        write_address(record, line_end, buffer);
-    }
-}
-
-void zone_text_write(const struct zone_text *zone, uint32_t serial, struct buffer *buffer)
-{
-    write_owners(zone, 0, zone->block_at, serial, buffer);
-    for (size_t i = 0; i < zone->record_count; i++) {
-        write_ours(&zone->records[i], zone->line_end, buffer);
-    }
-    write_owners(zone, zone->block_at, zone->owner.length, serial, buffer);
 }
 
 void zone_text_make(const char *zone_name, uint32_t default_ttl_s, uint32_t serial, struct buffer *buffer)

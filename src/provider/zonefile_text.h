@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/name.h"
+#include "base/secret.h"
 #include "provider/provider.h"
 
 struct zone_text;
@@ -54,8 +55,10 @@ bool zone_text_page(const struct zone_text *zone, struct zone_cursor *cursor, si
 /* `ret_changed` false: all was as asked already. -ENOMEM: a part may be set, throw the value away. */
 int zone_text_set(struct zone_text *zone, const struct change_request *const *changes, size_t count, bool *ret_changed);
 
-/* The whole file, appended; look at buffer_status. Needs a serial that zone_text_serial accepts. */
-void zone_text_write(const struct zone_text *zone, uint32_t serial, struct buffer *buffer);
+/* The whole file with that serial, as parts that are to stand one after the other. They are borrowed until the next
+ * call for the zone. Lines that stay as they were are not formatted again. Needs a serial that zone_text_serial
+ * accepts. -ENOMEM. */
+int zone_text_write(struct zone_text *zone, uint32_t serial, const struct bytes **ret_parts, size_t *ret_count);
 /* That serial is the file's now. */
 void zone_text_keep_serial(struct zone_text *zone, uint32_t serial);
 

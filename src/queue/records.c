@@ -4,32 +4,28 @@
 
 #include "base/cleanup.h"
 #include "base/name.h"
+#include "base/table.h"
 #include "queue/records_internal.h"
 
 #define STRIPE_SHIFT 58 /* the upper six bits of the hash */
 
-/* ---- the table ---- */
-
-struct bytes entry_key(const void *value)
-{
-    const struct entry *entry = value;
-
-    return (struct bytes){entry->key, 1 + strlen(entry->key + 1)};
-}
-
-struct stripe *entry_stripe(const struct entry *entry)
-{
-    return &entry->records->stripes[entry->stripe];
-}
+/* ---- locks ---- */
 
 void entry_lock(const struct entry *entry)
 {
-    pthread_mutex_lock(&entry_stripe(entry)->lock);
+    pthread_mutex_lock(&entry_chunk(entry)->stripe->lock);
 }
 
 void entry_unlock(const struct entry *entry)
 {
-    pthread_mutex_unlock(&entry_stripe(entry)->lock);
+    pthread_mutex_unlock(&entry_chunk(entry)->stripe->lock);
+}
+
+/* ---- the table ---- */
+
+static struct bytes no_key(const void *value)
+{
+    return (struct bytes){value, 0};
 }
 
 struct records *records_new(void)
@@ -43,41 +39,12 @@ struct records *records_new(void)
     atomic_store(&records->generation, records->attempts); /* so that 0 means never */
     pthread_mutex_init(&records->zones_lock, NULL);
     pthread_mutex_init(&records->touched_lock, NULL);
+    int r = 0;
     for (size_t i = 0; i < STRIPE_COUNT; i++) {
-        pthread_mutex_init(&records->stripes[i].lock, NULL);
+        r |= stripe_init(&records->stripes[i]);
     }
-    records->striping = table_new(entry_key);
-    if (!records->striping) {
-        return NULL;
-    }
-    for (size_t i = 0; i < STRIPE_COUNT; i++) {
-        records->stripes[i].table = table_new(entry_key);
-        if (!records->stripes[i].table) {
-            return NULL;
-        }
-    }
-    return TAKE_PTR(records);
-}
-
-void entry_free(struct entry *entry)
-{
-    rdata_drop(&entry->value);
-    rdata_drop(&entry->last_set);
-    free(entry);
-}
-
-static void stripe_done(struct stripe *stripe)
-{
-    size_t position = 0;
-
-    if (stripe->table) {
-        for (struct entry *entry = table_next(stripe->table, &position); entry;
-             entry = table_next(stripe->table, &position)) {
-            entry_free(entry);
-        }
-    }
-    table_free(stripe->table);
-    pthread_mutex_destroy(&stripe->lock);
+    records->striping = table_new(no_key);
+    return r < 0 || !records->striping ? NULL : TAKE_PTR(records);
 }
 
 void records_free(struct records *records)
@@ -95,35 +62,24 @@ void records_free(struct records *records)
     free(records);
 }
 
-/* Returns the key's length; 0: the hostname is no name of ours. */
-static size_t make_key(const char *hostname, enum record_type type, char ret_key[1 + NAME_SIZE])
+/* NULL: the hostname is no name of ours. */
+static struct stripe *stripe_of(struct records *records, const char *hostname)
 {
     const size_t length = strnlen(hostname, NAME_SIZE);
 
-    if (length == NAME_SIZE) {
-        return 0;
-    }
-    ret_key[0] = (char)type;
-    memcpy(ret_key + 1, hostname, length + 1);
-    return 1 + length;
-}
-
-static uint8_t stripe_index(const struct records *records, const char *key, size_t length)
-{
-    return (uint8_t)(table_hash(records->striping, key, length) >> STRIPE_SHIFT);
+    return length == NAME_SIZE ? NULL
+                               : &records->stripes[table_hash(records->striping, hostname, length) >> STRIPE_SHIFT];
 }
 
 static struct entry *find(struct records *records, const char *hostname, enum record_type type)
 {
-    char key[1 + NAME_SIZE];
-    const size_t length = make_key(hostname, type, key);
+    struct stripe *stripe = stripe_of(records, hostname);
 
-    if (!length) {
+    if (!stripe) {
         return NULL;
     }
-    struct stripe *stripe = &records->stripes[stripe_index(records, key, length)];
     pthread_mutex_lock(&stripe->lock);
-    struct entry *entry = table_get(stripe->table, key, length);
+    struct entry *entry = stripe_find(stripe, hostname, type);
     if (entry) {
         record_hold(&entry->record);
     }
@@ -181,30 +137,6 @@ static int zones_reserve(struct records *records, uint32_t zone)
     return 0;
 }
 
-static struct entry *entry_new(struct records *records, const char *key, size_t length, uint32_t zone)
-{
-    struct entry *entry = calloc(1, sizeof(*entry) + length + 1);
-
-    if (!entry) {
-        return NULL;
-    }
-    entry->records = records;
-    entry->stripe = stripe_index(records, key, length);
-    memcpy(entry->key, key, length + 1);
-    entry->record = (struct record){.hostname = entry->key + 1, .type = (enum record_type)key[0]};
-    entry->zone = zone;
-
-    entry_lock(entry);
-    const int r = table_put(entry_stripe(entry)->table, entry);
-    entry_unlock(entry);
-    if (r < 0) {
-        free(entry);
-        return NULL;
-    }
-    records->count++;
-    return entry;
-}
-
 bool entry_is_configured_at(const struct entry *entry, uint32_t generation)
 {
     return atomic_load(&entry->generation) >= generation;
@@ -214,16 +146,23 @@ bool entry_is_configured_at(const struct entry *entry, uint32_t generation)
 static struct entry *find_or_make(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
                                   bool *ret_is_new)
 {
-    char key[1 + NAME_SIZE];
-    const size_t length = make_key(hostname, type, key);
-    struct entry *entry = find(records, hostname, type);
+    struct stripe *stripe = stripe_of(records, hostname);
 
-    *ret_is_new = !entry;
-    if (entry) {
-        record_release(&entry->record);
-        return entry;
+    if (!stripe) {
+        return NULL;
     }
-    return length ? entry_new(records, key, length, zone) : NULL;
+    pthread_mutex_lock(&stripe->lock);
+    struct entry *entry = stripe_find(stripe, hostname, type);
+    *ret_is_new = !entry;
+    if (!entry) {
+        entry = stripe_add(records, stripe, hostname, type);
+        if (entry) {
+            entry->zone = zone;
+            records->count++;
+        }
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return entry;
 }
 
 /* With zones_lock. */
@@ -319,15 +258,16 @@ void record_view(const struct record *record, struct record_view *ret_view)
     const bool is_busy = atomic_load(&entry->changes) != 0;
 
     entry_lock(entry);
+    const struct record_values values = entry_values(entry);
     *ret_view = (struct record_view){
         .knowledge = entry->knowledge,
         .foreign = entry->foreign,
-        .value = rdata_hold(&entry->value),
-        .ttl_s = entry->ttl_s,
+        .value = rdata_hold(&values.value),
+        .ttl_s = values.ttl_s,
         .looked_at_ms = entry->looked_at_ms,
         .busy = is_busy,
-        .last_set = rdata_hold(&entry->last_set),
-        .last_set_ttl_s = entry->last_set_ttl_s,
+        .last_set = rdata_hold(&values.last_set),
+        .last_set_ttl_s = values.last_set_ttl_s,
     };
     entry_unlock(entry);
 }
@@ -352,7 +292,7 @@ bool record_is_configured(const struct record *record)
 {
     const struct entry *entry = entry_of(record);
 
-    return entry_is_configured_at(entry, atomic_load(&entry->records->generation));
+    return entry_is_configured_at(entry, atomic_load(&entry_chunk(entry)->records->generation));
 }
 
 struct record *records_next(struct records *records, uint32_t zone, const struct record *after)
@@ -401,14 +341,15 @@ bool record_end(struct record *record, uint32_t count)
 
 void record_know(struct record *record, const struct knowledge *knowledge, int64_t now_ms)
 {
-    static const struct rdata nothing;
     struct entry *entry = entry_of(record);
 
     entry_lock(entry);
+    struct record_values values = entry_values(entry);
+    values.value = knowledge->value ? *knowledge->value : (struct rdata){0};
+    values.ttl_s = knowledge->ttl_s;
+    entry_keep(entry, &values);
     entry->knowledge = (uint8_t)knowledge->knowledge;
     entry->foreign = (uint8_t)knowledge->foreign;
-    rdata_assign(&entry->value, knowledge->value ? knowledge->value : &nothing);
-    entry->ttl_s = knowledge->ttl_s;
     entry->looked_at_ms = now_ms;
     entry_unlock(entry);
 }
@@ -423,8 +364,10 @@ void record_set_last(struct record *record, const struct rdata *value, uint32_t 
     struct entry *entry = entry_of(record);
 
     entry_lock(entry);
-    rdata_assign(&entry->last_set, value);
-    entry->last_set_ttl_s = ttl_s;
+    struct record_values values = entry_values(entry);
+    values.last_set = *value;
+    values.last_set_ttl_s = ttl_s;
+    entry_keep(entry, &values);
     entry_unlock(entry);
 }
 

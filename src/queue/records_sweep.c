@@ -1,20 +1,10 @@
-#include <stdlib.h>
-
 #include "queue/records_internal.h"
 
-/* Takes it out of its table, unless somebody needs it. Nobody can begin to: finding it takes the same lock. */
-static bool leave_table(struct entry *entry)
+/* Unless somebody needs it. Nobody can begin to: finding it takes the same lock. */
+static bool is_removable(const struct entry *entry)
 {
-    const struct bytes key = entry_key(entry);
-
-    entry_lock(entry);
     /* `holds` is read first: whoever drops a hold for a change has begun the change before that. */
-    const bool is_needed = atomic_load(&entry->holds) != 0 || atomic_load(&entry->changes) != 0 || entry->is_touched;
-    if (!is_needed) {
-        (void)table_remove(entry_stripe(entry)->table, key.data, key.length);
-    }
-    entry_unlock(entry);
-    return !is_needed;
+    return atomic_load(&entry->holds) == 0 && atomic_load(&entry->changes) == 0 && !entry->touch;
 }
 
 /* `before` is the entry in front of it, NULL: it is the first. */
@@ -30,6 +20,21 @@ static void unlink_entry(struct zone_records *zone, struct entry *before, const 
     }
 }
 
+static bool remove_entry(struct records *records, struct zone_records *zone, struct entry *before, struct entry *entry)
+{
+    struct stripe *stripe = entry_chunk(entry)->stripe;
+
+    pthread_mutex_lock(&stripe->lock);
+    const bool is_removed = is_removable(entry);
+    if (is_removed) {
+        unlink_entry(zone, before, entry);
+        stripe_remove(stripe, entry);
+        records->count--;
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return is_removed;
+}
+
 /* One step of the pass, with zones_lock. */
 static void sweep_one(struct records *records, struct records_sweep *sweep, uint32_t generation)
 {
@@ -39,10 +44,7 @@ static void sweep_one(struct records *records, struct records_sweep *sweep, uint
     if (!entry) {
         sweep->zone++;
         sweep->after = NULL;
-    } else if (!entry_is_configured_at(entry, generation) && leave_table(entry)) {
-        unlink_entry(zone, sweep->after, entry);
-        entry_free(entry);
-        records->count--;
+    } else if (!entry_is_configured_at(entry, generation) && remove_entry(records, zone, sweep->after, entry)) {
         sweep->removed++;
     } else {
         sweep->left += entry_is_configured_at(entry, generation) ? 0 : 1;

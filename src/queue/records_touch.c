@@ -1,52 +1,62 @@
+#include <stdlib.h>
+
 #include "queue/records_internal.h"
 
-static void touched_append(struct records *records, struct entry *entry)
+static void touched_append(struct records *records, struct touch *touch)
 {
     pthread_mutex_lock(&records->touched_lock);
-    entry->next_touched = NULL;
     if (records->touched_last) {
-        records->touched_last->next_touched = entry;
+        records->touched_last->next = touch;
     } else {
-        records->touched_first = entry;
+        records->touched_first = touch;
     }
-    records->touched_last = entry;
+    records->touched_last = touch;
     pthread_mutex_unlock(&records->touched_lock);
 }
 
-static bool note_touch(struct entry *entry, const struct address *source, int64_t now_s)
+/* Returns the touch where it is a new one, which is to be listed. Without memory it is lost. */
+static struct touch *note_touch(struct entry *entry, const struct address *source, int64_t now_s)
 {
+    struct touch *made = NULL;
+
     entry_lock(entry);
-    const bool is_listed = entry->is_touched;
-    if (!is_listed || now_s >= entry->touched_s) { /* one that is put back must not hide a newer one */
-        entry->touched_from = *source;
-        entry->touched_s = now_s;
+    struct touch *touch = entry->touch;
+    if (!touch) {
+        made = touch = entry->touch = calloc(1, sizeof(*touch));
+        if (touch) {
+            touch->entry = entry;
+        }
     }
-    entry->is_touched = true;
+    if (touch && now_s >= touch->time_s) { /* one that is put back must not hide a newer one */
+        touch->from = *source;
+        touch->time_s = now_s;
+    }
     entry_unlock(entry);
-    return !is_listed;
+    return made;
 }
 
 void record_touch(struct record *record, const struct address *source, int64_t now_s)
 {
     struct entry *entry = entry_of(record);
+    struct touch *touch = note_touch(entry, source, now_s);
 
-    if (note_touch(entry, source, now_s)) {
-        touched_append(entry->records, entry);
+    if (touch) {
+        touched_append(entry_chunk(entry)->records, touch);
     }
 }
 
-/* Cuts the first `count` off the list; they are the caller's until it clears their mark. */
-static struct entry *touched_cut(struct records *records, size_t count)
+/* Cuts the first `count` off the list; they are the caller's. */
+static struct touch *touched_cut(struct records *records, size_t count)
 {
     pthread_mutex_lock(&records->touched_lock);
-    struct entry *first = records->touched_first;
-    struct entry *last = NULL;
+    struct touch *first = records->touched_first;
+    struct touch *last = NULL;
     for (size_t i = 0; i < count && records->touched_first; i++) {
         last = records->touched_first;
-        records->touched_first = last->next_touched;
+        records->touched_first = last->next;
     }
     if (last) {
-        last->next_touched = NULL;
+        last->next = NULL;
     }
     if (!records->touched_first) {
         records->touched_last = NULL;
@@ -55,28 +65,31 @@ static struct entry *touched_cut(struct records *records, size_t count)
     return last ? first : NULL;
 }
 
-static void take_touch(struct entry *entry, struct store_touch *ret_touch)
+static void take_touch(struct touch *touch, struct store_touch *ret_touch)
 {
+    struct entry *entry = touch->entry;
+
     entry_lock(entry);
     *ret_touch = (struct store_touch){
         .record = &entry->record,
-        .source = entry->touched_from,
-        .time_s = entry->touched_s,
+        .source = touch->from,
+        .time_s = touch->time_s,
     };
     record_hold(&entry->record); /* the touch that was taken holds the record from here on, and its mark does no more */
-    entry->is_touched = false;
+    entry->touch = NULL;
     entry_unlock(entry);
+    free(touch);
 }
 
 size_t records_take_touches(struct records *records, struct store_touch *ret_touches, size_t count)
 {
     size_t taken = 0;
-    struct entry *entry = touched_cut(records, count);
+    struct touch *touch = touched_cut(records, count);
 
-    while (entry) {
-        struct entry *next = entry->next_touched; /* once its mark is off, it may be listed anew */
-        take_touch(entry, &ret_touches[taken++]);
-        entry = next;
+    while (touch) {
+        struct touch *next = touch->next;
+        take_touch(touch, &ret_touches[taken++]);
+        touch = next;
     }
     return taken;
 }

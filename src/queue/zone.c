@@ -178,6 +178,7 @@ void zone_stop(struct zone *zone)
 
     stop_calls(zone);
     zone_sync_stop(zone);
+    drift_tell(&zone->drift, zone->name);
     end_sent(zone);
     while ((change = backlog_oldest(&zone->backlog))) {
         change_finish(change, OUTCOME_STOPPING, FOREIGN_NONE, NULL);
@@ -198,6 +199,7 @@ void zone_free(struct zone *zone)
     trouble_done(&zone->apply_trouble);
     trouble_done(&zone->read_trouble);
     reader_done(&zone->reader);
+    drift_done(&zone->drift);
     free(zone->name);
     free(zone);
 }

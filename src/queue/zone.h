@@ -24,6 +24,7 @@
 #include "base/backoff.h"
 #include "queue/batch.h"
 #include "queue/change.h"
+#include "queue/drift.h"
 #include "queue/pacer.h"
 #include "queue/reader.h"
 #include "queue/saver.h"
@@ -32,7 +33,7 @@
 
 enum zone_state { ZONE_UNKNOWN, ZONE_READY, ZONE_GONE };
 
-/* Waiting after a failure. */
+/* Waiting after a failure, or after a batch whose provider wants a rest. */
 struct retry {
     struct backoff backoff;
     struct loop_timer timer;
@@ -74,6 +75,7 @@ struct zone {
     struct batch batch;
     bool is_applying;
     struct reader reader;
+    struct drift drift;          /* that the read-back has found so far */
     struct loop_timer reconcile; /* when the next read-back begins */
     int64_t read_began_ms;       /* of the one that is under way, or was last */
     bool is_announced;           /* the log has it that the zone was read, since the start or the last trouble */

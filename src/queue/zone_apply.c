@@ -165,6 +165,7 @@ static void applied(const struct provider_result *result, void *userdata)
     if (result->outcome == PROVIDER_DONE) {
         zone_call_worked(zone, &zone->apply_retry, &zone->apply_trouble);
         accept_segment(zone, result->change_id);
+        zone_rest(zone, result->rest_ms);
     } else if (result->outcome == PROVIDER_REFUSED) {
         zone_call_worked(zone, &zone->apply_retry, &zone->apply_trouble);
         refuse_segment(zone, result);

@@ -26,6 +26,8 @@ struct change *zone_first_to_look_up(const struct zone *zone);
 void zone_call_failed(struct zone *zone, struct retry *retry, struct trouble *trouble,
                       const struct provider_result *result);
 void zone_call_worked(struct zone *zone, struct retry *retry, struct trouble *trouble);
+/* What comes meanwhile goes with the next batch. */
+void zone_rest(struct zone *zone, uint32_t rest_ms);
 void zone_stop_waiting(struct zone *zone, struct retry *retry);
 
 /* Call it before a read-back begins: notes the time. */

@@ -8,7 +8,7 @@
 
 /* ---- what was read ---- */
 
-/* Somebody else changed what we had set: told once, until it is right again. */
+/* Somebody else changed what we had set: noted once, until it is right again; told at the end of the read-back. */
 static void note_drift(struct zone *zone, struct record *record)
 {
     struct record_mark *mark = record_mark(record);
@@ -20,8 +20,7 @@ static void note_drift(struct zone *zone, struct record *record)
                               view.ttl_s == view.last_set_ttl_s;
         if (!is_right && !mark->is_drifted) {
             metric_add(zone->shared->metrics.drift, 1, zone->name, NULL, NULL);
-            log_event(LOG_LEVEL_WARNING, "drift", "host", record->hostname, "type", record_type_text(record->type),
-                      NULL);
+            drift_note(&zone->drift, record);
         }
         mark->is_drifted = !is_right;
     }
@@ -89,6 +88,7 @@ static void announce(struct zone *zone)
 static void complete(struct zone *zone)
 {
     announce(zone);
+    drift_tell(&zone->drift, zone->name);
     zone->read_began_ms = zone_now_ms(zone); /* another one may follow at once */
     atomic_store(&zone->is_read, true);
     zone_schedule(zone);

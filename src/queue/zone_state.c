@@ -119,7 +119,7 @@ void zone_place(struct zone *zone, struct change *change)
     record_view_done(&view);
 }
 
-/* ---- waiting after a failure ---- */
+/* ---- waiting after a failure, or a batch that cost much ---- */
 
 static void wait_for(struct zone *zone, struct retry *retry, int64_t delay_ms)
 {
@@ -134,12 +134,20 @@ void zone_stop_waiting(struct zone *zone, struct retry *retry)
     retry->backoff.attempt = 0;
 }
 
+void zone_rest(struct zone *zone, uint32_t rest_ms)
+{
+    if (rest_ms > 0 && !zone->shared->is_draining) {
+        wait_for(zone, &zone->apply_retry, rest_ms);
+    }
+}
+
 /* After trouble with reading that was logged, the end of this read-back is logged too. */
 static void note_trouble(struct zone *zone)
 {
     if (zone->reader.phase != READER_IDLE && zone->read_trouble.is_logged) {
         zone->is_announced = false;
     }
+    drift_tell(&zone->drift, zone->name); /* the read-back may not end soon */
 }
 
 /* Not for PROVIDER_DONE, _REFUSED (of a batch) and _NO_ZONE. */

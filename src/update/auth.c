@@ -224,8 +224,8 @@ static unsigned examine(const struct prepared_proof *prepared, const struct cand
 static unsigned examine_row(const struct prepared_proof *prepared, const struct host *row, int64_t now_s)
 {
     enum auth_scheme scheme = prepared->proof->scheme;
-    const struct candidate current = candidate_of(row, row ? &row->secret : NULL, scheme, now_s);
-    const struct candidate previous = candidate_of(row, row ? &row->previous : NULL, scheme, now_s);
+    const struct candidate current = candidate_of(row, row ? row->secret : NULL, scheme, now_s);
+    const struct candidate previous = candidate_of(row, row ? &row->more->previous : NULL, scheme, now_s);
 
     return examine(prepared, &current, FOUND_CURRENT) | examine(prepared, &previous, FOUND_PREVIOUS);
 }
@@ -297,7 +297,7 @@ const struct host *auth_host(const struct hosts *hosts, const struct proof *proo
             found = row;
             *ret_reason = reason_accepted(findings);
         }
-        row = row ? row->next_same_name : NULL;
+        row = row ? row->more->next_same_name : NULL;
     }
     if (!found) {
         *ret_reason = first ? reason_refused(all, is_known_secret) : AUTH_UNKNOWN_HOST;

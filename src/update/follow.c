@@ -4,7 +4,7 @@
 
 static int address_in(const struct host *follower, const struct prefix *prefix, struct address *ret_address)
 {
-    return prefix_make_address(prefix, follower->subnet_id, follower->interface_id, ret_address);
+    return prefix_make_address(prefix, follower->more->subnet_id, follower->more->interface_id, ret_address);
 }
 
 int follow_add_prefix(struct update *update, const struct host *router, const struct prefix *prefix)
@@ -14,15 +14,15 @@ int follow_add_prefix(struct update *update, const struct host *router, const st
     if (prefix->address.family != ADDRESS_IPV6) {
         return -ERANGE;
     }
-    for (uint32_t i = 0; i < router->follower_count; i++) {
-        const struct host *follower = router->followers[i];
+    for (uint32_t i = 0; i < router->more->follower_count; i++) {
+        const struct host *follower = router->more->followers[i];
         int r = host_has_type(follower, RECORD_AAAA) ? address_in(follower, prefix, &address) : 0;
         if (r < 0) {
             return r;
         }
     }
-    for (uint32_t i = 0; i < router->follower_count; i++) {
-        const struct host *follower = router->followers[i];
+    for (uint32_t i = 0; i < router->more->follower_count; i++) {
+        const struct host *follower = router->more->followers[i];
         if (!host_has_type(follower, RECORD_AAAA) || follower->lock_record ||
             address_in(follower, prefix, &address) < 0) {
             continue;
@@ -37,8 +37,8 @@ int follow_add_prefix(struct update *update, const struct host *router, const st
 
 bool follow_has_prefix(const struct host *router)
 {
-    for (uint32_t i = 0; i < router->follower_count; i++) {
-        if (host_has_type(router->followers[i], RECORD_AAAA)) {
+    for (uint32_t i = 0; i < router->more->follower_count; i++) {
+        if (host_has_type(router->more->followers[i], RECORD_AAAA)) {
             return true;
         }
     }
@@ -53,11 +53,11 @@ int follow_add_address(struct update *update, const struct hosts *hosts, const s
     }
     /* Only one row of a name has its followers. */
     const struct host *row = hosts_find(hosts, router->hostname);
-    while (row && row->follower_count == 0) {
-        row = row->next_same_name;
+    while (row && row->more->follower_count == 0) {
+        row = row->more->next_same_name;
     }
-    for (uint32_t i = 0; row && i < row->follower_count; i++) {
-        const struct host *follower = row->followers[i];
+    for (uint32_t i = 0; row && i < row->more->follower_count; i++) {
+        const struct host *follower = row->more->followers[i];
         int r = host_has_type(follower, RECORD_A) && !follower->lock_record
                     ? update_add(update, follower, address, true)
                     : 0;

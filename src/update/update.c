@@ -178,7 +178,7 @@ static void keep_decision(const struct update *update, const struct update_item 
                                            .is_withdrawal = rdata_is_empty(item_value(item)),
                                            .is_ours = true,
                                            .is_unchanged = outcome == OUTCOME_UNCHANGED,
-                                           .is_in_overlap = item->host->previous.is_set,
+                                           .is_in_overlap = item->host->more->previous.is_set,
                                        });
 }
 

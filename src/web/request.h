@@ -79,12 +79,20 @@ struct answer_header {
 };
 #define ANSWER_HEADERS_MAX 4
 
+/* A body that is long: asked for piece by piece, on a worker of the server, whenever the connection can take more. */
+struct answer_rest {
+    ssize_t (*read)(void *userdata, char *ret_bytes, size_t size); /* 0: that was all; -ENOMEM: it is cut off */
+    void (*free)(void *userdata);                                  /* in any case, at the end */
+    void *userdata;
+};
+
 struct answer {
     unsigned status;
     const char *content_type;                         /* static */
     struct answer_header headers[ANSWER_HEADERS_MAX]; /* static texts; name NULL ends */
     uint32_t retry_after_s;                           /* 0: no Retry-After header */
     struct buffer body;                               /* taken */
+    struct answer_rest rest;                          /* taken; `read` not NULL: it stands for the body */
     const char *dialect;                              /* static; for the metrics */
     const char *result;                               /* static; for the metrics: "good", "badauth", ... */
 };
@@ -95,7 +103,7 @@ static inline const char *request_header(const struct request *request, const ch
     return request->header(request, name);
 }
 
-/* Takes the body of `answer`. Cache-Control: no-store and Content-Length are added. */
+/* Takes the body of `answer`. Cache-Control: no-store is added, and Content-Length where the body is there as a whole. */
 static inline void request_answer(struct request *request, struct answer *answer)
 {
     request->answer(request, answer);

@@ -101,19 +101,68 @@ static bool add_headers(struct MHD_Response *response, const struct answer *answ
     return ok;
 }
 
-/* Takes the body. NULL: no memory. */
-static struct MHD_Response *make_response(struct answer *answer, bool closing)
-{
-    size_t length = answer->body.length;
-    char *body = buffer_take(&answer->body);
+#define REST_BLOCK_BYTES 16384
 
-    buffer_done(&answer->body);
+static ssize_t read_rest(void *userdata, uint64_t position, char *bytes, size_t size)
+{
+    const struct answer_rest *rest = userdata;
+    (void)position;
+    const ssize_t length = rest->read(rest->userdata, bytes, size);
+
+    if (length > 0) {
+        return length;
+    }
+    return length == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void free_rest(void *userdata)
+{
+    struct answer_rest *rest = userdata;
+
+    rest->free(rest->userdata);
+    free(rest);
+}
+
+static struct MHD_Response *response_of_rest(const struct answer_rest *rest)
+{
+    struct answer_rest *copy = malloc(sizeof(*copy));
+
+    if (copy == NULL) {
+        rest->free(rest->userdata);
+        return NULL;
+    }
+    *copy = *rest;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, REST_BLOCK_BYTES, read_rest, copy, free_rest);
+    if (response == NULL) {
+        free_rest(copy);
+    }
+    return response;
+}
+
+static struct MHD_Response *response_of_body(struct buffer *buffer)
+{
+    size_t length = buffer->length;
+    char *body = buffer_take(buffer);
+
+    buffer_done(buffer);
     if (body == NULL) {
         return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
     if (response == NULL) {
         free(body);
+    }
+    return response;
+}
+
+/* Takes the body. NULL: no memory. */
+static struct MHD_Response *make_response(struct answer *answer, bool closing)
+{
+    struct MHD_Response *response =
+        answer->rest.read != NULL ? response_of_rest(&answer->rest) : response_of_body(&answer->body);
+
+    if (response == NULL) {
         return NULL;
     }
     if (!add_headers(response, answer, closing)) {

@@ -93,3 +93,50 @@ def test_https_without_nginx(tmp_path: Path) -> None:
     )
     assert result.returncode == 1
     assert "nginx-light" in result.stderr and "Traceback" not in result.stderr
+
+
+needs_knot = pytest.mark.skipif(
+    not shutil.which("knotd", path="/usr/sbin:/usr/bin"),
+    reason="knot is not installed; tests/run --ci and tests/run in a container install it",
+)
+
+
+@needs_knot
+def test_scale(tmp_path: Path) -> None:
+    table, figures = run_benchmark(tmp_path, "scale", "--hosts", "2000", "--rounds", "1", "--own-secrets")
+    assert table.startswith("scale: hosts with A and AAAA, a secret each")
+    ours, peer = figures["2000"]["ddns53d"][0], figures["2000"]["knotd"][0]
+    assert 0 < ours["resident_mb"] <= ours["peak_mb"] and ours["delay_ms"] > 0
+    assert peer["ready_s"] > 0 and peer["resident_mb"] > 0
+
+
+@needs_knot
+def test_zonefile(tmp_path: Path) -> None:
+    few = ("--records", "30000", "--updates", "2", "--rounds", "1", "--seconds", "1")
+    table, figures = run_benchmark(tmp_path, "zonefile", *few)
+    assert table.startswith("zonefile: 30000 records")
+    assert figures["alone"][0]["cpu_ms"] > 0 and figures["knotd"][0]["cpu_ms"] > 0
+    assert 0 < figures["in_a_row"]["files_per_s"] <= 10
+
+
+def test_site(tmp_path: Path) -> None:
+    few = ("--seconds", "2", "--hosts", "200", "--processes", "1", "--clients", "2")
+    table, figures = run_benchmark(tmp_path, "site", *few)
+    assert table.startswith("site: 200 hosts check in")
+    for row in (figures["tls"], figures["plain"]):
+        assert row["answers"] > 0 and row["failed"] == 0 and row["user_us"] > 0
+
+
+@pytest.mark.parametrize("module, package", [("_pytest", "python3-pytest"), ("dns", "python3-dnspython")])
+def test_without_a_module(tmp_path: Path, module: str, package: str) -> None:
+    """It names the package, and shows no traceback."""
+    program = f"import runpy, sys; sys.modules['{module}'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(REPOSITORY / "tests/bench/run"), "storm"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == 1
+    assert package in result.stderr and "Traceback" not in result.stderr

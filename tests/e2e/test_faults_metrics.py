@@ -148,8 +148,8 @@ def test_drift_of_every_kind(daemon, r53):
     wait_until(lambda: drifts(d) == 5, "not all drift is found")
     r53.wait_calls(len(r53.calls_of(LIST)) + 2, LIST)
     assert drifts(d) == 5
-    told = [line.split("host=")[1].split(" ")[0] for line in d.log_lines("event=drift")]
-    assert sorted(told) == [another, deleted, ttl, alias, several]
+    told = ", ".join(line.split('records="')[1].rstrip('"\n') for line in d.log_lines("event=drift"))
+    assert sorted(told.split(", ")) == [f"{name} A" for name in (another, deleted, ttl, alias, several)]
     for name in (another, deleted, ttl):
         assert ledger.set(name, "198.18.7.9").status == 200
         assert r53.record(name).ttl == 60

@@ -445,7 +445,7 @@ def test_a_record_that_the_owner_deletes_is_noticed(zoned):
     aside = path.with_suffix(".editor")
     aside.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith(HOME)))
     aside.rename(path)
-    d.wait_log(f"event=drift host={HOME}", since=mark, timeout=10)
+    d.wait_log(f'event=drift zone=example.test. count=1 records="{HOME} A"', since=mark, timeout=10)
     assert (HOME, "A", "198.18.7.9") not in compiled(path)
     assert "already" not in d.set(HOME, via="198.18.7.9").message
     assert (HOME, "A", "198.18.7.9") in compiled(path)

@@ -42,12 +42,12 @@ static void check_host(const struct hosts *hosts, const struct settings *setting
         const struct host *found = hosts_find_record(hosts, host->hostname, (enum record_type)type);
         assert(!host_has_type(host, (enum record_type)type) || found == host);
     }
-    assert(host->secret.is_set || host->follows != NULL);
+    assert(host->secret->is_set || host->more->follows != NULL);
     assert(host->auth != 0);
-    check_group(hosts, host, &host->secret);
-    check_group(hosts, host, &host->previous);
-    for (size_t i = 0; i < host->follower_count; i++) {
-        assert(host->followers[i]->follows == host && host->follows == NULL);
+    check_group(hosts, host, host->secret);
+    check_group(hosts, host, &host->more->previous);
+    for (size_t i = 0; i < host->more->follower_count; i++) {
+        assert(host->more->followers[i]->more->follows == host && host->more->follows == NULL);
     }
 }
 

@@ -105,6 +105,7 @@ struct provider_zone {
     size_t batch_count;
     int64_t call_times_ms[4096]; /* of all kinds */
     size_t call_count;
+    uint32_t rest_ms;                                 /* that a batch asks for */
     bool is_outdated;                                 /* a refusal says that the culprit is not what it was */
     void (*before_apply)(struct provider_zone *zone); /* when the call arrives */
     struct provider_watcher watcher;
@@ -365,6 +366,7 @@ static inline struct provider_result apply_result(struct provider_zone *zone, co
     apply_all(zone, call);
     (void)snprintf(change_id, sizeof(change_id), "C%u", zone->counts[CALL_APPLY]);
     result.change_id = change_id;
+    result.rest_ms = zone->rest_ms;
     return result;
 }
 

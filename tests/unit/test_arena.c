@@ -53,9 +53,30 @@ static void test_large_first(void **state)
     arena_done(&arena);
 }
 
+/* As it is used for one item after the other: the memory is there again, and zeroed. */
+static void test_reset(void **state)
+{
+    (void)state;
+    _cleanup_(arena_done) struct arena arena = ARENA_INIT;
+
+    arena_reset(&arena);
+    for (unsigned i = 0; i < 100; i++) {
+        for (size_t size = 1; size < 2000; size += 97) {
+            char *piece = arena_alloc(&arena, size);
+            assert_non_null(piece);
+            for (size_t j = 0; j < size; j++) {
+                assert_int_equal(piece[j], 0);
+            }
+            memset(piece, 1, size);
+            assert_string_equal(arena_copy_text(&arena, "a text", 6), "a text");
+        }
+        arena_reset(&arena);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces_do_not_overlap),
-                                       cmocka_unit_test(test_large_first)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pieces_do_not_overlap), cmocka_unit_test(test_large_first),
+                                       cmocka_unit_test(test_reset)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,14 @@ static void assert_content(const char *expected)
     assert_string_equal(buffer_text(&content), expected);
 }
 
+/* In three parts, of which one is empty. */
+static int update_with(const char *path, const struct stat *version, const char *content, struct stat *ret_version)
+{
+    const struct bytes parts[] = {{content, 1}, {"", 0}, {content + 1, strlen(content) - 1}};
+
+    return file_update(path, version, parts, ELEMENTS(parts), ret_version);
+}
+
 /* Nothing is left beside the file. */
 static void assert_alone(const struct fixture *fixture)
 {
@@ -113,19 +121,19 @@ static void test_plain(void **state)
 {
     struct stat version = read_version("first"), now;
 
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "second", &version), 0);
     assert_content("second");
     assert_int_equal(stat(the_path, &now), 0);
     assert_true(file_is_version(&now, &version));
     assert_int_equal(now.st_mode & 0777, 0640);
-    assert_int_equal(file_update(the_path, &version, "third", 5, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "third", &version), 0);
     assert_content("third");
     owner_replaces("third");
-    assert_int_equal(file_update(the_path, &version, "fourth", 6, &version), -ESTALE); /* the same bytes, yet another */
+    assert_int_equal(update_with(the_path, &version, "fourth", &version), -ESTALE); /* the same bytes, yet another */
     assert_content("third");
     version = read_version("third");
     assert_int_equal(unlink(the_path), 0);
-    assert_int_equal(file_update(the_path, &version, "fourth", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "fourth", &version), -ESTALE);
     assert_int_equal(access(the_path, F_OK), -1);
     owner_replaces("x");
     assert_alone(*state);
@@ -143,11 +151,11 @@ static void edit_right_before_the_exchange(void **state)
     struct stat version = read_version("first");
 
     renames.before = before_first;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     assert_content("owner's");
     assert_alone(*state);
     version = read_version("owner's");
-    assert_int_equal(file_update(the_path, &version, "owner's and second", 18, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "owner's and second", &version), 0);
     assert_content("owner's and second");
 }
 
@@ -167,7 +175,7 @@ static void edits_before_each_exchange(void **state)
     struct stat version = read_version("first");
 
     renames.before = before_each;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     assert_content("edit 5");
     assert_alone(*state);
 }
@@ -185,7 +193,7 @@ static void edit_right_after_the_exchange(void **state)
     struct stat version = read_version("first"), now;
 
     renames.after = right_after_the_first;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "second", &version), 0);
     assert_content("owner's");
     assert_int_equal(stat(the_path, &now), 0);
     assert_false(file_is_version(&now, &version)); /* so that it is read before it is changed again */
@@ -206,7 +214,7 @@ static void deleted_before_it_goes_back(void **state)
     struct stat version = read_version("first");
 
     renames.before = delete_before_second;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     assert_content("owner's");
     assert_alone(*state);
 }
@@ -275,7 +283,7 @@ static void nobody_reads_what_is_taken_back(void **state)
     atomic_store(&is_open, false);
     renames.before = replace_and_read;
     renames.after = read_ours;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     (void)pthread_join(reader, NULL);
     assert_string_equal(seen, "owner's");
     assert_content("owner's");
@@ -307,7 +315,7 @@ static void editor_in_place_at_the_worst_instant(void **state)
     struct stat version = read_version("first");
 
     renames.before = write_in_place;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     (void)pthread_join(reader, NULL);
     assert_content("written in place");
     assert_alone(*state);
@@ -321,11 +329,11 @@ static void editor_in_place_is_waited_for(void **state)
     int editor = open(fixture->path, O_WRONLY | O_CLOEXEC);
 
     assert_true(editor >= 0);
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -EBUSY);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -EBUSY);
     assert_int_equal(file_read_version(the_path, 1000, &content, &version), -EBUSY);
     assert_int_equal(write(editor, "F", 1), 1);
     close(editor);
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -ESTALE);
     version = read_version("First");
     assert_alone(fixture);
 }
@@ -338,10 +346,10 @@ static void folder_lock_is_respected(void **state)
     int folder = open(fixture->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     assert_int_equal(flock(folder, LOCK_EX), 0);
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), -EBUSY);
+    assert_int_equal(update_with(the_path, &version, "second", &version), -EBUSY);
     assert_int_equal(file_read_version(the_path, 1000, &content, &version), -EBUSY);
     assert_int_equal(flock(folder, LOCK_SH), 0); /* one like ours */
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "second", &version), 0);
     assert_int_equal(flock(folder, LOCK_EX | LOCK_NB), 0); /* ours is gone */
     close(folder);
 }
@@ -353,10 +361,10 @@ static void without_exchange(void **state)
     struct stat version = read_version("first");
 
     renames.error = EINVAL;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &version), 0);
+    assert_int_equal(update_with(the_path, &version, "second", &version), 0);
     assert_content("second");
     owner_replaces("owner's");
-    assert_int_equal(file_update(the_path, &version, "third", 5, &version), -ESTALE);
+    assert_int_equal(update_with(the_path, &version, "third", &version), -ESTALE);
     assert_content("owner's");
     assert_alone(*state);
 }
@@ -366,9 +374,9 @@ static void failures_change_nothing(void **state)
     struct stat version = read_version("first"), unused;
 
     renames.error = EBUSY; /* a file that is a mount point */
-    assert_int_equal(file_update(the_path, &version, "second", 6, &unused), -EXDEV);
+    assert_int_equal(update_with(the_path, &version, "second", &unused), -EXDEV);
     renames.error = EROFS;
-    assert_int_equal(file_update(the_path, &version, "second", 6, &unused), -EROFS);
+    assert_int_equal(update_with(the_path, &version, "second", &unused), -EROFS);
     assert_content("first");
     assert_alone(*state);
 }
@@ -380,7 +388,7 @@ static void symbolic_links_are_followed(void **state)
     struct stat version = read_version("first");
 
     assert_int_equal(symlink("file", link_path), 0);
-    assert_int_equal(file_update(link_path, &version, "second", 6, &version), 0);
+    assert_int_equal(update_with(link_path, &version, "second", &version), 0);
     assert_content("second");
     assert_int_equal(unlink(link_path), 0);
     assert_alone(fixture);

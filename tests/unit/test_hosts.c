@@ -75,18 +75,18 @@ static void every_key(void **state)
     assert_true(host->allow_internal);
     assert_true(host->lock_record);
     assert_true(host->read_privilege);
-    assert_string_equal(host->mac_address, "51-6b-00-A6-F5-77");
-    assert_true(host->secret.is_set);
-    assert_true(secret_equals(host->secret.secret, SECRET, strlen(SECRET)));
+    assert_string_equal(host->more->mac_address, "51-6b-00-A6-F5-77");
+    assert_true(host->secret->is_set);
+    assert_true(secret_equals(host->secret->secret, SECRET, strlen(SECRET)));
     digest_of(SECRET, digest);
-    assert_memory_equal(host->secret.sha256, digest, SHA256_SIZE);
-    assert_true(host->secret.valid_until_s == INT64_MAX);
-    assert_true(host->previous.is_set);
-    assert_true(secret_equals(host->previous.secret, "an old secret", 13));
-    assert_int_equal(host->previous.valid_until_s, 1798718400);
-    assert_null(host->follows);
-    assert_null(host->followers);
-    assert_null(host->next_same_name);
+    assert_memory_equal(host->secret->sha256, digest, SHA256_SIZE);
+    assert_true(host->secret->valid_until_s == INT64_MAX);
+    assert_true(host->more->previous.is_set);
+    assert_true(secret_equals(host->more->previous.secret, "an old secret", 13));
+    assert_int_equal(host->more->previous.valid_until_s, 1798718400);
+    assert_null(host->more->follows);
+    assert_null(host->more->followers);
+    assert_null(host->more->next_same_name);
 }
 
 static void defaults(void **state)
@@ -102,9 +102,9 @@ static void defaults(void **state)
     assert_false(host->allow_internal);
     assert_false(host->lock_record);
     assert_false(host->read_privilege);
-    assert_null(host->mac_address);
-    assert_false(host->previous.is_set);
-    assert_int_equal(host->follower_count, 0);
+    assert_null(host->more->mac_address);
+    assert_false(host->more->previous.is_set);
+    assert_int_equal(host->more->follower_count, 0);
     assert_int_equal(hosts_at(hosts, 1)->zone, 1);
     assert_int_equal(hosts_at(hosts, 1)->ttl_s, 300);
 }
@@ -136,9 +136,9 @@ static void rows_of_one_name(void **state)
     const struct host *first = hosts_find(hosts, "a.example.com.");
 
     assert_ptr_equal(first, hosts_at(hosts, 0));
-    assert_ptr_equal(first->next_same_name, hosts_at(hosts, 2));
-    assert_null(first->next_same_name->next_same_name);
-    assert_ptr_equal(first->hostname, first->next_same_name->hostname); /* stored once */
+    assert_ptr_equal(first->more->next_same_name, hosts_at(hosts, 2));
+    assert_null(first->more->next_same_name->more->next_same_name);
+    assert_ptr_equal(first->hostname, first->more->next_same_name->hostname); /* stored once */
     assert_ptr_equal(hosts_find_record(hosts, "a.example.com.", RECORD_A), hosts_at(hosts, 2));
     assert_ptr_equal(hosts_find_record(hosts, "a.example.com.", RECORD_AAAA), first);
     assert_ptr_equal(hosts_find(hosts, "*.example.com."), hosts_at(hosts, 1));
@@ -177,12 +177,12 @@ static void groups_by_secret(void **state)
     for (size_t i = 0; i < count; i++) {
         assert_ptr_equal(group[i], hosts_at(hosts, i)); /* file order, each once */
     }
-    assert_null(group[0]->secret.secret);
-    assert_non_null(group[1]->secret.secret);
-    assert_ptr_equal(group[1]->secret.secret, group[3]->secret.secret); /* one copy for all */
-    assert_ptr_equal(group[1]->secret.secret, group[2]->previous.secret);
-    assert_int_equal(group[2]->previous.valid_until_s, 1798761600); /* the last day counts */
-    assert_int_equal(group[3]->previous.valid_until_s, 1772323200);
+    assert_null(group[0]->secret->secret);
+    assert_non_null(group[1]->secret->secret);
+    assert_ptr_equal(group[1]->secret->secret, group[3]->secret->secret); /* one copy for all */
+    assert_ptr_equal(group[1]->secret->secret, group[2]->more->previous.secret);
+    assert_int_equal(group[2]->more->previous.valid_until_s, 1798761600); /* the last day counts */
+    assert_int_equal(group[3]->more->previous.valid_until_s, 1772323200);
 
     group = hosts_by_secret(hosts, old_digest, &count);
     assert_int_equal(count, 1);
@@ -212,19 +212,19 @@ static void followers(void **state)
     static const uint8_t mapped[8] = {0, 0, 0xff, 0xff, 0, 0, 0, 1};
     const struct host *router = hosts_find_record(hosts, "r.example.com.", RECORD_AAAA);
 
-    assert_int_equal(router->follower_count, 2);
-    assert_ptr_equal(router->followers[0], hosts_at(hosts, 0));
-    assert_ptr_equal(router->followers[1], hosts_at(hosts, 3));
-    assert_int_equal(hosts_find_record(hosts, "r.example.com.", RECORD_A)->follower_count, 0);
-    assert_ptr_equal(hosts_at(hosts, 0)->follows, router);
-    assert_true(hosts_at(hosts, 0)->subnet_id == UINT64_MAX);
-    assert_memory_equal(hosts_at(hosts, 0)->interface_id, given, 8);
-    assert_false(hosts_at(hosts, 0)->secret.is_set);
-    assert_memory_equal(hosts_at(hosts, 3)->interface_id, eui64, 8);
-    assert_int_equal(hosts_at(hosts, 3)->subnet_id, 0);
-    assert_memory_equal(hosts_at(hosts, 4)->interface_id, mapped, 8);
-    assert_true(hosts_at(hosts, 4)->secret.is_set);
-    assert_int_equal(hosts_at(hosts, 5)->follower_count, 1);
+    assert_int_equal(router->more->follower_count, 2);
+    assert_ptr_equal(router->more->followers[0], hosts_at(hosts, 0));
+    assert_ptr_equal(router->more->followers[1], hosts_at(hosts, 3));
+    assert_int_equal(hosts_find_record(hosts, "r.example.com.", RECORD_A)->more->follower_count, 0);
+    assert_ptr_equal(hosts_at(hosts, 0)->more->follows, router);
+    assert_true(hosts_at(hosts, 0)->more->subnet_id == UINT64_MAX);
+    assert_memory_equal(hosts_at(hosts, 0)->more->interface_id, given, 8);
+    assert_false(hosts_at(hosts, 0)->secret->is_set);
+    assert_memory_equal(hosts_at(hosts, 3)->more->interface_id, eui64, 8);
+    assert_int_equal(hosts_at(hosts, 3)->more->subnet_id, 0);
+    assert_memory_equal(hosts_at(hosts, 4)->more->interface_id, mapped, 8);
+    assert_true(hosts_at(hosts, 4)->secret->is_set);
+    assert_int_equal(hosts_at(hosts, 5)->more->follower_count, 1);
 }
 
 /* Items of `hosts:`, a line each from line 2 on, and every problem of the file. */
@@ -569,7 +569,7 @@ static void secret_files(void **state)
             assert_non_null(strstr(line, rows[i].said));
         }
         if (i == 0) {
-            assert_true(secret_equals(hosts_at(hosts, 0)->secret.secret, SECRET, strlen(SECRET)));
+            assert_true(secret_equals(hosts_at(hosts, 0)->secret->secret, SECRET, strlen(SECRET)));
         }
     }
     temporary_folder_remove(folder);
@@ -633,7 +633,7 @@ static void ten_thousand_hosts(void **state)
     assert_int_equal(members, count / groups);
     for (size_t i = 0; i < members; i++) {
         assert_ptr_equal(group[i], hosts_at(hosts, i * groups + 7));
-        assert_ptr_equal(group[i]->secret.secret, group[0]->secret.secret);
+        assert_ptr_equal(group[i]->secret->secret, group[0]->secret->secret);
     }
 }
 
@@ -655,7 +655,7 @@ static void the_example_loads_and_has_every_key(void **state)
         buffer_append(&example, start, (size_t)(strchr(line, '\n') + 1 - start));
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = load_good(buffer_text(&example));
-    assert_int_equal(hosts_at(hosts, 0)->follower_count, 1);
+    assert_int_equal(hosts_at(hosts, 0)->more->follower_count, 1);
     for (size_t i = 0; hosts_key_name(i) != NULL; i++) {
         (void)snprintf(key, sizeof(key), " %s: ", hosts_key_name(i));
         if (strstr(buffer_text(&example), key) == NULL) {

@@ -86,6 +86,36 @@ static void test_problems_stand_in_the_order_of_the_file(void **state)
     assert_string_equal(problems_text(problems, 100), "hosts.yaml: and 105 more like these; mend them first");
 }
 
+static void test_move(void **state)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("f");
+    _cleanup_(problems_freep) struct problems *others = problems_like(problems);
+
+    (void)state;
+    problems_add(problems, 2, 1, "second");
+    problems_add(others, 3, 1, "third");
+    problems_add(others, 1, 1, "first");
+    problems_warn(others, 9, 1, "a warning");
+    problems_move(problems, others);
+    assert_int_equal(problems_count(problems), 3);
+    assert_int_equal(problems_warning_count(problems), 1);
+    assert_string_equal(problems_text(problems, 0), "f:1:1: first");
+    assert_string_equal(problems_text(problems, 1), "f:2:1: second");
+    assert_string_equal(problems_text(problems, 2), "f:3:1: third");
+    assert_string_equal(problems_warning_text(problems, 0), "f:9:1: a warning");
+    assert_int_equal(problems_count(others), 0);
+    assert_null(problems_text(others, 0));
+    for (unsigned line = 1; line <= 150; line++) {
+        problems_add(others, line, 5, "many");
+    }
+    problems_move(problems, others);
+    assert_int_equal(problems_count(problems), 153);
+    assert_string_equal(problems_text(problems, 99), "f:97:5: many");
+    assert_string_equal(problems_text(problems, 100), "f: and 53 more like these; mend them first");
+    problems_move(problems, others); /* nothing */
+    assert_int_equal(problems_count(problems), 153);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +123,7 @@ int main(void)
         cmocka_unit_test(test_problems_stand_in_the_order_of_the_file),
         cmocka_unit_test(test_text_is_escaped_and_bounded),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,14 +12,24 @@
 
 #define HOSTS 1200
 
-static int setup(void **state)
+static int setup_at(uint32_t requests_per_second, void **state)
 {
-    struct world *world = world_new(5);
+    struct world *world = world_new(requests_per_second);
     world_add_zone(world, "a.test.", HOSTS);
     world_add_zone(world, "b.test.", 20);
     world_start(world);
     *state = world;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_at(5, state);
+}
+
+static int setup_unpaced(void **state)
+{
+    return setup_at(0, state);
 }
 
 static int teardown(void **state)
@@ -95,6 +105,63 @@ static void test_batch_of_so_many_characters(void **state)
 }
 
 /* ---- failures that pass ---- */
+
+/* Where a batch costs much, the next one waits and takes in what comes meanwhile; nobody is answered early, and another
+ * zone does not wait. */
+static void test_rest_after_a_batch(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+    const unsigned calls = zone->counts[CALL_APPLY];
+
+    zone->rest_ms = 200;
+    zone->latency_ms = world->zones[1]->latency_ms = 5;
+    const struct asked *lone = ask(world, 0, 1, "198.18.0.1");
+    world_run(world, 20);
+    assert_int_equal(result_of(lone), OUTCOME_SET); /* at once */
+    assert_int_equal(zone->counts[CALL_APPLY], calls + 1);
+
+    const struct asked *waiting[10];
+    for (unsigned i = 0; i < ELEMENTS(waiting); i++) {
+        waiting[i] = ask(world, 0, 2 + i, "198.18.0.2");
+        world_run_by(world, 15, 1);
+        assert_int_equal(waiting[i]->answers, 0);
+    }
+    const struct asked *other = ask(world, 1, 1, "198.18.0.3");
+    world_run_by(world, 20, 1);
+    assert_int_equal(result_of(other), OUTCOME_SET);
+    assert_int_equal(zone->counts[CALL_APPLY], calls + 1);
+    world_run_by(world, 40, 1);
+    assert_int_equal(zone->counts[CALL_APPLY], calls + 2);
+    for (unsigned i = 0; i < ELEMENTS(waiting); i++) {
+        assert_int_equal(result_of(waiting[i]), OUTCOME_SET);
+        assert_true(holds(world, 0, 2 + i, "198.18.0.2"));
+        assert_true(waiting[i]->answered_ms - lone->answered_ms >= 200);
+    }
+
+    world_run(world, 1000); /* nothing was due: the next one is lone again */
+    const struct asked *last = ask(world, 0, 1, "198.18.0.4");
+    world_run(world, 20);
+    assert_int_equal(result_of(last), OUTCOME_SET);
+    assert_int_equal(zone->counts[CALL_APPLY], calls + 3);
+}
+
+/* What is left at a stop has no time for that. */
+static void test_no_rest_while_draining(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    zone->rest_ms = 60000;
+    zone->latency_ms = 5;
+    ask_many(world, 0, 1200, NULL);
+    world_run(world, 1);
+    queue_drain(world->queue, now_ms(world) + 10000, note_drained, world);
+    world_run(world, 1000);
+    assert_true(world->is_drained);
+    assert_int_equal(world->left, 0);
+    assert_int_equal(count_results(world, OUTCOME_SET), 1200);
+}
 
 static void test_throttled_for_a_minute(void **state)
 {
@@ -585,6 +652,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_batch_of_five_hundred),
         WORLD_TEST(test_batch_of_so_many_characters),
+        cmocka_unit_test_setup_teardown(test_rest_after_a_batch, setup_unpaced, teardown),
+        cmocka_unit_test_setup_teardown(test_no_rest_while_draining, setup_unpaced, teardown),
         WORLD_TEST(test_throttled_for_a_minute),
         WORLD_TEST(test_short_throttling_is_no_trouble),
         WORLD_TEST(test_server_errors),

@@ -569,8 +569,8 @@ static void test_drift_is_told_once_and_repaired(void **state)
     entry_of(zone, 2, RECORD_A)->knowledge = RECORD_ABSENT; /* or deletes it in the console */
     reconcile(world);
     reconcile(world);
-    assert_int_equal(log_count(world, "event=drift host=h1.a.test. type=A"), 1);
-    assert_int_equal(log_count(world, "event=drift host=h2.a.test. type=A"), 1);
+    assert_int_equal(log_count(world, "event=drift"), 1);
+    assert_int_equal(log_count(world, "event=drift zone=a.test. count=2 records=\"h1.a.test. A, h2.a.test. A\""), 1);
     assert_int_equal((int)metric(world, world->queue->shared.metrics.drift, 0, NULL), 2);
 
     /* the next update sets it again, also to what we had last set */
@@ -584,7 +584,53 @@ static void test_drift_is_told_once_and_repaired(void **state)
     reconcile(world);
     put(world, 0, 1, "203.0.113.9"); /* another time is told again */
     reconcile(world);
-    assert_int_equal(log_count(world, "event=drift host=h1.a.test. type=A"), 2);
+    assert_int_equal(log_count(world, "event=drift"), 2);
+    assert_int_equal(log_count(world, "event=drift zone=a.test. count=1 records=\"h1.a.test. A\""), 1);
+}
+
+/* A zone file that is lost must not fill the log. */
+static void test_many_drifts_are_one_line(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    world_start(world);
+    set_reconcile(world, 10000);
+    for (unsigned host = 0; host < 25; host++) {
+        ask(world, 0, host, "198.18.0.1");
+    }
+    world_run(world, 3000);
+    for (unsigned host = 0; host < 25; host++) {
+        assert_true(holds(world, 0, host, "198.18.0.1"));
+        entry_of(zone, host, RECORD_A)->knowledge = RECORD_ABSENT;
+    }
+    reconcile(world);
+    reconcile(world);
+    assert_int_equal(log_count(world, "event=drift"), 1);
+    assert_int_equal(log_count(world, "event=drift zone=a.test. count=25 records=\"h"), 1);
+    assert_int_equal(log_count(world, ".a.test. A"), 10);
+    assert_int_equal((int)metric(world, world->queue->shared.metrics.drift, 0, NULL), 25);
+}
+
+/* What a read-back has found is told though the rest of the zone cannot be read. */
+static void test_drift_is_told_when_reading_fails(void **state)
+{
+    struct world *world = *state;
+    struct provider_zone *zone = world->zones[0];
+
+    put_many(world, 400); /* more than a page */
+    world_start(world);
+    set_reconcile(world, 10000);
+    ask(world, 0, 1, "198.18.0.1");
+    world_run(world, 3000);
+    put(world, 0, 1, "203.0.113.9");
+    while (world->queue->zones[0]->drift.count == 0) {
+        world_run(world, 1);
+    }
+    assert_int_equal(log_count(world, "event=drift"), 0);
+    zone->faults[CALL_LIST] = (struct fault){.outcome = PROVIDER_TRANSIENT, .message = "down", .times = UINT_MAX};
+    world_run(world, 1000);
+    assert_int_equal(log_count(world, "event=drift zone=a.test. count=1 records=\"h1.a.test. A\""), 1);
 }
 
 static void test_what_we_never_set_does_not_drift(void **state)
@@ -755,6 +801,8 @@ int main(void)
         WORLD_TEST(test_change_under_way_wins_over_the_listing),
         WORLD_TEST(test_look_up_has_its_turn_beside_a_backlog),
         WORLD_TEST(test_drift_is_told_once_and_repaired),
+        WORLD_TEST(test_many_drifts_are_one_line),
+        WORLD_TEST(test_drift_is_told_when_reading_fails),
         WORLD_TEST(test_what_we_never_set_does_not_drift),
         WORLD_TEST(test_zone_goes_during_a_listing),
         WORLD_TEST(test_zone_goes_and_the_change_fails),

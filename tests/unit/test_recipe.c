@@ -13,7 +13,8 @@
 #define A (1U << RECORD_A)
 #define AAAA (1U << RECORD_AAAA)
 
-static struct host home = {.hostname = "home.example.com."};
+static struct host_more home_more;
+static struct host home = {.hostname = "home.example.com.", .more = &home_more};
 
 static struct recipe_values values_of(const char *secret, unsigned types, unsigned scheme)
 {
@@ -63,9 +64,9 @@ static void test_conditions(void **state)
     expect("{:}", A, AUTH_HASH, NULL);
     expect("{?C}{/}", A, AUTH_HASH, NULL);
     expect("{?A}{?A}{?A}{?A}{?A}{/}{/}{/}{/}{/}", A, AUTH_HASH, NULL);
-    home.follower_count = 1;
+    home_more.follower_count = 1;
     expect("{?followers}f{/}", A, AUTH_HASH, "f");
-    home.follower_count = 0;
+    home_more.follower_count = 0;
     expect("{?followers}f{/}", A, AUTH_HASH, "");
 }
 

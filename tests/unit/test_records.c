@@ -135,6 +135,47 @@ static void test_texts(void **state)
     record_view_done(&after);
 }
 
+/* What is known and what was last set, the same or not, in any order: an entry keeps one of them where it can. */
+static void test_known_and_last_set(void **state)
+{
+    static const char *const texts[] = {"", "192.0.2.1", "192.0.2.2", "2001:db8::1", "\"one\"", "\"two\" \"parts\""};
+    struct rdata values[ELEMENTS(texts)];
+    struct record *record = records_find(*state, "one.a.test.", RECORD_A);
+    struct record_view view;
+    uint32_t seed = 1;
+    size_t known = 0, last = 0;
+    uint32_t known_ttl_s = 0, last_ttl_s = 0;
+
+    for (size_t i = 0; i < ELEMENTS(texts); i++) {
+        assert_int_equal(rdata_parse(texts[i], strlen(texts[i]), &values[i]), 0);
+    }
+    for (unsigned step = 0; step < 2000; step++) {
+        seed = seed * 1664525U + 1013904223U;
+        const size_t chosen = (seed >> 8) % ELEMENTS(texts);
+        const uint32_t ttl_s = 60 + (seed >> 20) % 2;
+        if (seed >> 31) {
+            known = chosen;
+            known_ttl_s = ttl_s;
+            record_know(record, &(struct knowledge){RECORD_PLAIN, FOREIGN_NONE, &values[known], ttl_s}, step);
+        } else {
+            last = chosen;
+            last_ttl_s = ttl_s;
+            record_set_last(record, &values[last], ttl_s);
+        }
+        record_view(record, &view);
+        assert_true(rdata_equal(&view.value, &values[known]) && rdata_equal(&view.last_set, &values[last]));
+        assert_true(known == 0 || view.ttl_s == known_ttl_s);
+        assert_true(last == 0 || view.last_set_ttl_s == last_ttl_s);
+        /* A view may go back in. */
+        record_set_last(record, &view.last_set, last_ttl_s);
+        record_view_done(&view);
+    }
+    for (size_t i = 0; i < ELEMENTS(texts); i++) {
+        rdata_drop(&values[i]);
+    }
+    record_release(record);
+}
+
 static void test_busy(void **state)
 {
     struct record *record = records_find(*state, "two.a.test.", RECORD_A);
@@ -295,6 +336,59 @@ static void test_sweep(void **state)
     assert_int_equal(records_each(records, 0, note, names), 2);
     assert_string_equal(names, "two.a.test.A x.a.test.A ");
     assert_int_equal(records_each(records, 1, NULL, NULL), 1);
+}
+
+/* Names come, change their types and leave, through several chunks: what is found is what is configured, and a value
+ * stays with its record. */
+static void test_any_types_of_many_names(void **state)
+{
+    enum { NAMES = 3000, TURNS = 12 };
+    static const char *const lists[] = {"",    "A",        "AAAA",        "[A, AAAA]",
+                                        "TXT", "[A, TXT]", "[TXT, AAAA]", "[A, AAAA, TXT]"};
+    static const unsigned bits[] = {0, 1, 2, 3, 4, 5, 6, 7}; /* the same as 1 << enum record_type */
+    struct records *records = *state;
+    static unsigned types[NAMES];
+    uint32_t seed = 1;
+
+    for (unsigned turn = 0; turn < TURNS; turn++) {
+        _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+        size_t count = 0;
+        buffer_append_text(&text, "hosts:\n  - {hostname: one.a.test., record_type: A, shared_secret: a secret}\n");
+        for (unsigned i = 0; i < NAMES; i++) {
+            seed = seed * 1664525U + 1013904223U;
+            types[i] = turn == TURNS - 1 ? 0 : bits[seed >> 29];
+            count += (types[i] & 1U) + (types[i] >> 1 & 1U) + (types[i] >> 2);
+            if (types[i] != 0) {
+                buffer_printf(&text, "  - {hostname: h%u.a.test., record_type: %s, shared_secret: a secret}\n", i,
+                              lists[types[i]]);
+            }
+        }
+        _cleanup_(hosts_unrefp) struct hosts *hosts = hosts_of(buffer_text(&text));
+        assert_int_equal(records_configure(records, hosts), 0);
+        (void)sweep_all(records);
+        assert_int_equal(records_count(records), count + 1);
+        assert_int_equal(records_each(records, 0, NULL, NULL), count + 1);
+        for (unsigned i = 0; i < NAMES; i++) {
+            char name[32];
+            (void)snprintf(name, sizeof(name), "h%u.a.test.", i);
+            for (unsigned type = 0; type < RECORD_TYPE_COUNT; type++) {
+                struct record *record = records_find(records, name, (enum record_type)type);
+                struct record_view view;
+                assert_int_equal(record != NULL, types[i] >> type & 1U);
+                if (!record) {
+                    continue;
+                }
+                const struct address address = {ADDRESS_IPV4, {198, 18, (uint8_t)(i >> 8), (uint8_t)i}};
+                record_view(record, &view);
+                assert_true(view.knowledge == RECORD_UNKNOWN || address_equal(&view.value.address, &address));
+                assert_string_equal(record->hostname, name);
+                assert_int_equal(record->type, type);
+                record_view_done(&view);
+                know(record, RECORD_PLAIN, FOREIGN_NONE, &address, 60, 1);
+                record_release(record);
+            }
+        }
+    }
 }
 
 static void test_who_is_needed_stays(void **state)
@@ -503,13 +597,22 @@ static int group_setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RECORDS_TEST(test_find),        RECORDS_TEST(test_view_at_first),
-        RECORDS_TEST(test_knowledge),   RECORDS_TEST(test_texts),
-        RECORDS_TEST(test_busy),        RECORDS_TEST(test_slot_and_mark),
-        RECORDS_TEST(test_remember),    RECORDS_TEST(test_each),
-        RECORDS_TEST(test_reload),      RECORDS_TEST(test_touches),
-        RECORDS_TEST(test_sweep),       RECORDS_TEST(test_who_is_needed_stays),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_sweep_threads),
+        RECORDS_TEST(test_find),
+        RECORDS_TEST(test_view_at_first),
+        RECORDS_TEST(test_knowledge),
+        RECORDS_TEST(test_texts),
+        RECORDS_TEST(test_known_and_last_set),
+        RECORDS_TEST(test_busy),
+        RECORDS_TEST(test_slot_and_mark),
+        RECORDS_TEST(test_remember),
+        RECORDS_TEST(test_each),
+        RECORDS_TEST(test_reload),
+        RECORDS_TEST(test_touches),
+        RECORDS_TEST(test_sweep),
+        RECORDS_TEST(test_any_types_of_many_names),
+        RECORDS_TEST(test_who_is_needed_stays),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_sweep_threads),
     };
     return cmocka_run_group_tests_name("records", tests, group_setup, NULL);
 }
