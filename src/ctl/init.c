@@ -36,6 +36,9 @@ static const struct command_option init_options[] = {
      .help = "the PEM chain of the server; without one, the daemon makes its own",
      .completion = COMPLETE_FILE},
     {.name = "private-key", .value = "FILE", .help = "its key", .completion = COMPLETE_FILE},
+    {.name = "acme-email",
+     .value = "ADDRESS",
+     .help = "instead: one from Let's Encrypt, to whose terms you agree; it writes to this address"},
     {.name = "state-dir",
      .value = "FOLDER",
      .help = "the daemon's folder (default /var/lib/ddns53)",
@@ -72,6 +75,7 @@ struct wishes {
     struct buffer public_url;
     struct buffer certificate;
     struct buffer private_key;
+    struct buffer acme_email;
     bool is_private;
     bool may_ask;
 };
@@ -83,6 +87,7 @@ static void wishes_done(struct wishes *wishes)
     buffer_done(&wishes->public_url);
     buffer_done(&wishes->certificate);
     buffer_done(&wishes->private_key);
+    buffer_done(&wishes->acme_email);
 }
 
 /* YAML in single quotes takes anything but a single quote, which is doubled. */
@@ -121,6 +126,9 @@ static void write_server(const struct wishes *wishes, const struct arguments *ar
     if (wishes->certificate.length > 0) {
         append_setting(text, "  certificate: ", buffer_text(&wishes->certificate));
         append_setting(text, "  private_key: ", buffer_text(&wishes->private_key));
+    } else if (wishes->acme_email.length > 0) {
+        buffer_append_text(text, "  acme:\n");
+        append_setting(text, "    email: ", buffer_text(&wishes->acme_email));
     } else {
         buffer_append_text(text, "  # No certificate: the daemon makes its own, which clients must be given.\n");
     }
@@ -331,6 +339,23 @@ static int ask(const struct ctl *ctl, const char *question, const char *proposal
     return EXIT_FINE;
 }
 
+static int ask_certificate(const struct ctl *ctl, struct wishes *wishes)
+{
+    int status = EXIT_FINE;
+
+    if (wishes->acme_email.length > 0) {
+        return EXIT_FINE;
+    }
+    status = ask(ctl, "PEM file of the certificate chain (empty: there is none yet)", "", &wishes->certificate);
+    if (status == EXIT_FINE && wishes->certificate.length > 0) {
+        status = ask(ctl, "PEM file of its private key", "", &wishes->private_key);
+    } else if (status == EXIT_FINE) {
+        status = ask(ctl, "Your e-mail address, for one from Let's Encrypt, to whose terms you agree (empty: none)", "",
+                     &wishes->acme_email);
+    }
+    return status;
+}
+
 static int ask_rest(const struct ctl *ctl, struct wishes *wishes)
 {
     _cleanup_buffer_ struct buffer proposal = BUFFER_INIT;
@@ -342,14 +367,7 @@ static int ask_rest(const struct ctl *ctl, struct wishes *wishes)
     if (status == EXIT_FINE) {
         status = ask(ctl, "URL under which clients reach this server", buffer_text(&proposal), &wishes->public_url);
     }
-    if (status == EXIT_FINE) {
-        status =
-            ask(ctl, "PEM file of the certificate chain (empty: the daemon makes its own)", "", &wishes->certificate);
-    }
-    if (status == EXIT_FINE && wishes->certificate.length > 0) {
-        status = ask(ctl, "PEM file of its private key", "", &wishes->private_key);
-    }
-    return status;
+    return status == EXIT_FINE ? ask_certificate(ctl, wishes) : status;
 }
 
 static int settle(const struct ctl *ctl, const struct arguments *arguments, struct wishes *wishes)
@@ -416,6 +434,11 @@ static int take_options(const struct ctl *ctl, const struct arguments *arguments
     take_option(arguments, "public-url", &wishes->public_url);
     take_option(arguments, "certificate", &wishes->certificate);
     take_option(arguments, "private-key", &wishes->private_key);
+    take_option(arguments, "acme-email", &wishes->acme_email);
+    if (wishes->acme_email.length > 0 && wishes->certificate.length > 0) {
+        ctl_error("init: --certificate and --acme-email exclude each other; nothing was written");
+        return EXIT_USAGE;
+    }
     if (!is_provider(wishes->provider)) {
         ctl_error("--provider %s: is none of route53, zonefile and rfc2136", wishes->provider);
         return EXIT_USAGE;

@@ -88,6 +88,19 @@ def test_every_option_stands_in_the_file(place, ca, tmp_path):
     assert checked.returncode == 0, checked.stderr
 
 
+def test_a_certificate_by_itself(place, ca):
+    arguments = ["--zone", "example.com", "--provider", "zonefile", "--public-url", URL]
+    done = place.init(*arguments, "--acme-email", "me@example.com", "--certificate", ca.certificate, "--private-key", ca.private_key)
+    assert done.returncode == 64 and "--acme-email" in done.stderr
+    done = place.init(*arguments, "--acme-email", "no address")
+    assert done.returncode == 78 and "nothing was written" in done.stderr
+    place.nothing_is_there()
+    done = place.init(*arguments, "--acme-email", "me@example.com")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert place.settings()["server"]["acme"] == {"email": "me@example.com"}
+    assert "makes its own" not in place.config.read_text()
+
+
 def test_modes(place):
     place.init("--zone", "example.com", "--provider", "zonefile")
     for path in (place.config, place.hosts):
@@ -298,16 +311,20 @@ def test_questions(account, r53, ca):
     assert settings["zones"] == [{"name": "example.org.", "provider": "route53", "zone_id": other.id, "private": True}]
 
 
-def test_questions_without_an_account(place):
-    talk = converse(place, "--provider", "zonefile", "--public-url", URL)
+@pytest.mark.parametrize("email", ["", "me@example.com"])
+def test_questions_without_an_account(place, email):
+    talk = converse(place, "--provider", "zonefile", "--public-url", "https://ddns.example.net")
     talk.expect("Zone, such as example.com:")
     talk.answer("example.net")
     talk.expect("certificate chain .*:")
     talk.answer("")
+    talk.expect(r"e-mail address.*empty: none\):")
+    talk.answer(email)
     talk.expect("wrote")
     assert talk.end() == 0
     assert place.settings()["zones"] == [{"name": "example.net", "provider": "zonefile"}]
     assert "certificate" not in place.settings()["server"]
+    assert place.settings()["server"].get("acme") == ({"email": email} if email else None)
 
 
 def test_an_end_in_the_middle_writes_nothing(place):
