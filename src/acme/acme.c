@@ -553,6 +553,7 @@ struct acme *acme_new(const struct acme_means *means)
         acme_free(acme);
         return NULL;
     }
+    metric_add(metrics_family(means->metrics, &attempts_row), 0, "issued", NULL, NULL);
     return acme;
 }
 

@@ -506,7 +506,7 @@ def client_environment(d: Daemon, folder: Path) -> dict[str, str]:
     programs = folder / "programs"
     programs.mkdir()
     (programs / "ddns53ctl").symlink_to(ctl_path())
-    return {"PATH": f"{programs}:/usr/bin:/bin", "DDNS53_CONFIG": str(d.config_path), "HOME": str(folder)}
+    return {"PATH": f"{programs}:/usr/bin:/bin", "DDNS53CTL_CONFIG": str(d.config_path), "HOME": str(folder)}
 
 
 def certbot(pebble: Pebble, ca, folder: Path) -> tuple[list[str], dict[str, str], str]:

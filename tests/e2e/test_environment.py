@@ -60,10 +60,15 @@ def test_every_setting_can_come_from_there(run):
     plain = run()
     settings = dumped(plain)
     variables = {}
-    for key, value in settings.items():
-        for name, inner in value.items() if isinstance(value, dict) else [(None, value)]:
-            variable = key.upper() if name is None else f"{key.upper()}__{name.upper()}"
-            variables[variable] = yaml.safe_dump(inner, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+
+    def add(name, value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                add(f"{name}__{key.upper()}" if name else key.upper(), inner)
+        else:
+            variables[name] = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n...\n").strip()
+
+    add("", settings)
     assert len(variables) > 20
     done = run(text="", **variables)
     assert done.returncode == 0, done.stderr
