@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "web/connections.h"
+#include "web/lingering.h"
 #include "web/listen.h"
 #include "web/server_exchange.h"
 #include "web/server_library.h"
@@ -29,10 +30,12 @@
 #define THREADS_MAX 256
 #define TRIM_CONNECTIONS 500
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
+#define MUCH_BYTES 16384        /* more than a client sends in requests that we answer */
 
 struct server {
     struct exchanges exchanges;
     struct connections *connections;
+    struct lingering *lingering;
     const struct service *service;
     const char *what;
     uint32_t limit;
@@ -89,17 +92,19 @@ static bool accept_policy(void *userdata, const struct sockaddr *sockaddr)
     return connections_admit(server->connections, &peer, is_trusted(server, &peer));
 }
 
-/* Closing a socket with unread input resets the connection, and the client may lose the answer. */
-static void drop_input(int fd)
+/* Closing a socket with unread input resets the connection, and the client may lose the answer. What has come is thrown
+ * away; who has sent much may be sending still. */
+static void end_socket(struct server *server, int fd, uint64_t read_bytes)
 {
     char bytes[4096];
+    ssize_t n;
+    size_t dropped = 0;
 
-    for (size_t dropped = 0; dropped < UNREAD_MAX_BYTES;) {
-        ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (n <= 0) {
-            return;
-        }
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0 && dropped < UNREAD_MAX_BYTES) {
         dropped += (size_t)n;
+    }
+    if (n != 0 && (dropped > 0 || read_bytes >= MUCH_BYTES)) {
+        lingering_add(server->lingering, fd, clock_monotonic_ms(server->service->clock));
     }
 }
 
@@ -145,9 +150,12 @@ static void open_connection(struct server_worker *worker, struct MHD_Connection 
 
 static void close_connection(struct server *server, struct connection *connection)
 {
+    struct session *session = connection_session(connection);
+    uint64_t read_bytes = session ? session_read_bytes(session) : 0;
+
     exchange_abandon(connection);
-    session_free(connection_session(connection));
-    drop_input(connection_fd(connection));
+    session_free(session);
+    end_socket(server, connection_fd(connection), read_bytes);
     connections_close(server->connections, connection);
 }
 
@@ -287,7 +295,8 @@ static struct server *server_new(const struct service *service, const struct ser
                                            .request_ms = options->request_ms,
                                            .connections = server->connections};
     exchanges_init(&server->exchanges);
-    if (server->connections == NULL || server->listeners == NULL) {
+    server->lingering = lingering_new();
+    if (server->connections == NULL || server->listeners == NULL || server->lingering == NULL) {
         (void)server_free(server, 0);
         return NULL;
     }
@@ -368,6 +377,7 @@ int server_free(struct server *server, uint32_t linger_ms)
         listener_done(&server->listeners[i]);
     }
     connections_free(server->connections);
+    lingering_free(server->lingering);
     exchanges_done(&server->exchanges);
     free(server->listeners);
     free(server);
@@ -395,6 +405,7 @@ void server_reap(struct server *server, int64_t now_ms)
     if (reaped > 0) {
         log_debug("reaped", "%zu connections took too long to send a request", reaped);
     }
+    lingering_tick(server->lingering, now_ms);
     give_back_memory(server);
 }
 

@@ -16,7 +16,6 @@
 
 #define RECORD_HEADER_BYTES 5 /* GnuTLS reads the header of each record by itself */
 #define AHEAD_BYTES 1024      /* the record of nearly every request */
-#define DISCARD_MAX_BYTES ((size_t)1024 * 1024)
 
 struct session {
     struct watch watch; /* it waits exactly as long as the connection is suspended */
@@ -220,17 +219,9 @@ bool session_has_input(const struct session *session)
            (ioctl(session->watch.fd, FIONREAD, &bytes) == 0 && bytes > 0);
 }
 
-/* Closing a socket with unread bytes resets the connection, and the client may lose the answer to a request that was too
- * large (RFC 9112 section 9.6). What has come by now is thrown away; MSG_TRUNC copies nothing (tcp(7)). */
-static void discard_input(const struct session *session)
-{
-    (void)recv(session->watch.fd, NULL, DISCARD_MAX_BYTES, MSG_DONTWAIT | MSG_TRUNC);
-}
-
 void session_free(struct session *session)
 {
     if (session) {
-        discard_input(session);
         gnutls_db_set_ptr(session->tls, NULL);
     }
     free(session); /* it does not wait: a suspended connection is never closed */
