@@ -259,16 +259,18 @@ check-units:
 # ---- installation ------------------------------------------------------------------------------------------------
 
 INSTALL ?= install
-# The daemon is for sbin, what people run (ddns53ctl) is for bin.
+# The daemon is for sbin, what people run (ddns53ctl) for bin, what other programs run for libexec.
 DAEMONS := $(filter %d,$(PROGRAMS))
-COMMANDS := $(filter-out $(DAEMONS),$(PROGRAMS))
+HOOKS := $(filter %-hook,$(PROGRAMS))
+COMMANDS := $(filter-out $(DAEMONS) $(HOOKS),$(PROGRAMS))
 SETTINGS := $(sort $(wildcard etc/*.yaml))
 CLIENT_PROGRAMS := contrib/clients/ddns53-client contrib/clients/ddns53-discover
 CLIENT_PAGES := $(CLIENT_PROGRAMS:contrib/clients/%=man/%.1)
 DAEMON_PAGES := $(filter-out $(CLIENT_PAGES),$(MAN_PAGES))
 DOCUMENTS := $(sort $(wildcard README.md CHANGELOG.md SECURITY.md))
 EXAMPLES := $(UNIT_DROP_INS) $(sort $(wildcard contrib/*.json $(addprefix contrib/,fail2ban/*/* proxy/* prometheus/* \
-	grafana/* openrc/* acme/*)))
+	grafana/* openrc/*)))
+EXAMPLE_HOOKS := $(sort $(wildcard contrib/acme/*))
 CLIENT_EXAMPLES := $(sort $(wildcard $(addprefix contrib/clients/,*.conf *.json *.md *.ps1 *.rsc openwrt-ddns)))
 
 # The lists that contrib/install-files reads: KIND FOLDER NAME SOURCE; $(call installed,KIND,FOLDER,SUBFOLDER/,SOURCES).
@@ -279,10 +281,12 @@ pages = $(foreach page,$1,'0644 mandir man$(patsubst .%,%,$(suffix $(page)))/$(n
 INSTALLED_DAEMON = \
 	$(call installed,0755,sbindir,,$(DAEMONS)) \
 	$(call installed,0755,bindir,,$(COMMANDS)) \
+	$(call installed,0755,libexecdir,ddns53/,$(HOOKS)) \
 	$(call installed,settings,sysconfdir,ddns53/,$(SETTINGS)) \
 	$(call pages,$(DAEMON_PAGES)) \
 	$(call installed,0644,docdir,,$(DOCUMENTS)) \
-	$(call installed_below,0644,docdir,examples/,$(EXAMPLES))
+	$(call installed_below,0644,docdir,examples/,$(EXAMPLES)) \
+	$(call installed_below,0755,docdir,examples/,$(EXAMPLE_HOOKS))
 INSTALLED_CLIENTS = \
 	$(call installed,0755,bindir,,$(CLIENT_PROGRAMS)) \
 	$(call pages,$(CLIENT_PAGES)) \
@@ -305,7 +309,7 @@ clientdocdir ?= $(docdir)/clients
 bashcompletiondir ?= $(datarootdir)/bash-completion/completions
 zshcompletiondir ?= $(datarootdir)/zsh/site-functions
 fishcompletiondir ?= $(datarootdir)/fish/vendor_completions.d
-FOLDERS := bashcompletiondir zshcompletiondir fishcompletiondir sbindir bindir sysconfdir mandir docdir clientdocdir systemdsystemunitdir sysusersdir tmpfilesdir
+FOLDERS := bashcompletiondir zshcompletiondir fishcompletiondir sbindir bindir libexecdir sysconfdir mandir docdir clientdocdir systemdsystemunitdir sysusersdir tmpfilesdir
 # $(call files,install|uninstall,ROWS)
 files = @$(foreach folder,$(FOLDERS),$(folder)='$($(folder))') DESTDIR='$(DESTDIR)' INSTALL='$(INSTALL)'; \
 	export $(FOLDERS) DESTDIR INSTALL; printf '%s\n' $2 | contrib/install-files $1

@@ -241,9 +241,9 @@ int ctl_reload(struct ctl *ctl)
     print_lines(json_object_get(answer, "errors"), "");
     if (json_is_true(json_object_get(answer, "ok"))) {
         if (!ctl->is_json) {
-            ctl_print("the daemon has read its files: %lld hosts, %lld added, %lld removed, %lld changed\n",
-                      call_number(answer, "hosts"), call_number(answer, "added"), call_number(answer, "removed"),
-                      call_number(answer, "changed"));
+            ctl_print("the daemon has read its files: %lld host%s, %lld added, %lld removed, %lld changed\n",
+                      call_number(answer, "hosts"), call_number(answer, "hosts") == 1 ? "" : "s",
+                      call_number(answer, "added"), call_number(answer, "removed"), call_number(answer, "changed"));
         }
     } else if (json_object_get(answer, "errors")) {
         ctl_error("the daemon rejects its files and goes on with what it had; mend what is named above");
