@@ -59,21 +59,6 @@ void decisions_file_done(struct decisions_file *file)
     *file = (struct decisions_file){.fd = -1};
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        const ssize_t n = write(fd, bytes, length);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        if (n > 0) {
-            bytes += n;
-            length -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
 /* A crash may have left half a line, which is to stay alone. */
 static int end_last_line(struct decisions_file *file)
 {
@@ -85,7 +70,7 @@ static int end_last_line(struct decisions_file *file)
     if (last == '\n') {
         return 0;
     }
-    const int r = write_all(file->fd, "\n", 1);
+    const int r = file_write_all(file->fd, "\n", 1);
     file->size += r == 0 ? 1 : 0;
     return r;
 }
@@ -136,7 +121,7 @@ int decisions_file_append(struct decisions_file *file, const char *lines, size_t
     if (r < 0) {
         return r;
     }
-    r = write_all(file->fd, lines, length);
+    r = file_write_all(file->fd, lines, length);
     if (r < 0) {
         (void)!ftruncate(file->fd,
                          (off_t)file->size); /* half a line helps nobody, and takes the last bytes of a disk */

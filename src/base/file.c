@@ -120,7 +120,14 @@ static int write_vector(int fd, struct iovec *parts, size_t count)
     return 0;
 }
 
-static int write_all(int fd, const struct bytes *parts, size_t count)
+int file_write_all(int fd, const void *bytes, size_t length)
+{
+    struct iovec whole = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+
+    return write_vector(fd, &whole, 1);
+}
+
+static int write_parts(int fd, const struct bytes *parts, size_t count)
 {
     _cleanup_free_ struct iovec *vector = calloc(count + 1, sizeof(*vector));
 
@@ -241,7 +248,7 @@ int file_make_temporary(int folder_fd, const struct bytes *parts, size_t count, 
     if (r < 0) {
         return r;
     }
-    r = write_all(fd, parts, count);
+    r = write_parts(fd, parts, count);
     if (r == 0 && old != NULL) {
         r = keep_owner(fd, old);
     }

@@ -23,6 +23,9 @@ int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struc
  * is followed; owner and group of an old file are kept as far as the process may. */
 int file_replace(const char *path, const void *bytes, size_t length, mode_t mode);
 
+/* Writes all of it, however many calls that takes. Negative errno: some of it may be written. */
+int file_write_all(int fd, const void *bytes, size_t length);
+
 /* What a person is to do about an error of writing a file, in words that go behind `PATH: strerror: `. NULL: that
  * depends on the file. */
 const char *file_advice(int error);

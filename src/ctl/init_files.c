@@ -108,24 +108,32 @@ int place_is_free(const struct place *place)
     return are_samples(place) ? EXIT_FINE : refuse_existing(place);
 }
 
+static int fill(const struct place *place, int fd, const char *text)
+{
+    int r = file_write_all(fd, text, strlen(text));
+
+    if (r < 0) {
+        return r;
+    }
+    if (fsync(fd) < 0 || (place->has_group && (fchown(fd, (uid_t)-1, place->group) < 0 || fchmod(fd, 0640) < 0))) {
+        return -errno;
+    }
+    return 0;
+}
+
 /* A new file, readable by the owner and the service's group. */
 static int create(const struct place *place, const char *path, const char *text)
 {
-    size_t length = strlen(text);
     _cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool is_made = fd >= 0;
+    int r = fd < 0 ? -errno : fill(place, fd, text);
 
-    if (is_made && (write(fd, text, length) != (ssize_t)length || fsync(fd) < 0 ||
-                    (place->has_group && (fchown(fd, (uid_t)-1, place->group) < 0 || fchmod(fd, 0640) < 0)))) {
-        int error = errno;
-        (void)unlink(path); /* ours, and of no use */
-        errno = error;
-        is_made = false;
-    }
-    if (!is_made) {
-        const char *advice = file_advice(-errno);
-        ctl_error("%s: cannot be written: %s%s%s", path, strerror(errno), advice ? "; " : "", advice ? advice : "");
-        return errno == EACCES || errno == EPERM ? EXIT_FORBIDDEN : EXIT_EXISTS;
+    if (r < 0) {
+        const char *advice = file_advice(r);
+        if (fd >= 0) {
+            (void)unlink(path); /* ours, and of no use */
+        }
+        ctl_error("%s: cannot be written: %s%s%s", path, strerror(-r), advice ? "; " : "", advice ? advice : "");
+        return r == -EACCES || r == -EPERM ? EXIT_FORBIDDEN : EXIT_EXISTS;
     }
     return EXIT_FINE;
 }
