@@ -138,25 +138,12 @@ static int write_all(struct writing *writing, const struct import *import)
     return r == 0 ? flush(writing, batch) : r;
 }
 
-/* What root makes, the daemon could not write. */
-static int become_owner(const char *folder)
-{
-    struct stat info;
-
-    if (stat(folder, &info) < 0) {
-        return -errno;
-    }
-    if (geteuid() == 0 && info.st_uid != 0 && (setegid(info.st_gid) < 0 || seteuid(info.st_uid) < 0)) {
-        return -errno;
-    }
-    return 0;
-}
-
 int import_state(const struct import *import, const struct settings *settings, const struct hosts *hosts,
                  struct buffer *message, size_t *ret_count)
 {
     _cleanup_(state_closep) struct state *state = NULL;
-    int r = become_owner(settings->state_dir);
+    struct stat info;
+    int r = stat(settings->state_dir, &info) < 0 ? -errno : state_become_owner(&info);
 
     if (r < 0) {
         buffer_printf(message, "%s: %s", settings->state_dir, strerror(-r));

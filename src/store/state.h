@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "store/store.h"
@@ -23,6 +24,8 @@ struct state;
  * -EBUSY: another daemon has the folder; -EOPNOTSUPP: from a newer version; -EBADMSG: corrupt or not ours. */
 int state_open(const char *folder, struct buffer *message, struct state **ret_state);
 void state_close(struct state *state);
+/* A tool of root becomes who owns the file or folder, for what it makes beside it must be the daemon's. Negative errno. */
+int state_become_owner(const struct stat *info);
 DEFINE_CLEANUP(struct state *, state_close)
 
 /* Stops and returns what `each` returns when that is not 0. -EBADMSG: a row makes no sense; see state_error. */

@@ -366,6 +366,14 @@ static int open_file(struct state *state, const char *path, struct buffer *messa
     return r;
 }
 
+int state_become_owner(const struct stat *info)
+{
+    if (geteuid() == 0 && info->st_uid != 0 && (setegid(info->st_gid) < 0 || seteuid(info->st_uid) < 0)) {
+        return -errno;
+    }
+    return 0;
+}
+
 int state_open(const char *folder, struct buffer *message, struct state **ret_state)
 {
     _cleanup_(state_closep) struct state *state = calloc(1, sizeof(*state));

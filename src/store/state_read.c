@@ -123,8 +123,9 @@ int state_reader_open(const char *folder, struct buffer *message, struct state_r
         return -error;
     }
     /* The lock of a reader is a file of its own, which a later daemon must be able to open. */
-    if (geteuid() == 0 && info.st_uid != 0 && (setegid(info.st_gid) < 0 || seteuid(info.st_uid) < 0)) {
-        return -errno;
+    int r = state_become_owner(&info);
+    if (r < 0) {
+        return r;
     }
     _cleanup_buffer_ struct buffer uri = BUFFER_INIT;
     append_uri(path, !has_daemon(folder) && !has_log(path), &uri);
@@ -137,7 +138,7 @@ int state_reader_open(const char *folder, struct buffer *message, struct state_r
         return fail(reader, path, message);
     }
     (void)sqlite3_busy_timeout(reader->database, BUSY_TIMEOUT_MS);
-    int r = prepare(reader, path, message);
+    r = prepare(reader, path, message);
     if (r == 0) {
         *ret_reader = TAKE_PTR(reader);
     }
