@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "base/secret.h"
+#include "web/server_pem.h"
 
 #define NAMES_MAX 10
-#define PEM_MAX_BYTES ((size_t)1024 * 1024)
 
 static void append_address(struct buffer *buffer, const uint8_t *bytes, size_t length)
 {
@@ -119,7 +119,7 @@ int certificate_facts_of_file(const char *path, const struct name *wanted, size_
     if (r < 0) {
         return r;
     }
-    const gnutls_datum_t datum = {(unsigned char *)buffer_text(&pem), (unsigned)pem.length};
+    const gnutls_datum_t datum = pem_datum(&pem);
     if (gnutls_x509_crt_init(&certificate) < 0) {
         return -ENOMEM;
     }

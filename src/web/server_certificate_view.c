@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "web/server_certificate_facts.h"
+#include "web/server_pem.h"
 
-#define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define CHAIN_MAX 16
 #define HANDSHAKE_MS 10000
 #define CONNECT_S 5
@@ -124,7 +124,7 @@ int certificate_view_file(const char *path, const struct certificate_judge *judg
         buffer_printf(message, "%s: cannot be read: %s", path, strerror(-r));
         return -EIO;
     }
-    const gnutls_datum_t datum = {(unsigned char *)buffer_text(&pem), (unsigned)pem.length};
+    const gnutls_datum_t datum = pem_datum(&pem);
     /* In the file's own order: that is how it is sent. */
     r = gnutls_x509_crt_list_import(chain.certificates, &count, &datum, GNUTLS_X509_FMT_PEM,
                                     GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);

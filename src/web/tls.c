@@ -13,9 +13,9 @@
 #include "web/server_certificate.h"
 #include "web/server_certificate_facts.h"
 #include "web/server_certificate_source.h"
+#include "web/server_pem.h"
 #include "web/server_tickets.h"
 
-#define PEM_MAX_BYTES ((size_t)1024 * 1024)
 #define CHAIN_MAX 16
 #define RENEW_BEFORE_S ((int64_t)30 * 86400)
 /* How long a replaced certificate stays for the handshakes that have begun with it: at least this, and always longer
@@ -141,11 +141,6 @@ static int read_pem(const char *path, struct buffer *buffer, struct buffer *mess
     return r;
 }
 
-static gnutls_datum_t datum_of(const struct buffer *buffer)
-{
-    return (gnutls_datum_t){(unsigned char *)buffer_text(buffer), (unsigned)buffer->length};
-}
-
 static int read_chain(struct generation *generation, const char *path, struct buffer *message)
 {
     _cleanup_buffer_ struct buffer pem = BUFFER_INIT;
@@ -156,7 +151,7 @@ static int read_chain(struct generation *generation, const char *path, struct bu
     if (r < 0) {
         return r;
     }
-    const gnutls_datum_t datum = datum_of(&pem);
+    const gnutls_datum_t datum = pem_datum(&pem);
     r = gnutls_x509_crt_list_import(certificates, &count, &datum, GNUTLS_X509_FMT_PEM,
                                     GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED | GNUTLS_X509_CRT_LIST_SORT);
     if (r <= 0) {
@@ -186,7 +181,7 @@ static int read_key(struct generation *generation, const char *path, struct buff
     if (r < 0) {
         return r;
     }
-    const gnutls_datum_t datum = datum_of(&pem);
+    const gnutls_datum_t datum = pem_datum(&pem);
     r = gnutls_privkey_init(&generation->key);
     if (r >= 0) {
         r = gnutls_privkey_import_x509_raw(generation->key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
