@@ -26,7 +26,7 @@ ZONE = "storm.example."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--records", type=int, default=10000, metavar="N")
     parser.add_argument(
-        "--baseline", type=int, metavar="N", help="records of the baseline's run (default: a tenth; 0: none)"
+        "--baseline", type=int, metavar="N", help="records of the baseline's run (default: a hundredth; 0: none)"
     )
 
 
@@ -128,7 +128,7 @@ def run_baseline(ca: TestCA, count: int) -> dict:
 
 def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[str, str]], dict]:
     count = arguments.records
-    baseline_count = count // 10 if arguments.baseline is None else arguments.baseline
+    baseline_count = max(1, count // 100) if arguments.baseline is None else arguments.baseline
     if raise_file_limit() < count + 1500:
         raise SystemExit(f"storm: needs {count + 1500} open files; raise the hard limit (ulimit -Hn) or pass --records")
     ca = TestCA(folder)
