@@ -155,7 +155,7 @@ void reader_lost(struct reader *reader)
 
 void reader_overtake(struct reader *reader, struct record *record)
 {
-    record_mark(record)->listing = reader->listing;
+    *record_listing(record) = reader->listing;
     if (reader->looked_up == record) {
         reader->is_overtaken = true;
     }

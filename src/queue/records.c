@@ -38,11 +38,11 @@ struct records *records_new(void)
     records->attempts = 1;
     atomic_store(&records->generation, records->attempts); /* so that 0 means never */
     pthread_mutex_init(&records->zones_lock, NULL);
-    pthread_mutex_init(&records->touched_lock, NULL);
     int r = 0;
     for (size_t i = 0; i < STRIPE_COUNT; i++) {
         r |= stripe_init(&records->stripes[i]);
     }
+    r |= touches_init(records);
     records->striping = table_new(no_key);
     return r < 0 || !records->striping ? NULL : TAKE_PTR(records);
 }
@@ -52,12 +52,12 @@ void records_free(struct records *records)
     if (!records) {
         return;
     }
+    touches_done(records);
     for (size_t i = 0; i < STRIPE_COUNT; i++) {
         stripe_done(&records->stripes[i]);
     }
     table_free(records->striping);
     pthread_mutex_destroy(&records->zones_lock);
-    pthread_mutex_destroy(&records->touched_lock);
     free(records->zones);
     free(records);
 }
@@ -157,7 +157,7 @@ static struct entry *find_or_make(struct records *records, const char *hostname,
     if (!entry) {
         entry = stripe_add(records, stripe, hostname, type);
         if (entry) {
-            entry->zone = zone;
+            entry->zone = (uint16_t)zone;
             records->count++;
         }
     }
@@ -264,7 +264,7 @@ void record_view(const struct record *record, struct record_view *ret_view)
         .foreign = entry->foreign,
         .value = rdata_hold(&values.value),
         .ttl_s = values.ttl_s,
-        .looked_at_ms = entry->looked_at_ms,
+        .looked_at_ms = (int64_t)entry->looked_at_s * 1000,
         .busy = is_busy,
         .last_set = rdata_hold(&values.last_set),
         .last_set_ttl_s = values.last_set_ttl_s,
@@ -350,7 +350,7 @@ void record_know(struct record *record, const struct knowledge *knowledge, int64
     entry_keep(entry, &values);
     entry->knowledge = (uint8_t)knowledge->knowledge;
     entry->foreign = (uint8_t)knowledge->foreign;
-    entry->looked_at_ms = now_ms;
+    entry->looked_at_s = (uint32_t)(now_ms / 1000);
     entry_unlock(entry);
 }
 
@@ -381,7 +381,12 @@ void record_set_slot(struct record *record, void *slot)
     entry_of(record)->slot = slot;
 }
 
-struct record_mark *record_mark(struct record *record)
+uint32_t *record_listing(struct record *record)
 {
-    return &entry_of(record)->mark;
+    return &entry_of(record)->listing;
+}
+
+bool *record_drift_told(struct record *record)
+{
+    return &entry_of(record)->is_drifted;
 }

@@ -27,7 +27,7 @@ struct record_view {
     enum record_foreign foreign;
     struct rdata value; /* RECORD_PLAIN: what DNS holds */
     uint32_t ttl_s;
-    int64_t looked_at_ms;  /* monotonic; when the knowledge was last confirmed by a look or an accepted change */
+    int64_t looked_at_ms;  /* monotonic, the second it began in; when a look or an accepted change last confirmed it */
     bool busy;             /* a change is queued or under way: the knowledge is about to be out of date */
     struct rdata last_set; /* what we last set, from the store; empty: nothing, or we withdrew it */
     uint32_t last_set_ttl_s;
@@ -54,7 +54,8 @@ void record_release(struct record *record);
 uint32_t record_zone(const struct record *record); /* index into the settings' zones */
 bool record_is_configured(const struct record *record);
 
-/* Any thread: an authenticated set request came for it (written to the store in batches). */
+/* Any thread: an authenticated set request came for it (written to the store in batches). The record is held until
+ * that is written. */
 void record_touch(struct record *record, const struct address *source, int64_t now_s);
 
 /* Any thread: counts a change on its way. Returns true when it is the first one (the record was not busy). */
@@ -77,12 +78,11 @@ void record_set_last(struct record *record, const struct rdata *value, uint32_t 
 void *record_slot(const struct record *record);
 void record_set_slot(struct record *record, void *slot);
 
-/* What queue/zone notes about a record; zeroed at first. I/O thread only. */
-struct record_mark {
-    uint32_t listing; /* number of the zone's last listing that had it, or during which we changed it */
-    bool is_drifted;  /* DNS holds something else than we last set, and that has been told */
-};
-struct record_mark *record_mark(struct record *record);
+/* What queue/zone notes about a record; zero at first. I/O thread only.
+ * The number of the zone's last listing that had it, or during which we changed it. */
+uint32_t *record_listing(struct record *record);
+/* DNS holds something else than we last set, and that has been told. */
+bool *record_drift_told(struct record *record);
 
 /* Counts the calls of records_configure. record_since is the count at which the record was (again) configured: a
  * listing that began earlier must not overwrite it. Any thread. */
@@ -102,7 +102,7 @@ struct record *records_next(struct records *records, uint32_t zone, const struct
 size_t records_each(struct records *records, uint32_t zone, void (*each)(struct record *record, void *userdata),
                     void *userdata);
 
-/* I/O thread: takes up to `count` touches out of the table (oldest first). Their records are held until
+/* I/O thread: takes up to `count` touches out of the table (oldest first). Their records stay held until
  * records_touches_done. */
 size_t records_take_touches(struct records *records, struct store_touch *ret_touches, size_t count);
 void records_touches_done(const struct store_touch *touches, size_t count);

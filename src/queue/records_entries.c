@@ -98,7 +98,6 @@ static void entry_free(struct entry *entry)
     struct chunk *chunk = entry_chunk(entry);
 
     entry_keep(entry, &(struct record_values){.ttl_s = 0});
-    free(entry->touch);
     entry->record.hostname = NULL;
     entry->next_in_zone = chunk->free;
     chunk->free = entry;

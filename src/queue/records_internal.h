@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/hash_index.h"
+#include "base/table.h"
 #include "queue/records.h"
 
 #define STRIPE_COUNT 64
@@ -28,10 +29,10 @@ struct record_values {
 /* Both are the same nearly always, or only one is known: then one of them is kept in the entry. */
 enum kept { KEPT_NOTHING, KEPT_VALUE, KEPT_LAST_SET, KEPT_SAME, KEPT_APART };
 
-/* Who asked for a record last, until that is saved. */
+/* Who asked for a record last, until that is saved. Few records have one at a time, so they lie apart. */
 struct touch {
-    struct entry *entry;
-    struct touch *next; /* touched_lock */
+    struct record *record; /* held; the key in the table of touches */
+    struct touch *next;
     struct address from;
     int64_t time_s;
 };
@@ -41,28 +42,28 @@ struct entry {
     struct record record;       /* first member; its hostname is shared with the other types of the name */
     void *slot;                 /* I/O thread */
     struct entry *next_in_zone; /* zones_lock; of a free entry: the next free one, the stripe's lock */
-    struct record_mark mark;    /* I/O thread */
+    uint32_t listing;           /* I/O thread */
     atomic_uint changes;        /* on their way */
     atomic_uint generation;     /* the last records_configure that named it */
     atomic_uint since;
-    uint32_t zone;     /* never another: zones need a restart */
     atomic_uint holds; /* raised with the stripe's lock, or by who has one */
+    uint16_t zone;     /* never another: zones need a restart */
+    bool is_drifted;   /* I/O thread */
     /* the stripe's lock is over all below */
-    uint32_t next_type; /* number and 1 of the next entry with that name; 0: none */
-    uint32_t ttl_s;     /* of what is kept here */
     uint8_t knowledge;
     uint8_t foreign;
-    uint8_t kept;   /* enum kept */
-    uint8_t family; /* enum address_family of what is kept; NONE: texts */
-    int64_t looked_at_ms;
-    struct touch *touch; /* NULL: none */
+    uint8_t kept;         /* enum kept */
+    uint8_t family;       /* enum address_family of what is kept; NONE: texts */
+    uint32_t next_type;   /* number and 1 of the next entry with that name; 0: none */
+    uint32_t ttl_s;       /* of what is kept here */
+    uint32_t looked_at_s; /* monotonic */
     union {
         uint8_t address[16];
         struct texts *texts;          /* held */
         struct record_values *values; /* KEPT_APART: owned, and holds them */
     } held;
 };
-_Static_assert(sizeof(void *) != 8 || sizeof(struct entry) == 104, "a million hosts must fit");
+_Static_assert(sizeof(void *) != 8 || sizeof(struct entry) == 88, "a million hosts must fit");
 
 /* Entries lie in chunks, which know what an entry need not: a chunk begins at a multiple of its size, so that the address
  * of an entry tells that of its chunk. What is less than the size is malloc's, so that the next one fits behind it. */
@@ -107,7 +108,8 @@ struct records {
     size_t count;      /* of all records */
     size_t configured; /* at least so many of them are */
 
-    pthread_mutex_t touched_lock; /* taken alone */
+    pthread_mutex_t touched_lock; /* taken alone; over all below */
+    struct table *touches;        /* by record */
     struct touch *touched_first;
     struct touch *touched_last;
 };
@@ -131,6 +133,10 @@ bool entry_is_configured_at(const struct entry *entry, uint32_t generation);
 struct record_values entry_values(const struct entry *entry);
 /* Lets go of what was kept, and holds these. Without memory for two that differ, what we last set is forgotten. */
 void entry_keep(struct entry *entry, const struct record_values *values);
+
+/* records_touch.c */
+int touches_init(struct records *records);
+void touches_done(struct records *records);
 
 /* records_entries.c; with the stripe's lock. */
 int stripe_init(struct stripe *stripe);

@@ -4,7 +4,7 @@
 static bool is_removable(const struct entry *entry)
 {
     /* `holds` is read first: whoever drops a hold for a change has begun the change before that. */
-    return atomic_load(&entry->holds) == 0 && atomic_load(&entry->changes) == 0 && !entry->touch;
+    return atomic_load(&entry->holds) == 0 && atomic_load(&entry->changes) == 0;
 }
 
 /* `before` is the entry in front of it, NULL: it is the first. */

@@ -116,7 +116,7 @@ static void saved(struct saver *saver, struct change *change)
     const int64_t took_ms = now_ms(saver) - change->queued_ms;
 
     record_set_last(change->request.record, &change->request.value, change->request.ttl_s);
-    record_mark(change->request.record)->is_drifted = false;
+    *record_drift_told(change->request.record) = false;
     metric_observe(saver->latency, (double)took_ms / 1000, NULL, NULL, NULL);
     change_finish(change, change->is_already ? OUTCOME_UNCHANGED : OUTCOME_SET, FOREIGN_NONE, NULL);
 }

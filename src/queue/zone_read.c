@@ -11,18 +11,18 @@
 /* Somebody else changed what we had set: noted once, until it is right again; told at the end of the read-back. */
 static void note_drift(struct zone *zone, struct record *record)
 {
-    struct record_mark *mark = record_mark(record);
+    bool *is_told = record_drift_told(record);
     struct record_view view;
 
     record_view(record, &view);
     if (!rdata_is_empty(&view.last_set) && !record_slot(record) && record_is_configured(record)) {
         const bool is_right = view.knowledge == RECORD_PLAIN && rdata_equal(&view.value, &view.last_set) &&
                               view.ttl_s == view.last_set_ttl_s;
-        if (!is_right && !mark->is_drifted) {
+        if (!is_right && !*is_told) {
             metric_add(zone->shared->metrics.drift, 1, zone->name, NULL, NULL);
             drift_note(&zone->drift, record);
         }
-        mark->is_drifted = !is_right;
+        *is_told = !is_right;
     }
     record_view_done(&view);
 }
@@ -32,7 +32,7 @@ static void note_found(struct zone *zone, struct record *record, const struct pr
     struct change *change = record_slot(record);
     const struct knowledge knowledge = {found->knowledge, found->foreign, &found->value, found->ttl_s};
 
-    record_mark(record)->listing = zone->reader.listing;
+    *record_listing(record) = zone->reader.listing;
     record_know(record, &knowledge, zone_now_ms(zone));
     note_drift(zone, record);
     if (change && change->step == STEP_LOOK) {
@@ -140,7 +140,7 @@ static void note_listed(struct zone *zone, struct record *record, const struct p
     if (record_zone(record) != zone->index) {
         return; /* a longer zone's, perhaps: what stands here is not what resolvers see */
     }
-    if (record_mark(record)->listing == zone->reader.listing || change_is_sent(record_slot(record))) {
+    if (*record_listing(record) == zone->reader.listing || change_is_sent(record_slot(record))) {
         return; /* our own change is newer */
     }
     note_found(zone, record, found);
@@ -168,7 +168,7 @@ static void note_absent(struct zone *zone)
 
     for (struct record *record = records_next(records, zone->index, NULL); record;
          record = records_next(records, zone->index, record)) {
-        if (record_mark(record)->listing != zone->reader.listing && record_since(record) <= zone->reader.generation &&
+        if (*record_listing(record) != zone->reader.listing && record_since(record) <= zone->reader.generation &&
             !change_is_sent(record_slot(record))) {
             note_found(zone, record, &absent);
         }

@@ -416,7 +416,7 @@ static void test_record_configured_during_a_listing(void **state)
     world_run(world, 350);
     assert_true(world->zones[0]->counts[CALL_LIST] >= 2); /* its page has come */
     assert_int_equal(records_configure(world->records, others), 0);
-    record_mark(record_of(world, 0, 1))->listing = 0; /* as if it had not been in the table before */
+    *record_listing(record_of(world, 0, 1)) = 0; /* as if it had not been in the table before */
     world_start(world);
     assert_int_equal(view_of(world, 1).knowledge, RECORD_UNKNOWN); /* not absent */
     assert_int_equal(view_of(world, 1400).knowledge, RECORD_ABSENT);
