@@ -47,6 +47,27 @@ int file_read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *b
     }
 }
 
+int file_read_up_to(int fd, void *bytes, size_t size, size_t *ret_length)
+{
+    size_t length = 0;
+
+    while (length < size) {
+        const ssize_t n = read(fd, (char *)bytes + length, size - length);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        if (n == 0) {
+            break;
+        }
+        length += (size_t)n;
+    }
+    *ret_length = length;
+    return 0;
+}
+
 int file_open_regular(const char *path, struct stat *ret_stat)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

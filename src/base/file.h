@@ -19,6 +19,9 @@ int file_open_regular(const char *path, struct stat *ret_stat);
  * after an error it holds what it held. Never blocks on a FIFO or a terminal. */
 int file_read(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_stat);
 
+/* Reads until the end of the file, or until there are `size` bytes. Negative errno. */
+int file_read_up_to(int fd, void *bytes, size_t size, size_t *ret_length);
+
 /* Readers see the old content or the new, never a part. Negative errno, the old file untouched. A symbolic link
  * is followed; owner and group of an old file are kept as far as the process may. */
 int file_replace(const char *path, const void *bytes, size_t length, mode_t mode);

@@ -84,27 +84,6 @@ bool secret_equals(const struct secret *secret, const void *bytes, size_t length
     return difference == 0;
 }
 
-/* Reads until the end of the file or the buffer. */
-static int read_up_to(int fd, char *bytes, size_t size, size_t *ret_length)
-{
-    size_t length = 0;
-    while (length < size) {
-        ssize_t n = read(fd, bytes + length, size - length);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        if (n == 0) {
-            break;
-        }
-        length += (size_t)n;
-    }
-    *ret_length = length;
-    return 0;
-}
-
 static int secret_from_text(const char *text, size_t length, struct secret **ret_secret)
 {
     const char *newline = memchr(text, '\n', length);
@@ -135,7 +114,7 @@ int secret_read_file(const char *path, struct secret **ret_secret)
     }
     char text[LINE_MAX_BYTES + 2]; /* the longest line and CR LF */
     size_t length = 0;
-    int r = read_up_to(fd, text, sizeof(text), &length);
+    int r = file_read_up_to(fd, text, sizeof(text), &length);
     if (r == 0) {
         r = secret_from_text(text, length, ret_secret);
     }

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/file.h"
+#include "base/file_internal.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/table.h"
@@ -277,14 +279,34 @@ static int build_from_events(struct builder *builder)
     return r;
 }
 
-static int build(struct builder *builder)
+/* From a source of the plain form; without one the builder's text, of any form. */
+static int build(struct builder *builder, const struct yaml_source *plain)
 {
-    const struct yaml_items *items = builder->items;
-    const bool is_plain = items != NULL && yaml_is_plain(builder->text, builder->length, items->key);
+    int r = plain ? yaml_read_plain(builder, plain, builder->items->key)
+                  : check_characters(builder->text, builder->length, builder->problems);
 
-    int r =
-        is_plain ? yaml_read_plain(builder, builder->text, builder->length, items->key) : build_from_events(builder);
+    if (r == 0 && !plain) {
+        r = build_from_events(builder);
+    }
     return r == 0 ? finish_root(builder) : r;
+}
+
+static int build_document(struct builder *builder, const struct yaml_source *plain, struct yaml_document **ret_document)
+{
+    _cleanup_(yaml_document_freep) struct yaml_document *document = calloc(1, sizeof(*document));
+
+    if (document == NULL) {
+        return -ENOMEM;
+    }
+    builder->document = document;
+    builder->problems_before = problems_count(builder->problems);
+    const int r = build(builder, plain);
+    free(builder->pending);
+    arena_done(&builder->item);
+    if (r == 0) {
+        *ret_document = TAKE_PTR(document);
+    }
+    return r;
 }
 
 int yaml_stream_text(const char *text, size_t length, const struct yaml_items *items, struct problems *problems,
@@ -295,29 +317,11 @@ int yaml_stream_text(const char *text, size_t length, const struct yaml_items *i
         text += strlen(BYTE_ORDER_MARK);
         length -= strlen(BYTE_ORDER_MARK);
     }
-    int r = check_characters(text, length, problems);
-    if (r < 0) {
-        return r;
-    }
-    _cleanup_(yaml_document_freep) struct yaml_document *document = calloc(1, sizeof(*document));
-    if (document == NULL) {
-        return -ENOMEM;
-    }
-    struct builder builder = {
-        .text = text,
-        .length = length,
-        .problems = problems,
-        .problems_before = problems_count(problems),
-        .document = document,
-        .items = items,
-    };
-    r = build(&builder);
-    free(builder.pending);
-    arena_done(&builder.item);
-    if (r == 0) {
-        *ret_document = TAKE_PTR(document);
-    }
-    return r;
+    const struct yaml_source source = {.text = text, .length = length};
+    struct builder builder = {.text = text, .length = length, .problems = problems, .items = items};
+    const bool is_plain = items != NULL && yaml_is_plain(&source, items->key);
+
+    return build_document(&builder, is_plain ? &source : NULL, ret_document);
 }
 
 int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document)
@@ -333,6 +337,8 @@ static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
     case -ENOMEM: return -ENOMEM;
     case -ENOENT: problems_add(problems, 0, 0, "no such file; create it, or give another path"); break;
     case -EFBIG: problems_add(problems, 0, 0, "larger than %zu bytes, which is the limit", limit_bytes); break;
+    case -EMSGSIZE:
+    case -ESTALE: problems_add(problems, 0, 0, "was written to while it was read; read it again"); break;
     case -EISDIR:
     case -EINVAL: problems_add(problems, 0, 0, "not a regular file; give another path"); break;
     default:
@@ -342,23 +348,60 @@ static int refuse_file(struct problems *problems, int error, size_t limit_bytes)
     return -EINVAL;
 }
 
+/* Reads through the file to see whether it has the form whose lines can be read on their own. */
+static bool is_plain_file(int fd, size_t limit_bytes, const char *key)
+{
+    _cleanup_(file_lines_freep) struct file_lines *lines = file_lines_new(fd, limit_bytes);
+    const struct yaml_source source = {.lines = lines};
+    const bool is_plain = lines != NULL && yaml_is_plain(&source, key);
+
+    return lseek(fd, 0, SEEK_SET) == 0 && is_plain;
+}
+
+static int stream_lines(int fd, size_t limit_bytes, const struct yaml_items *items, struct problems *problems,
+                        struct yaml_document **ret_document)
+{
+    _cleanup_(file_lines_freep) struct file_lines *lines = file_lines_new(fd, limit_bytes);
+    const struct yaml_source source = {.lines = lines};
+    struct builder builder = {.problems = problems, .items = items};
+
+    if (lines == NULL) {
+        return -ENOMEM;
+    }
+    const int r = build_document(&builder, &source, ret_document);
+    return r == -ESTALE || file_lines_status(lines) < 0 ? refuse_file(problems, r, limit_bytes) : r;
+}
+
+static int stream_whole(int fd, size_t size, size_t limit_bytes, const struct yaml_items *items,
+                        struct problems *problems, struct yaml_document **ret_document)
+{
+    struct buffer text = BUFFER_INIT;
+    int r = file_read_all(fd, limit_bytes, size, &text);
+
+    r = r < 0 ? refuse_file(problems, r, limit_bytes)
+              : yaml_stream_text(buffer_text(&text), text.length, items, problems, ret_document);
+    buffer_wipe(&text);
+    return r;
+}
+
 int yaml_stream_file(const char *path, size_t limit_bytes, const struct yaml_items *items, struct problems *problems,
                      struct yaml_document **ret_document)
 {
-    struct buffer text = BUFFER_INIT;
-    struct stat info;
-    int r = file_read(path, limit_bytes, &text, &info);
-    if (r < 0) {
-        r = refuse_file(problems, r, limit_bytes);
-    } else if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    struct stat info = {0};
+    _cleanup_close_ int fd = file_open_regular(path, &info);
+
+    if (fd < 0 || (uintmax_t)info.st_size > limit_bytes) {
+        return refuse_file(problems, fd < 0 ? fd : -EFBIG, limit_bytes);
+    }
+    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         problems_add(problems, 0, 0, "group or others may write it (mode %04o); run chmod go-w on it",
                      (unsigned)info.st_mode & 07777U);
-        r = -EINVAL;
-    } else {
-        r = yaml_stream_text(buffer_text(&text), text.length, items, problems, ret_document);
+        return -EINVAL;
     }
-    buffer_wipe(&text);
-    return r;
+    if (items == NULL || !is_plain_file(fd, limit_bytes, items->key)) {
+        return stream_whole(fd, (size_t)info.st_size, limit_bytes, items, problems, ret_document);
+    }
+    return stream_lines(fd, limit_bytes, items, problems, ret_document);
 }
 
 int yaml_load_file(const char *path, size_t limit_bytes, struct problems *problems, struct yaml_document **ret_document)

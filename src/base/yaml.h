@@ -40,7 +40,8 @@ int yaml_load_file(const char *path, size_t limit_bytes, struct problems *proble
 int yaml_load_text(const char *text, size_t length, struct problems *problems, struct yaml_document **ret_document);
 
 /* For a list of the root mapping that may be long: each item is handed over when it is complete and is gone after that,
- * so that a file of any length takes the memory of one item. The document has the list with its count, but no items. A
+ * so that the tree of a file of any length takes the memory of one item. A file of the plain form, which most have, is read
+ * in pieces of 256 KiB; else its whole text is in memory meanwhile. The document has the list with its count, but no items. A
  * problem of the document may be found after items were handed over: what they brought counts only once 0 is returned.
  * After a problem none is handed over any more. */
 struct yaml_items {

@@ -6,6 +6,7 @@
 #define DDNS53_BASE_YAML_INTERNAL_H
 
 #include "base/arena.h"
+#include "base/file_lines.h"
 #include "base/yaml.h"
 
 #define YAML_DEPTH_MAX 16
@@ -56,10 +57,17 @@ int yaml_build_close(struct builder *builder);
  * The form that most hosts files have, and that large ones should: `KEY:` alone in its line, below it a list of mappings,
  * each key in a line of its own, with a value in that line, which is a word, quoted without escapes, or a list of words in
  * brackets. Comments and empty lines may stand between. Everything else is libyaml's to read. What is of this form is read
- * as libyaml does (tests/fuzz/fuzz_yaml.c compares them), in a fifth of its time.
+ * as libyaml does (tests/fuzz/fuzz_yaml.c compares them), in a fifth of its time, and from a file in pieces.
  */
-bool yaml_is_plain(const char *text, size_t length, const char *key);
-/* Such a text, once yaml_is_plain has said so. */
-int yaml_read_plain(struct builder *builder, const char *text, size_t length, const char *key);
+struct yaml_source {
+    const char *text; /* NULL: `lines` has it */
+    size_t length;
+    struct file_lines *lines;
+};
+/* Also whether all its characters are such as YAML allows. */
+bool yaml_is_plain(const struct yaml_source *source, const char *key);
+/* Such a text, once yaml_is_plain has said so, from its beginning. -ESTALE: it is not any more, for it is a file that was
+ * written to meanwhile; else as what is built, or as file_lines_next. */
+int yaml_read_plain(struct builder *builder, const struct yaml_source *source, const char *key);
 
 #endif

@@ -1,13 +1,16 @@
+#include <errno.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "base/yaml_internal.h"
 
 /* Walks through the text line by line. Without a builder it only tells whether the form is kept. */
 struct scanner {
     const char *at;
-    const char *end;
+    const char *end; /* of the text, or of those of its lines that are in memory */
     const char *line_start;
     unsigned line;
+    struct file_lines *lines; /* where more of them come from; NULL: the whole text is there */
     struct builder *builder;
     int r;
 };
@@ -46,12 +49,20 @@ static bool begins_value(char c)
     return is_letter_or_digit(c) || c == '.' || c == '_' || c == '/';
 }
 
-/* Beyond ASCII: not the bytes that begin a line break of YAML 1.1 (U+0085, U+2028, U+2029) or a byte order mark. */
-static bool is_text_character(char c)
+/* Over a character of a comment or of a quoted value. Beyond ASCII it is none with a lead byte that a line break of YAML
+ * 1.1 (U+0085, U+2028, U+2029), a byte order mark or what YAML does not allow may have. False: another. */
+static bool skip_text_character(struct scanner *scanner)
 {
-    return (c >= ' ' && c < 0x7f) ||
-           ((unsigned char)c >= 0xc3 && (unsigned char)c != 0xe2 && (unsigned char)c != 0xef) ||
-           ((unsigned char)c >= 0x80 && (unsigned char)c < 0xc0);
+    const char c = current(scanner);
+    size_t bytes = 0;
+
+    if (c >= ' ' && c < 0x7f) {
+        bytes = 1;
+    } else if ((unsigned char)c >= 0xc3 && (unsigned char)c != 0xe2 && (unsigned char)c != 0xef) {
+        bytes = utf8_decode(scanner->at, (size_t)(scanner->end - scanner->at), NULL);
+    }
+    scanner->at += bytes;
+    return bytes > 0;
 }
 
 static size_t skip_spaces(struct scanner *scanner)
@@ -66,9 +77,21 @@ static size_t skip_spaces(struct scanner *scanner)
 
 /* ---- lines ---- */
 
+/* Where that fails, it is the end. */
+static void read_lines(struct scanner *scanner)
+{
+    size_t length = 0;
+
+    (void)file_lines_next(scanner->lines, &scanner->at, &length);
+    scanner->end = scanner->at + length;
+}
+
 static void next_line(struct scanner *scanner)
 {
     scanner->at += scanner->at < scanner->end ? 1 : 0;
+    if (scanner->at == scanner->end && scanner->lines) {
+        read_lines(scanner);
+    }
     scanner->line_start = scanner->at;
     scanner->line++;
 }
@@ -80,9 +103,7 @@ static bool end_line(struct scanner *scanner)
 
     skip_spaces(scanner);
     if (current(scanner) == '#' && is_apart) {
-        while (current(scanner) != '\n' && is_text_character(current(scanner))) {
-            scanner->at++;
-        }
+        while (skip_text_character(scanner)) {}
     }
     if (current(scanner) != '\n') {
         return false;
@@ -161,9 +182,7 @@ static bool read_quoted(struct scanner *scanner)
     const char *start = scanner->at;
     const char quote = *scanner->at++;
 
-    while (current(scanner) != quote && current(scanner) != '\\' && is_text_character(current(scanner))) {
-        scanner->at++;
-    }
+    while (current(scanner) != quote && current(scanner) != '\\' && skip_text_character(scanner)) {}
     if (current(scanner) != quote) {
         return false;
     }
@@ -283,23 +302,38 @@ static bool read_document(struct scanner *scanner, const char *key)
     return true;
 }
 
-static struct scanner scanner_of(const char *text, size_t length)
+static struct scanner scanner_of(const struct yaml_source *source)
 {
-    return (struct scanner){.at = text, .end = text + length, .line_start = text, .line = 1};
+    struct scanner scanner = {.at = source->text, .end = source->text + source->length, .lines = source->lines};
+
+    if (scanner.lines) {
+        read_lines(&scanner);
+    }
+    scanner.line_start = scanner.at;
+    scanner.line = 1;
+    return scanner;
 }
 
-bool yaml_is_plain(const char *text, size_t length, const char *key)
+static int status_of(const struct scanner *scanner)
 {
-    struct scanner scanner = scanner_of(text, length);
-
-    return read_document(&scanner, key);
+    return scanner->lines ? file_lines_status(scanner->lines) : 0;
 }
 
-int yaml_read_plain(struct builder *builder, const char *text, size_t length, const char *key)
+bool yaml_is_plain(const struct yaml_source *source, const char *key)
 {
-    struct scanner scanner = scanner_of(text, length);
+    struct scanner scanner = scanner_of(source);
+
+    return read_document(&scanner, key) && status_of(&scanner) == 0;
+}
+
+int yaml_read_plain(struct builder *builder, const struct yaml_source *source, const char *key)
+{
+    struct scanner scanner = scanner_of(source);
 
     scanner.builder = builder;
-    (void)read_document(&scanner, key);
-    return scanner.r;
+    const bool is_plain = read_document(&scanner, key);
+    if (scanner.r < 0 || status_of(&scanner) < 0) {
+        return scanner.r < 0 ? scanner.r : status_of(&scanner);
+    }
+    return is_plain ? 0 : -ESTALE;
 }
