@@ -209,7 +209,7 @@ int main(int argc, char **argv)
             return status;
         }
     }
-    status = daemon_load_files(arguments.config, NULL, NULL,
+    status = daemon_load_files(arguments.config, NULL, NULL, NULL,
                                arguments.dump_config ? print_problems : log_start_problems, NULL, &settings, &hosts);
     if (status == -ENOMEM) {
         log_error("start_failed", "no memory for the settings and the hosts");

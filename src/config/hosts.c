@@ -95,7 +95,7 @@ void hosts_compare(const struct hosts *before, const struct hosts *after, struct
 
 /* ---- reading ---- */
 
-struct hosts *hosts_new(void)
+struct hosts *hosts_new(const struct hosts *before)
 {
     struct hosts *hosts = calloc(1, sizeof(*hosts));
 
@@ -107,7 +107,8 @@ struct hosts *hosts_new(void)
     hosts->groups.row_size = sizeof(struct secret_group);
     hosts->by_name = hash_index_new(name_of_row, &hosts->rows);
     hosts->by_secret = hash_index_new(digest_of_group, &hosts->groups);
-    if (hosts->by_name == NULL || hosts->by_secret == NULL) {
+    hosts->names = before != NULL ? names_ref(before->names) : names_new();
+    if (hosts->by_name == NULL || hosts->by_secret == NULL || hosts->names == NULL) {
         hosts_unref(hosts);
         return NULL;
     }
@@ -125,6 +126,10 @@ void hosts_unref(struct hosts *hosts)
     if (hosts == NULL || atomic_fetch_sub_explicit(&hosts->references, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    for (size_t i = 0; i < hosts->rows.count; i++) {
+        name_release(hosts_at(hosts, i)->hostname);
+    }
+    names_unref(hosts->names);
     hash_index_free(hosts->by_name);
     hash_index_free(hosts->by_secret);
     arena_done(&hosts->arena);

@@ -1,8 +1,9 @@
 /*
  * hosts.yaml as an immutable table with a reference count: who may set which record, and how they prove it.
  * A reload builds a new table and swaps it (config/current.h). Everything that a host points to lives as long
- * as its table. Sized for a million hosts: a row has 40 bytes, its name and its secret lie beside each other's in one
- * pool, what few hosts have is apart, and the two indexes take 8 bytes a slot. A look-up costs a hash.
+ * as its table; only a hostname may be held for longer (base/names.h), and a table that takes another's place shares its
+ * names. Sized for a million hosts: a row has 40 bytes, its secret lies beside others' in one pool, what few hosts have is
+ * apart, and the two indexes take 8 bytes a slot. A look-up costs a hash.
  */
 #ifndef DDNS53_CONFIG_HOSTS_H
 #define DDNS53_CONFIG_HOSTS_H
@@ -42,7 +43,7 @@ struct host_more {
 
 /* A row: hosts.yaml may have a million. */
 struct host {
-    const char *hostname;             /* normalised, final dot */
+    const char *hostname;             /* normalised, final dot; may be held */
     const struct host_secret *secret; /* never NULL: one that is not set */
     const struct host_more *more;     /* never NULL: one that is all zero */
     uint32_t ttl_s;
@@ -65,8 +66,10 @@ static inline bool host_has_type(const struct host *host, enum record_type type)
 struct hosts;
 
 /* Every error of the file in `problems`; -EINVAL then, nothing returned. Zones, their default TTL and
- * update.default_auth come from `settings` (only read during the call). */
-int hosts_load(const char *path, const struct settings *settings, struct problems *problems, struct hosts **ret_hosts);
+ * update.default_auth come from `settings` (only read during the call). `before` is the table whose place it takes, to
+ * share its names, NULL: none; of such tables one is loaded at a time. */
+int hosts_load(const char *path, const struct settings *settings, const struct hosts *before, struct problems *problems,
+               struct hosts **ret_hosts);
 int hosts_load_text(const char *text, size_t length, const char *path, const struct settings *settings,
                     struct problems *problems, struct hosts **ret_hosts);
 struct hosts *hosts_ref(struct hosts *hosts);

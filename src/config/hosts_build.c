@@ -28,10 +28,12 @@ struct note {
 
 struct building {
     struct hosts *hosts;
+    const struct hosts *before; /* whose names are shared, NULL: none */
+    size_t next_before;         /* its row behind the last one whose name was shared */
     struct host_file file;
     struct rows followers; /* of struct follower */
     struct rows notes;     /* of struct note, one of each host */
-    struct arena names;    /* of routers */
+    struct arena routers;  /* their names */
     bool has_secrets;      /* the file itself holds one, and not only digests and names of files */
 };
 
@@ -188,6 +190,26 @@ static int append_same_name(struct hosts *hosts, struct host *first, const struc
     return 0;
 }
 
+/* Held: that of the table before, or a new one. Most files change little, so that the next row there is the likeliest.
+ * NULL: no memory. */
+static const char *keep_name(struct building *building, const char *name)
+{
+    const struct hosts *before = building->before;
+
+    if (before == NULL) {
+        return names_add(building->hosts->names, name);
+    }
+    uint32_t number = (uint32_t)building->next_before;
+    if (number >= before->rows.count || strcmp(hosts_at(before, number)->hostname, name) != 0) {
+        number = hash_index_get(before->by_name, name, strlen(name));
+    }
+    if (number == HASH_INDEX_NONE) {
+        return names_add(building->hosts->names, name);
+    }
+    building->next_before = (size_t)number + 1;
+    return name_hold(hosts_at(before, number)->hostname);
+}
+
 /* Gives the last row its name, and its place among those of that name. */
 static int place_by_name(struct building *building, struct host *host, const struct host_draft *draft)
 {
@@ -202,11 +224,11 @@ static int place_by_name(struct building *building, struct host *host, const str
         return r;
     }
     if (number == last) {
-        host->hostname = arena_copy_text(&hosts->arena, name, length);
+        host->hostname = keep_name(building, name);
         return host->hostname == NULL ? -ENOMEM : 0;
     }
     struct host *first = rows_at(&hosts->rows, number);
-    host->hostname = first->hostname;
+    host->hostname = name_hold(first->hostname);
     return is_record_twice(building->file.problems, first, draft) ? 0 : append_same_name(hosts, first, host);
 }
 
@@ -233,7 +255,7 @@ static int note_follower(struct building *building, struct host *host, const str
     }
     *follower = (struct follower){
         .host = host,
-        .router = arena_copy_text(&building->names, name.text, strlen(name.text)),
+        .router = arena_copy_text(&building->routers, name.text, strlen(name.text)),
         .line = node->line,
         .column = node->column,
     };
@@ -503,17 +525,18 @@ static void building_done(struct building *building)
     hosts_unref(building->hosts);
     rows_done(&building->followers);
     rows_done(&building->notes);
-    arena_done(&building->names);
+    arena_done(&building->routers);
 }
 
-static int load(const char *path, const struct bytes *text, const struct settings *settings, struct problems *problems,
-                struct hosts **ret_hosts)
+static int load(const char *path, const struct bytes *text, const struct settings *settings, const struct hosts *before,
+                struct problems *problems, struct hosts **ret_hosts)
 {
     _cleanup_(zone_index_freep) struct zone_index *zones = zone_index_new(settings);
     const size_t problems_before = problems_count(problems);
     /* What is wrong with hosts is told only of a file that is good YAML: else it may be misread. */
     _cleanup_(building_done) struct building building = {
-        .hosts = hosts_new(),
+        .hosts = hosts_new(before),
+        .before = before,
         .file = {path, settings, zones, problems_like(problems)},
         .followers.row_size = sizeof(struct follower),
         .notes.row_size = sizeof(struct note),
@@ -542,10 +565,11 @@ int hosts_load_text(const char *text, size_t length, const char *path, const str
 {
     const struct bytes content = {text, length};
 
-    return load(path, &content, settings, problems, ret_hosts);
+    return load(path, &content, settings, NULL, problems, ret_hosts);
 }
 
-int hosts_load(const char *path, const struct settings *settings, struct problems *problems, struct hosts **ret_hosts)
+int hosts_load(const char *path, const struct settings *settings, const struct hosts *before, struct problems *problems,
+               struct hosts **ret_hosts)
 {
-    return load(path, NULL, settings, problems, ret_hosts);
+    return load(path, NULL, settings, before, problems, ret_hosts);
 }

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/hash_index.h"
+#include "base/names.h"
 #include "base/rows.h"
 #include "config/hosts.h"
 
@@ -34,7 +35,8 @@ struct hosts {
     size_t longest_secret;
     struct hash_index *by_name;   /* -> the first row of that name */
     struct hash_index *by_secret; /* -> the group */
-    struct arena arena;           /* names, secrets and what few hosts have */
+    struct names *names;          /* shared with the tables before and after */
+    struct arena arena;           /* secrets and what few hosts have */
     const struct host **links;    /* the arrays behind followers and members, one after the other */
 };
 
@@ -45,7 +47,7 @@ extern const struct host_more host_more_none;
 struct host *row_by_name(const struct hosts *hosts, const char *hostname);
 struct secret_group *group_by_digest(const struct hosts *hosts, const uint8_t sha256[SHA256_SIZE]);
 
-/* Empty. NULL: no memory. */
-struct hosts *hosts_new(void);
+/* Empty; for names that `before` (NULL: none) has not, they share a pool. NULL: no memory. */
+struct hosts *hosts_new(const struct hosts *before);
 
 #endif

@@ -102,7 +102,7 @@ static int check_hosts(struct doctor *doctor, struct ctl *ctl)
 {
     const char *path = doctor->settings->hosts_file;
     _cleanup_(problems_freep) struct problems *problems = problems_new(path);
-    int r = problems ? hosts_load(path, doctor->settings, problems, &ctl->hosts) : -ENOMEM;
+    int r = problems ? hosts_load(path, doctor->settings, NULL, problems, &ctl->hosts) : -ENOMEM;
 
     if (r == -ENOMEM) {
         return r;

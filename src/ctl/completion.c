@@ -454,7 +454,7 @@ static void print_hosts(const char *config, const char *prefix)
     size_t printed = 0;
 
     if (!problems || settings_load(config, problems, &settings) < 0 ||
-        hosts_load(settings->hosts_file, settings, problems, &hosts) < 0) {
+        hosts_load(settings->hosts_file, settings, NULL, problems, &hosts) < 0) {
         return;
     }
     for (size_t i = 0; i < hosts_count(hosts) && printed < HOSTS_MAX; i++) {

@@ -83,7 +83,7 @@ int ctl_hosts(struct ctl *ctl, const struct hosts **ret_hosts)
     }
     if (!ctl->hosts) {
         _cleanup_(problems_freep) struct problems *problems = problems_new(settings->hosts_file);
-        int r = problems ? hosts_load(settings->hosts_file, settings, problems, &ctl->hosts) : -ENOMEM;
+        int r = problems ? hosts_load(settings->hosts_file, settings, NULL, problems, &ctl->hosts) : -ENOMEM;
         if (problems) {
             tell_errors(problems);
         }

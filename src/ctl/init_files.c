@@ -62,7 +62,7 @@ static bool are_samples(const struct place *place)
 
     return problems && begins_with(place->settings, settings_sample) && begins_with(place->hosts, hosts_sample) &&
            settings_load(place->settings, problems, &settings) == 0 &&
-           hosts_load(settings->hosts_file, settings, problems, &hosts) == 0 && settings->zone_count == 1 &&
+           hosts_load(settings->hosts_file, settings, NULL, problems, &hosts) == 0 && settings->zone_count == 1 &&
            strcmp(settings->zones[0].name.text, "example.com.") == 0 && hosts_count(hosts) == 0;
 }
 

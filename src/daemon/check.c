@@ -24,7 +24,7 @@ static int check_as_is(const struct check *check, const char *user)
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
 
-    int r = daemon_load_files(check->config, NULL, NULL, check->tell, NULL, &settings, &hosts);
+    int r = daemon_load_files(check->config, NULL, NULL, NULL, check->tell, NULL, &settings, &hosts);
     if (r < 0 && r != -ENOMEM) {
         return EX_CONFIG;
     }

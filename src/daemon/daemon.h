@@ -91,12 +91,13 @@ struct daemon {
     struct reload reload;
 };
 
-/* Loads both files and lets `tell` say what is wrong with each; returns references. `running` is NULL at start; at a
+/* Loads both files and lets `tell` say what is wrong with each; returns references. `running` and `before` are NULL at start; at a
  * reload it is the settings in force: what needs a restart is taken from them (settings_merge), its names go to
- * `restart`, and hosts are checked against the result. -EINVAL, -ENOMEM. */
-int daemon_load_files(const char *config, const struct settings *running, struct buffer *restart,
-                      void (*tell)(const struct problems *problems, void *userdata), void *userdata,
-                      struct settings **ret_settings, struct hosts **ret_hosts);
+ * `restart`, and hosts are checked against the result; `before` are the hosts in force, as of hosts_load. -EINVAL,
+ * -ENOMEM. */
+int daemon_load_files(const char *config, const struct settings *running, const struct hosts *before,
+                      struct buffer *restart, void (*tell)(const struct problems *problems, void *userdata),
+                      void *userdata, struct settings **ret_settings, struct hosts **ret_hosts);
 
 /* --check, to standard output and `tell`: both files, certificate and key, state_dir, zone files. Writes nothing.
  * `user`: judges as that user, which only root can; NULL: root judges as the owner of state_dir. Returns the exit

@@ -3,9 +3,9 @@
 
 #include "daemon/daemon.h"
 
-int daemon_load_files(const char *config, const struct settings *running, struct buffer *restart,
-                      void (*tell)(const struct problems *problems, void *userdata), void *userdata,
-                      struct settings **ret_settings, struct hosts **ret_hosts)
+int daemon_load_files(const char *config, const struct settings *running, const struct hosts *before,
+                      struct buffer *restart, void (*tell)(const struct problems *problems, void *userdata),
+                      void *userdata, struct settings **ret_settings, struct hosts **ret_hosts)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new(config);
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
@@ -25,7 +25,7 @@ int daemon_load_files(const char *config, const struct settings *running, struct
     if (!hosts_problems) {
         return -ENOMEM;
     }
-    r = hosts_load(settings->hosts_file, settings, hosts_problems, ret_hosts);
+    r = hosts_load(settings->hosts_file, settings, before, hosts_problems, ret_hosts);
     tell(hosts_problems, userdata);
     if (r < 0) {
         return r;

@@ -132,7 +132,7 @@ static int load(struct daemon *daemon, struct attempt *attempt)
     _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
     _cleanup_buffer_ struct buffer restart = BUFFER_INIT;
 
-    int r = daemon_load_files(daemon->config, running, &restart, tell_problems, attempt, &settings, &hosts);
+    int r = daemon_load_files(daemon->config, running, before, &restart, tell_problems, attempt, &settings, &hosts);
     if (r == 0) {
         r = records_configure(daemon->records, hosts);
     }

@@ -44,7 +44,8 @@ struct records *records_new(void)
     }
     r |= touches_init(records);
     records->striping = table_new(no_key);
-    return r < 0 || !records->striping ? NULL : TAKE_PTR(records);
+    records->names = names_new();
+    return r < 0 || !records->striping || !records->names ? NULL : TAKE_PTR(records);
 }
 
 void records_free(struct records *records)
@@ -57,6 +58,7 @@ void records_free(struct records *records)
         stripe_done(&records->stripes[i]);
     }
     table_free(records->striping);
+    names_unref(records->names);
     pthread_mutex_destroy(&records->zones_lock);
     free(records->zones);
     free(records);
@@ -142,20 +144,20 @@ bool entry_is_configured_at(const struct entry *entry, uint32_t generation)
     return atomic_load(&entry->generation) >= generation;
 }
 
-/* The record, not held: zones_lock keeps it from being swept. */
-static struct entry *find_or_make(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
+/* The record, not held: zones_lock keeps it from being swept. A new one holds the name. */
+static struct entry *find_or_make(struct records *records, const char *name, enum record_type type, uint32_t zone,
                                   bool *ret_is_new)
 {
-    struct stripe *stripe = stripe_of(records, hostname);
+    struct stripe *stripe = stripe_of(records, name);
 
     if (!stripe) {
         return NULL;
     }
     pthread_mutex_lock(&stripe->lock);
-    struct entry *entry = stripe_find(stripe, hostname, type);
+    struct entry *entry = stripe_find(stripe, name, type);
     *ret_is_new = !entry;
     if (!entry) {
-        entry = stripe_add(records, stripe, hostname, type);
+        entry = stripe_add(records, stripe, name, type);
         if (entry) {
             entry->zone = (uint16_t)zone;
             records->count++;
@@ -166,7 +168,7 @@ static struct entry *find_or_make(struct records *records, const char *hostname,
 }
 
 /* With zones_lock. */
-static struct entry *add(struct records *records, const char *hostname, enum record_type type, uint32_t zone,
+static struct entry *add(struct records *records, const char *name, enum record_type type, uint32_t zone,
                          uint32_t generation)
 {
     bool is_new;
@@ -174,7 +176,7 @@ static struct entry *add(struct records *records, const char *hostname, enum rec
     if (zones_reserve(records, zone) < 0) {
         return NULL;
     }
-    struct entry *entry = find_or_make(records, hostname, type, zone, &is_new);
+    struct entry *entry = find_or_make(records, name, type, zone, &is_new);
     if (!entry) {
         return NULL;
     }
@@ -191,8 +193,14 @@ static struct entry *add(struct records *records, const char *hostname, enum rec
 
 struct record *records_add(struct records *records, const char *hostname, enum record_type type, uint32_t zone)
 {
+    struct entry *entry = NULL;
+
     pthread_mutex_lock(&records->zones_lock);
-    struct entry *entry = add(records, hostname, type, zone, atomic_load(&records->generation));
+    const char *name = strnlen(hostname, NAME_SIZE) < NAME_SIZE ? names_add(records->names, hostname) : NULL;
+    if (name) {
+        entry = add(records, name, type, zone, atomic_load(&records->generation));
+        name_release(name);
+    }
     pthread_mutex_unlock(&records->zones_lock);
     return record_of(entry);
 }

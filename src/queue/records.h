@@ -4,7 +4,8 @@
  * thread (queue/zone) writes knowledge.
  * A record that nobody configures any more leaves the table in records_sweep, once nobody needs it: it is held by
  * whoever found it (until record_release), by the changes that were begun, by its touch until that is saved. Finding a
- * record and taking it away happen under one lock, so that a pointer always comes with a hold.
+ * record and taking it away happen under one lock, so that a pointer always comes with a hold. It holds its name, which it
+ * shares with the hosts that it comes from (base/names.h).
  */
 #ifndef DDNS53_QUEUE_RECORDS_H
 #define DDNS53_QUEUE_RECORDS_H

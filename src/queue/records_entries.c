@@ -98,6 +98,7 @@ static void entry_free(struct entry *entry)
     struct chunk *chunk = entry_chunk(entry);
 
     entry_keep(entry, &(struct record_values){.ttl_s = 0});
+    name_release(entry->record.hostname);
     entry->record.hostname = NULL;
     entry->next_in_zone = chunk->free;
     chunk->free = entry;
@@ -156,18 +157,17 @@ static int index_entry(struct stripe *stripe, const struct entry *entry)
     return hash_index_add(stripe->by_name, hostname, strlen(hostname), number_of(entry), &number);
 }
 
-struct entry *stripe_add(struct records *records, struct stripe *stripe, const char *hostname, enum record_type type)
+struct entry *stripe_add(struct records *records, struct stripe *stripe, const char *name, enum record_type type)
 {
-    struct entry *first = first_of_name(stripe, hostname);
+    struct entry *first = first_of_name(stripe, name);
     struct chunk *chunk = chunk_with_room(records, stripe);
     struct entry *entry = chunk ? entry_new(chunk) : NULL;
 
     if (!entry) {
         return NULL;
     }
-    entry->record = (struct record){.hostname = first ? first->record.hostname : strdup(hostname), .type = type};
-    if (!entry->record.hostname || (!first && index_entry(stripe, entry) < 0)) {
-        free((char *)(uintptr_t)entry->record.hostname);
+    entry->record = (struct record){.hostname = name_hold(first ? first->record.hostname : name), .type = type};
+    if (!first && index_entry(stripe, entry) < 0) {
         entry_free(entry);
         return NULL;
     }
@@ -186,8 +186,6 @@ static void remove_first(struct stripe *stripe, const struct entry *entry)
     (void)hash_index_remove(stripe->by_name, hostname, strlen(hostname));
     if (entry->next_type != 0) {
         (void)index_entry(stripe, next_type(stripe, entry));
-    } else {
-        free((char *)(uintptr_t)hostname);
     }
 }
 

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/hash_index.h"
+#include "base/names.h"
 #include "base/table.h"
 #include "queue/records.h"
 
@@ -39,7 +40,7 @@ struct touch {
 
 /* A record and what is known of it. Ordered so that a million of them stay small: see the assertion below. */
 struct entry {
-    struct record record;       /* first member; its hostname is shared with the other types of the name */
+    struct record record;       /* first member; holds its hostname, see base/names.h */
     void *slot;                 /* I/O thread */
     struct entry *next_in_zone; /* zones_lock; of a free entry: the next free one, the stripe's lock */
     uint32_t listing;           /* I/O thread */
@@ -105,8 +106,9 @@ struct records {
     pthread_mutex_t zones_lock; /* taken before a stripe's */
     struct zone_records *zones;
     size_t zone_count;
-    size_t count;      /* of all records */
-    size_t configured; /* at least so many of them are */
+    struct names *names; /* those that came from nowhere else */
+    size_t count;        /* of all records */
+    size_t configured;   /* at least so many of them are */
 
     pthread_mutex_t touched_lock; /* taken alone; over all below */
     struct table *touches;        /* by record */
@@ -143,8 +145,8 @@ int stripe_init(struct stripe *stripe);
 void stripe_done(struct stripe *stripe);
 /* NULL: none. */
 struct entry *stripe_find(const struct stripe *stripe, const char *hostname, enum record_type type);
-/* One that is not there yet. NULL: no memory. */
-struct entry *stripe_add(struct records *records, struct stripe *stripe, const char *hostname, enum record_type type);
+/* One that is not there yet. Holds the name, which is one of base/names.h. NULL: no memory. */
+struct entry *stripe_add(struct records *records, struct stripe *stripe, const char *name, enum record_type type);
 /* Frees it with what it holds. */
 void stripe_remove(struct stripe *stripe, struct entry *entry);
 

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/names.h"
 #include "base/problems.h"
 #include "config/hosts.h"
 #include "temporary.h"
@@ -597,10 +599,60 @@ static void modes_of_the_file(void **state)
         _cleanup_(problems_freep) struct problems *problems = problems_new("h.yaml");
         _cleanup_(hosts_unrefp) struct hosts *hosts = NULL;
         const char *path = temporary_file(folder, "h.yaml", rows[i].text, strlen(rows[i].text), rows[i].mode);
-        assert_int_equal(hosts_load(path, settings, problems, &hosts), rows[i].status);
+        assert_int_equal(hosts_load(path, settings, NULL, problems, &hosts), rows[i].status);
         assert_int_equal(problems_count(problems), rows[i].status < 0 ? 1 : 0);
         assert_int_equal(problems_warning_count(problems), rows[i].warnings);
     }
+    temporary_folder_remove(folder);
+}
+
+/* ---- a table in the place of another ---- */
+
+static struct hosts *load_after(const struct hosts *before, const char *folder, const char *names)
+{
+    _cleanup_(problems_freep) struct problems *problems = problems_new("h.yaml");
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    struct hosts *hosts = NULL;
+
+    buffer_append_text(&text, "hosts:\n");
+    for (const char *name = names; *name != '\0'; name++) {
+        const char *type = *name >= 'A' && *name <= 'Z' ? "AAAA" : "A"; /* of the same name */
+        buffer_printf(&text, "  - hostname: %c.example.com\n    record_type: %s\n    shared_secret: " SECRET "\n",
+                      *name, type);
+    }
+    const char *path = temporary_file(folder, "h.yaml", text.data, text.length, 0600);
+    assert_int_equal(hosts_load(path, settings, before, problems, &hosts), 0);
+    return hosts;
+}
+
+/* Names that both have are the same text, wherever they stand, and stay when the table before is gone. */
+static void names_are_shared(void **state)
+{
+    static const char *const files[] = {"abcd", "abcd", "xabcd", "acd", "dcba", "aAbBcd", "BAba", "q", "abcd"};
+    char *folder = temporary_folder_make();
+    struct hosts *before = load_after(NULL, folder, "abCD");
+    const char *held = name_hold(hosts_at(before, 0)->hostname);
+
+    (void)state;
+    for (size_t i = 0; i < ELEMENTS(files); i++) {
+        struct hosts *after = load_after(before, folder, files[i]);
+        assert_int_equal(hosts_count(after), strlen(files[i]));
+        for (size_t j = 0; j < hosts_count(after); j++) {
+            const char *name = hosts_at(after, j)->hostname;
+            const struct host *old = hosts_find(before, name);
+            assert_int_equal(name[0], tolower((unsigned char)files[i][j]));
+            assert_string_equal(name + 1, ".example.com.");
+            if (old != NULL) {
+                assert_ptr_equal(name, old->hostname);
+            }
+            assert_ptr_equal(name, hosts_find(after, name)->hostname);
+        }
+        hosts_unref(before);
+        before = after;
+    }
+    hosts_unref(before);
+    assert_string_equal(held, "a.example.com.");
+    name_release(held);
     temporary_folder_remove(folder);
 }
 
@@ -776,6 +828,7 @@ int main(void)
         cmocka_unit_test(secret_files),
         cmocka_unit_test(what_a_reload_changes),
         cmocka_unit_test(modes_of_the_file),
+        cmocka_unit_test(names_are_shared),
         cmocka_unit_test(ten_thousand_hosts),
         cmocka_unit_test(the_example_loads_and_has_every_key),
         cmocka_unit_test(the_manual_page_has_every_key),

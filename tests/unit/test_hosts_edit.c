@@ -316,7 +316,7 @@ static void test_many_at_once(void **state)
         assert_int_equal(waitpid(tools[i], &status, 0), tools[i]);
         assert_int_equal(status, 0);
     }
-    assert_int_equal(hosts_load(fixture->path, fixture->settings, problems, &hosts), 0);
+    assert_int_equal(hosts_load(fixture->path, fixture->settings, NULL, problems, &hosts), 0);
     assert_int_equal(hosts_count(hosts), TOOLS);
 }
 
@@ -365,7 +365,7 @@ static void test_killed_at_each_system_call(void **state)
         char name[32];
         (void)snprintf(name, sizeof(name), "tool%u.a.test.", stops);
         is_done = is_done_before(fixture, name, stops);
-        assert_int_equal(hosts_load(fixture->path, fixture->settings, problems, &hosts), 0);
+        assert_int_equal(hosts_load(fixture->path, fixture->settings, NULL, problems, &hosts), 0);
         bool is_there = hosts_find(hosts, name) != NULL;
         assert_int_equal(hosts_count(hosts), count + (is_there ? 1 : 0));
         assert_true(is_there || !is_done);

@@ -270,6 +270,24 @@ static void test_reload(void **state)
     assert_int_equal(record_since(one), before + 2);
 }
 
+/* A record keeps its hosts' copy of the name, and longer than they do. */
+static void test_names(void **state)
+{
+    static const char *const pairs[] = {"shared.a.test.", "[A, AAAA]", NULL};
+    struct hosts *hosts = some_hosts(pairs);
+    struct records *records = *state;
+
+    assert_int_equal(records_configure(records, hosts), 0);
+    struct record *record = records_find(records, "shared.a.test.", RECORD_AAAA);
+    assert_ptr_equal(record->hostname, hosts_at(hosts, 0)->hostname);
+    assert_ptr_equal(records_add(records, "shared.a.test.", RECORD_A, 0)->hostname, record->hostname);
+    hosts_unref(hosts);
+    assert_string_equal(record->hostname, "shared.a.test.");
+    assert_string_equal(records_add(records, "own.a.test.", RECORD_TXT, 0)->hostname, "own.a.test.");
+    assert_ptr_equal(records_add(records, "own.a.test.", RECORD_A, 0)->hostname,
+                     records_find(records, "own.a.test.", RECORD_TXT)->hostname);
+}
+
 static void test_touches(void **state)
 {
     struct records *records = *state;
@@ -607,6 +625,7 @@ int main(void)
         RECORDS_TEST(test_remember),
         RECORDS_TEST(test_each),
         RECORDS_TEST(test_reload),
+        RECORDS_TEST(test_names),
         RECORDS_TEST(test_touches),
         RECORDS_TEST(test_sweep),
         RECORDS_TEST(test_any_types_of_many_names),

@@ -629,7 +629,7 @@ static void serve(const char *config, int output)
     told = output;
     log_init(LOG_LEVEL_ERROR);
     if (!daemon || crypto_init() < 0 || log_start() < 0 ||
-        daemon_load_files(config, NULL, NULL, tell_nobody, NULL, &settings, &hosts) < 0 ||
+        daemon_load_files(config, NULL, NULL, NULL, tell_nobody, NULL, &settings, &hosts) < 0 ||
         daemon_init(daemon, settings, hosts, &message) < 0) {
         _exit(EX_SOFTWARE);
     }
