@@ -45,12 +45,13 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same_secret(const struct host_secret *a, const struct host_secret *b)
 {
     return a->is_set == b->is_set && (a->secret == NULL) == (b->secret == NULL) &&
-           a->valid_until_s == b->valid_until_s && memcmp(a->sha256, b->sha256, SHA256_SIZE) == 0;
+           memcmp(a->sha256, b->sha256, SHA256_SIZE) == 0;
 }
 
 static bool is_same_more(const struct host_more *a, const struct host_more *b)
 {
-    return is_same_secret(&a->previous, &b->previous) && is_same_text(a->mac_address, b->mac_address) &&
+    return is_same_secret(&a->previous, &b->previous) && a->previous_until_s == b->previous_until_s &&
+           is_same_text(a->mac_address, b->mac_address) &&
            is_same_text(a->follows == NULL ? NULL : a->follows->hostname,
                         b->follows == NULL ? NULL : b->follows->hostname) &&
            memcmp(a->interface_id, b->interface_id, sizeof(a->interface_id)) == 0 && a->subnet_id == b->subnet_id;

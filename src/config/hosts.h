@@ -24,7 +24,6 @@
 /* What proves a host: the secret itself, or only its SHA-256 (then `secret` is NULL). Hosts of a group share it. */
 struct host_secret {
     const struct secret *secret;
-    int64_t valid_until_s;       /* Unix time, exclusive; INT64_MAX: for ever (the current secret) */
     uint8_t sha256[SHA256_SIZE]; /* of the secret; also the key of the group of hosts that share it */
     bool is_set;
 };
@@ -36,6 +35,7 @@ struct host_more {
     const struct host *follows;          /* the router whose address or prefix it gets; NULL: none */
     const struct host *const *followers; /* hosts that follow this one, file order */
     struct host_secret previous;         /* while devices are changed over */
+    int64_t previous_until_s;            /* Unix time, exclusive; of a previous secret that is set */
     uint64_t subnet_id;
     uint32_t follower_count;
     uint8_t interface_id[8];

@@ -21,9 +21,9 @@ struct follower {
 
 /* What is known of a host only while the table is built. */
 struct note {
-    unsigned column;            /* where its mapping begins */
-    struct secret_group *group; /* NULL: none */
-    struct secret_group *previous;
+    uint32_t column;   /* where its mapping begins */
+    uint32_t group;    /* number and 1 of its secret's group; 0: none */
+    uint32_t previous; /* the same of the previous secret */
 };
 
 struct building {
@@ -73,31 +73,30 @@ static int keep_more(struct hosts *hosts, struct host *host, const struct host_d
 }
 
 /* NULL: no memory. */
-static struct secret_group *group_for(struct hosts *hosts, const struct host_secret *secret)
+static struct secret_group *group_for(struct hosts *hosts, const struct host_secret *secret, uint32_t *ret_number)
 {
     const size_t count = hosts->groups.count;
-    uint32_t number = 0;
 
-    if (hash_index_add(hosts->by_secret, secret->sha256, SHA256_SIZE, (uint32_t)count, &number) < 0) {
+    if (hash_index_add(hosts->by_secret, secret->sha256, SHA256_SIZE, (uint32_t)count, ret_number) < 0) {
         return NULL;
     }
-    if (number < count) {
-        return rows_at(&hosts->groups, number);
+    if (*ret_number < count) {
+        return rows_at(&hosts->groups, *ret_number);
     }
     struct secret_group *group = rows_add(&hosts->groups);
     if (group != NULL) {
         group->secret = *secret;
         group->secret.secret = NULL;
-        group->secret.valid_until_s = INT64_MAX;
     }
     return group;
 }
 
-/* Counts the row in, and keeps the group's copy of the secret, where it is known. NULL: no memory. */
+/* Counts the row in, notes the group, and keeps its copy of the secret, where it is known. NULL: no memory. */
 static struct secret_group *add_to_group(struct hosts *hosts, const struct host_secret *host_secret,
-                                         const struct secret *secret)
+                                         const struct secret *secret, uint32_t *ret_note)
 {
-    struct secret_group *group = group_for(hosts, host_secret);
+    uint32_t number = 0;
+    struct secret_group *group = group_for(hosts, host_secret, &number);
 
     if (group == NULL) {
         return NULL;
@@ -113,6 +112,7 @@ static struct secret_group *add_to_group(struct hosts *hosts, const struct host_
         hosts->longest_secret = length > hosts->longest_secret ? length : hosts->longest_secret;
     }
     group->capacity++;
+    *ret_note = number + 1;
     return group;
 }
 
@@ -122,11 +122,10 @@ static int set_secret(struct hosts *hosts, struct host *host, const struct host_
     if (!draft->current.is_set) {
         return 0;
     }
-    struct secret_group *group = add_to_group(hosts, &draft->current, draft->secret);
+    struct secret_group *group = add_to_group(hosts, &draft->current, draft->secret, &note->group);
     if (group == NULL) {
         return -ENOMEM;
     }
-    note->group = group;
     host->secret = &group->secret;
     if ((draft->secret != NULL) != (group->secret.secret != NULL)) {
         struct host_secret *own = arena_alloc(&hosts->arena, sizeof(*own));
@@ -145,13 +144,12 @@ static int set_previous(struct hosts *hosts, struct host *host, const struct hos
     if (!draft->more.previous.is_set) {
         return 0;
     }
-    struct secret_group *group = add_to_group(hosts, &draft->more.previous, draft->previous);
+    struct secret_group *group = add_to_group(hosts, &draft->more.previous, draft->previous, &note->previous);
     struct host_more *more = group == NULL ? NULL : more_of(hosts, host);
     if (more == NULL) {
         return -ENOMEM;
     }
     more->previous.secret = group->text;
-    note->previous = group;
     return 0;
 }
 
@@ -416,17 +414,17 @@ static void add_member(struct secret_group *group, const struct host *host)
     group->count++;
 }
 
-static void link_row(const struct host *host, const struct note *note)
+static void link_row(struct hosts *hosts, const struct host *host, const struct note *note)
 {
     if (host->more->follows != NULL) {
         struct host_more *router = (struct host_more *)(uintptr_t)host->more->follows->more;
         ((const struct host **)(uintptr_t)router->followers)[router->follower_count++] = host;
     }
-    if (note->group != NULL) {
-        add_member(note->group, host);
+    if (note->group != 0) {
+        add_member(rows_at(&hosts->groups, note->group - 1), host);
     }
-    if (note->previous != NULL && note->previous != note->group) {
-        add_member(note->previous, host);
+    if (note->previous != 0 && note->previous != note->group) {
+        add_member(rows_at(&hosts->groups, note->previous - 1), host);
     }
 }
 
@@ -436,7 +434,7 @@ static int link_rows(struct building *building)
     const int r = make_links(hosts);
 
     for (size_t i = 0; r == 0 && i < hosts->rows.count; i++) {
-        link_row(rows_at(&hosts->rows, i), rows_at(&building->notes, i));
+        link_row(hosts, rows_at(&hosts->rows, i), rows_at(&building->notes, i));
     }
     for (size_t i = 0; r == 0 && i < hosts->groups.count; i++) {
         struct secret_group *group = rows_at(&hosts->groups, i);

@@ -143,7 +143,6 @@ static int read_current(const struct host_file *file, struct host_draft *draft)
         }
         return 0;
     }
-    draft->current.valid_until_s = INT64_MAX;
     if (node == draft->given[HOST_SECRET_SHA256]) {
         return read_digest(file, key, node, draft);
     }
@@ -201,7 +200,7 @@ static int read_previous(const struct host_file *file, struct host_draft *draft)
         return -EINVAL;
     }
     int r = read_secret_text(file, host_key_row(HOST_PREVIOUS_SECRET)->name, node, &draft->previous);
-    int r_until = read_until(file, until, &draft->more.previous.valid_until_s);
+    int r_until = read_until(file, until, &draft->more.previous_until_s);
     if (r < 0 || r_until < 0) {
         return r < 0 ? r : r_until;
     }

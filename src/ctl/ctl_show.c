@@ -73,7 +73,7 @@ static void print_row(struct ctl *ctl, const struct host *host)
         ctl_print("    auth %s\n", buffer_text(&auth));
     }
     if (host->more->previous.is_set) {
-        const int64_t left_s = host->more->previous.valid_until_s - clock_realtime_s(clock_system());
+        const int64_t left_s = host->more->previous_until_s - clock_realtime_s(clock_system());
         when_print_span(left_s > 0 ? left_s : 0, until);
         ctl_print("    its previous secret is valid for %s more\n", until);
     }
@@ -144,7 +144,7 @@ static json_t *row_object(const struct host *host)
                      buffer_text(&types), "ttl", (json_int_t)host->ttl_s, "auth", buffer_text(&auth), "locked",
                      host->lock_record, "allow_internal", host->allow_internal, "read_privilege", host->read_privilege,
                      "follows", host->more->follows ? host->more->follows->hostname : NULL, "previous_secret_until_s",
-                     host->more->previous.is_set ? json_integer((json_int_t)host->more->previous.valid_until_s)
+                     host->more->previous.is_set ? json_integer((json_int_t)host->more->previous_until_s)
                                                  : json_null());
 }
 

@@ -80,6 +80,7 @@ static void serve(struct daemon *daemon)
 
 int daemon_serve(struct daemon *daemon)
 {
+    (void)malloc_trim(0); /* what only reading the files and the state took */
     reload_announce(daemon);
     log_event(LOG_LEVEL_NOTICE, "ready", "version", PACKAGE_VERSION, NULL);
     serve(daemon);

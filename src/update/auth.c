@@ -23,7 +23,7 @@ struct candidate {
 };
 
 static struct candidate candidate_of(const struct host *host, const struct host_secret *secret, enum auth_scheme scheme,
-                                     int64_t now_s)
+                                     bool is_valid)
 {
     struct candidate candidate = {dummy_secret, sizeof(dummy_secret), dummy_secret, false, false, false};
 
@@ -37,7 +37,7 @@ static struct candidate candidate_of(const struct host *host, const struct host_
     candidate.sha256 = secret->sha256;
     candidate.is_there = secret->secret || scheme == AUTH_SECRET || scheme == AUTH_BASIC;
     candidate.is_allowed = (host->auth & (unsigned)scheme) != 0;
-    candidate.is_valid = now_s < secret->valid_until_s;
+    candidate.is_valid = is_valid;
     return candidate;
 }
 
@@ -224,8 +224,9 @@ static unsigned examine(const struct prepared_proof *prepared, const struct cand
 static unsigned examine_row(const struct prepared_proof *prepared, const struct host *row, int64_t now_s)
 {
     enum auth_scheme scheme = prepared->proof->scheme;
-    const struct candidate current = candidate_of(row, row ? row->secret : NULL, scheme, now_s);
-    const struct candidate previous = candidate_of(row, row ? &row->more->previous : NULL, scheme, now_s);
+    const bool is_overlap = row && now_s < row->more->previous_until_s;
+    const struct candidate current = candidate_of(row, row ? row->secret : NULL, scheme, true);
+    const struct candidate previous = candidate_of(row, row ? &row->more->previous : NULL, scheme, is_overlap);
 
     return examine(prepared, &current, FOUND_CURRENT) | examine(prepared, &previous, FOUND_PREVIOUS);
 }
