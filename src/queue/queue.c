@@ -139,6 +139,7 @@ void queue_reconfigure(struct queue *queue, const struct queue_options *options)
         if (is_new_period) {
             zone_schedule(queue->zones[i]);
         }
+        zone_note_newcomers(queue->zones[i]);
         zone_retry_now(queue->zones[i]);
     }
 }

@@ -34,7 +34,7 @@ enum reading reader_for_changes(const struct reader *reader, const struct reader
 enum reading reader_for_itself(const struct reader *reader)
 {
     switch (reader->phase) {
-    case READER_IDLE: break;
+    case READER_IDLE: return reader->newcomer && !reader->is_looking_up ? READ_NEWCOMER : READ_NOTHING;
     case READER_FINDING: return reader->is_finding ? READ_NOTHING : READ_ZONE;
     case READER_LISTING: return reader->is_listing ? READ_NOTHING : READ_PAGE;
     case READER_RECORDS: return reader->is_looking_up ? READ_NOTHING : READ_RECORD;
@@ -60,6 +60,23 @@ void reader_done(struct reader *reader)
 {
     reader_point_at(&reader->cursor, NULL);
     reader_point_at(&reader->looked_up, NULL);
+    reader_point_at(&reader->newcomer, NULL);
+}
+
+bool reader_meet(struct reader *reader, size_t count, struct record *first)
+{
+    if (count > pages_in_all(reader)) {
+        return false;
+    }
+    reader_point_at(&reader->newcomer, first);
+    reader->newcomers = count;
+    return true;
+}
+
+void reader_met(struct reader *reader, struct record *next)
+{
+    reader_point_at(&reader->newcomer, next);
+    reader->newcomers--;
 }
 
 void reader_begin(struct reader *reader)
@@ -80,6 +97,7 @@ static void finish(struct reader *reader)
     reader->phase = reader->is_again ? READER_FINDING : READER_IDLE;
     reader->is_again = false;
     reader_point_at(&reader->cursor, NULL);
+    reader_point_at(&reader->newcomer, NULL);
     reader->is_complete = true;
 }
 

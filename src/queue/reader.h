@@ -1,7 +1,8 @@
 /*
  * What a zone reads from its provider next: it finds the zone, then either lists it page by page or looks its records
- * up one at a time, whichever takes fewer calls; look-ups that changes wait for come in between. Keeps where the
- * read-back stands and says which call is next; calls nobody. I/O thread only.
+ * up one at a time, whichever takes fewer calls; look-ups that changes wait for come in between. Records that a reload
+ * brings are looked up when no read-back is under way. Keeps where the read-back stands and says which call is next;
+ * calls nobody. I/O thread only.
  *
  *            reader_begin            zone found               last page, last record
  *   IDLE ------------------> FINDING ----------> LISTING ----------------------------> IDLE
@@ -34,6 +35,7 @@ enum reading {
     READ_PAGE,   /* list_page */
     READ_CHANGE, /* look_up the record of the oldest change that waits for it */
     READ_RECORD, /* look_up the read-back's next record, the cursor */
+    READ_NEWCOMER,
 };
 
 struct reader {
@@ -54,6 +56,8 @@ struct reader {
     uint64_t record_count;    /* of the zone, 0: it is cheap to list */
     struct record *cursor;    /* READER_RECORDS: the next one; held */
     struct record *looked_up; /* held */
+    struct record *newcomer;  /* the next one of those that a reload brought; held */
+    size_t newcomers;         /* it, and at most so many after it */
 };
 
 /* What the changes of the zone want. */
@@ -73,6 +77,11 @@ void reader_done(struct reader *reader);
 /* `looked_up` or `cursor` becomes the record, which may be NULL. */
 void reader_point_at(struct record **pointer, struct record *record);
 
+/* Between two read-backs: `count` records are new, `first` is the first of them. True: each will be looked up; false: a
+ * read-back takes no more calls. */
+bool reader_meet(struct reader *reader, size_t count, struct record *first);
+/* The newcomer is known now; `next`, NULL for none, comes after it. */
+void reader_met(struct reader *reader, struct record *next);
 /* A read-back is due. */
 void reader_begin(struct reader *reader);
 /* The zone has changed: what is being read may be old already. */

@@ -183,6 +183,7 @@ static struct entry *add(struct records *records, const char *name, enum record_
     if (!entry_is_configured_at(entry, atomic_load(&records->generation))) {
         record_forget(&entry->record); /* it was not kept up while nobody was asked about it */
         atomic_store(&entry->since, generation);
+        records->zones[zone].since = generation;
     }
     if (is_new) {
         zone_append(records, entry);
@@ -294,6 +295,14 @@ uint32_t record_zone(const struct record *record)
 uint32_t record_since(const struct record *record)
 {
     return atomic_load(&entry_of(record)->since);
+}
+
+uint32_t records_zone_since(struct records *records, uint32_t zone)
+{
+    pthread_mutex_lock(&records->zones_lock);
+    const uint32_t since = zone < records->zone_count ? records->zones[zone].since : 0;
+    pthread_mutex_unlock(&records->zones_lock);
+    return since;
 }
 
 bool record_is_configured(const struct record *record)

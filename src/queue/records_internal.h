@@ -93,6 +93,7 @@ struct stripe {
 struct zone_records {
     struct entry *first;
     struct entry *last;
+    uint32_t since; /* the greatest of its entries */
 };
 
 struct records {

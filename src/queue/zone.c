@@ -5,6 +5,8 @@
 
 #include "queue/zone_internal.h"
 
+#define MEETING_MS 500 /* after the first reload of those that count as one */
+
 /* ---- what the pacer grants ---- */
 
 /* What is done with a grant is decided only now, so that a batch takes in what came while it waited. */
@@ -77,6 +79,28 @@ static void run_reconcile(struct loop_timer *timer)
     zone_read_back(CONTAINER_OF(timer, struct zone, reconcile));
 }
 
+static void run_meeting(struct loop_timer *timer)
+{
+    zone_meet(CONTAINER_OF(timer, struct zone, meeting.timer));
+}
+
+void zone_note_newcomers(struct zone *zone)
+{
+    struct meeting *meeting = &zone->meeting;
+    const uint32_t since = records_zone_since(zone->shared->records, zone->index);
+
+    if (since == meeting->since) {
+        return;
+    }
+    meeting->since = since;
+    meeting->is_wanted = true;
+    zone_meet_anew(zone);
+    if (!meeting->timer.heap_index) {
+        /* without memory the read-back in time has to do */
+        (void)loop_timer_set(zone->shared->loop, &meeting->timer, zone_now_ms(zone) + MEETING_MS);
+    }
+}
+
 static void zone_changed(void *userdata)
 {
     struct zone *zone = userdata;
@@ -138,6 +162,7 @@ int zone_new(struct zone_shared *shared, uint32_t index, const char *name, const
     zone->apply_retry.timer.run = run_apply_retry;
     zone->read_retry.timer.run = run_read_retry;
     zone->reconcile.run = run_reconcile;
+    zone->meeting.timer.run = run_meeting;
     zone_sync_init(zone);
     trouble_init(&zone->apply_trouble, "zone_trouble", "zone_recovered", zone->name);
     trouble_init(&zone->read_trouble, "zone_trouble", "zone_recovered", zone->name);
@@ -152,6 +177,8 @@ static void stop_calls(struct zone *zone)
     zone_stop_waiting(zone, &zone->apply_retry);
     zone_stop_waiting(zone, &zone->read_retry);
     loop_timer_cancel(zone->shared->loop, &zone->reconcile);
+    loop_timer_cancel(zone->shared->loop, &zone->meeting.timer);
+    zone_meet_anew(zone);
 }
 
 /* What the provider still borrows stays until zone_free. */

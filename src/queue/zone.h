@@ -62,6 +62,16 @@ struct zone_shared {
     uint32_t (*random)(uint32_t upper_bound); /* a test has its own */
 };
 
+/* A walk over the zone's records, in slices, that finds those of which nothing is known since a reload brought them. */
+struct meeting {
+    bool is_wanted; /* a reload has brought some */
+    uint32_t since; /* records_zone_since, as it was noted last */
+    struct loop_timer timer;
+    struct record *at;    /* the next one of the walk, NULL: it has not begun; held */
+    struct record *first; /* that it has found, held */
+    size_t count;
+};
+
 struct zone {
     struct zone_shared *shared;
     char *name;
@@ -78,6 +88,7 @@ struct zone {
     struct drift drift;          /* that the read-back has found so far */
     struct loop_timer reconcile; /* when the next read-back begins */
     int64_t read_began_ms;       /* of the one that is under way, or was last */
+    struct meeting meeting;      /* with records that a reload brought */
     bool is_announced;           /* the log has it that the zone was read, since the start or the last trouble */
 
     struct zone_sync sync; /* zone_sync.c's */
@@ -104,6 +115,8 @@ void zone_free(struct zone *zone);
 void zone_watch(struct zone *zone);
 /* Reads the zone back now. */
 void zone_read_back(struct zone *zone);
+/* After a reload: the records that it has brought are looked at soon, those of several reloads together. */
+void zone_note_newcomers(struct zone *zone);
 /* Sets the time of the next read-back, by `reconcile_ms` as it is now. */
 void zone_schedule(struct zone *zone);
 /* Takes a change that is new, or whose record is known now, to its next step. */

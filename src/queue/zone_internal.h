@@ -49,4 +49,11 @@ void zone_sync_done(struct zone *zone);
 void zone_apply(struct zone *zone);
 void zone_read(struct zone *zone, enum reading reading);
 
+/* ---- zone_read.c ---- */
+
+/* Goes on with the meeting, if one is wanted and no read-back is under way: the end of that begins it. */
+void zone_meet(struct zone *zone);
+/* Ends the walk; the next one begins at the first record. */
+void zone_meet_anew(struct zone *zone);
+
 #endif

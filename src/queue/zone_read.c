@@ -6,6 +6,10 @@
 
 #include "base/log.h"
 
+/* Each slice takes some 0.2 ms; between them others have their turn. */
+#define MEETING_RECORDS 2000
+#define MEETING_SLICE_MS 1
+
 /* ---- what was read ---- */
 
 /* Somebody else changed what we had set: noted once, until it is right again; told at the end of the read-back. */
@@ -70,6 +74,76 @@ void zone_schedule(struct zone *zone)
     (void)loop_timer_set(shared->loop, &zone->reconcile, zone_now_ms(zone) + delay_ms);
 }
 
+/* ---- records that a reload brought ---- */
+
+static bool is_newcomer(const struct record *record)
+{
+    struct record_view view;
+
+    record_view(record, &view);
+    record_view_done(&view);
+    return view.knowledge == RECORD_UNKNOWN && record_is_configured(record);
+}
+
+static struct record *next_newcomer(const struct zone *zone, struct record *after)
+{
+    struct record *record = after;
+
+    do {
+        record = records_next(zone->shared->records, zone->index, record);
+    } while (record && !is_newcomer(record));
+    return record;
+}
+
+void zone_meet_anew(struct zone *zone)
+{
+    struct meeting *meeting = &zone->meeting;
+
+    reader_point_at(&meeting->at, NULL);
+    reader_point_at(&meeting->first, NULL);
+    meeting->count = 0;
+}
+
+/* Some more records of the walk; true: it is at its end. */
+static bool walk(struct zone *zone)
+{
+    struct meeting *meeting = &zone->meeting;
+    struct record *record = meeting->at ? meeting->at : records_next(zone->shared->records, zone->index, NULL);
+
+    for (unsigned i = 0; record && i < MEETING_RECORDS; i++) {
+        if (is_newcomer(record) && meeting->count++ == 0) {
+            reader_point_at(&meeting->first, record);
+        }
+        record = records_next(zone->shared->records, zone->index, record);
+    }
+    reader_point_at(&meeting->at, record);
+    return !record;
+}
+
+void zone_meet(struct zone *zone)
+{
+    struct zone_shared *shared = zone->shared;
+    struct meeting *meeting = &zone->meeting;
+    struct reader *reader = &zone->reader;
+
+    if (!meeting->is_wanted || reader->phase != READER_IDLE || !reader->is_found || shared->is_draining) {
+        zone_meet_anew(zone);
+        return;
+    }
+    if (!walk(zone)) {
+        (void)loop_timer_set(shared->loop, &meeting->timer, zone_now_ms(zone) + MEETING_SLICE_MS);
+        return;
+    }
+    meeting->is_wanted = false;
+    if (!reader_meet(reader, meeting->count, meeting->first)) {
+        zone_read_back(zone);
+    }
+    zone_meet_anew(zone);
+    zone_kick(zone);
+}
+
+/* ---- the end of a read-back ---- */
+
 /* Shows after a start that keys, permissions and zone ids are right, and after trouble that it is over. */
 static void announce(struct zone *zone)
 {
@@ -92,6 +166,7 @@ static void complete(struct zone *zone)
     zone->read_began_ms = zone_now_ms(zone); /* another one may follow at once */
     atomic_store(&zone->is_read, true);
     zone_schedule(zone);
+    zone_meet(zone);
 }
 
 /* ---- the calls ---- */
@@ -214,6 +289,9 @@ static void note_looked_up(struct zone *zone, struct record *record, const struc
     } else if (!found && change && change->step == STEP_LOOK) {
         change_finish(change, OUTCOME_REFUSED, FOREIGN_NONE, result->message);
     }
+    if (record == reader->newcomer) {
+        reader_met(reader, reader->newcomers > 1 ? next_newcomer(zone, record) : NULL);
+    }
     if (reader->is_for_cursor && reader_advance(reader, next_configured(zone, record))) {
         complete(zone);
     }
@@ -262,5 +340,6 @@ void zone_read(struct zone *zone, enum reading reading)
     }
     case READ_CHANGE: look_up(zone, zone_first_to_look_up(zone)->request.record, false); break;
     case READ_RECORD: look_up(zone, reader->cursor, true); break;
+    case READ_NEWCOMER: look_up(zone, reader->newcomer, false); break;
     }
 }

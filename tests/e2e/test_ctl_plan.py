@@ -120,3 +120,22 @@ def test_more_hosts_than_a_page(daemon, r53):
     assert plan["counts"]["missing"] == 6 and sum(plan["counts"].values()) == 1200
     assert len(d.ctl_json("repair")["records"]) == 6
     assert all(r53.values(name) == ["198.18.7.9"] for name in names[:3] + names[-3:])
+
+
+def test_hosts_that_come_with_a_reload(daemon, r53):
+    """They are looked at soon, although the next read-back is an hour away."""
+    d = daemon(route53=r53, settings=SETTINGS, hosts=[host(FINE), host(DRIFTED)])
+    for name in (FINE, DRIFTED):
+        assert d.set(name, via="198.18.7.9").status == 200
+    d.ctl("remove", DRIFTED)
+    r53.put_record(NEVER, "A", ["192.0.2.7"], 60)
+    r53.put_record(FOREIGN, "A", ["192.0.2.1", "192.0.2.2"])
+    lists = len(r53.calls_of("ListResourceRecordSets"))
+    for name in (DRIFTED, NEVER, FOREIGN, MISSING):
+        d.ctl("add", name.rstrip("."), "--type", "A")
+    wait_until(lambda: d.ctl_json("plan", status=None)["counts"]["unknown"] == 0, "the new hosts are looked at")
+    found = {row["hostname"]: row for row in d.ctl_json("plan", "--all", status=None)["records"]}
+    assert found[NEVER]["dns"] == {"value": "192.0.2.7", "ttl": 60} and found[NEVER]["state"] == "unset"
+    assert found[FOREIGN]["state"] == "not_ours" and found[MISSING]["state"] == "unset"
+    assert found[DRIFTED]["dns"] == {"value": "198.18.7.9", "ttl": 60}
+    assert len(r53.calls_of("ListResourceRecordSets")) - lists <= 8

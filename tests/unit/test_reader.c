@@ -60,6 +60,7 @@ static void test_calls_for_changes(void **state)
 
 static void test_calls_for_itself(void **state)
 {
+    static struct record newcomer;
     static const struct {
         struct reader reader;
         enum reading reading;
@@ -73,6 +74,12 @@ static void test_calls_for_itself(void **state)
         {{.phase = READER_RECORDS}, READ_RECORD},
         {{.phase = READER_RECORDS, .is_looking_up = true}, READ_NOTHING},
         {{.phase = READER_RECORDS, .is_listing = true}, READ_RECORD},
+        /* Newcomers, once no read-back is under way. */
+        {{.phase = READER_IDLE, .newcomer = &newcomer}, READ_NEWCOMER},
+        {{.phase = READER_IDLE, .newcomer = &newcomer, .is_looking_up = true}, READ_NOTHING},
+        {{.phase = READER_FINDING, .newcomer = &newcomer}, READ_ZONE},
+        {{.phase = READER_LISTING, .newcomer = &newcomer}, READ_PAGE},
+        {{.phase = READER_RECORDS, .newcomer = &newcomer}, READ_RECORD},
     };
 
     (void)state;
@@ -240,6 +247,33 @@ static void test_zone_goes(void **state)
     assert_int_equal(reader_for_itself(reader), READ_ZONE);
 }
 
+static void test_newcomers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader *reader = &fixture->reader;
+
+    reader_begin(reader);
+    reader_found(reader, 2 * PAGE, 2, fixture->first, 7);
+    assert_false(reader_page(reader, true));
+    assert_true(reader_page(reader, false));
+    assert_false(reader_meet(reader, 3, fixture->first)); /* two pages are fewer calls */
+    assert_int_equal(reader_for_itself(reader), READ_NOTHING);
+    assert_true(reader_meet(reader, 2, fixture->first));
+    assert_int_equal(reader_for_itself(reader), READ_NEWCOMER);
+    reader_met(reader, fixture->second);
+    assert_ptr_equal(reader->newcomer, fixture->second);
+    assert_int_equal(reader->newcomers, 1);
+    reader_met(reader, NULL);
+    assert_int_equal(reader_for_itself(reader), READ_NOTHING);
+    /* A read-back tells of all of them. */
+    assert_true(reader_meet(reader, 2, fixture->first));
+    reader_begin(reader);
+    reader_found(reader, 2 * PAGE, 2, fixture->first, 8);
+    assert_false(reader_page(reader, true));
+    assert_true(reader_page(reader, false));
+    assert_null(reader->newcomer);
+}
+
 static void test_own_change_is_newer(void **state)
 {
     struct fixture *fixture = *state;
@@ -274,6 +308,7 @@ int main(void)
         READER_TEST(test_singles),
         READER_TEST(test_zone_changes_meanwhile),
         READER_TEST(test_zone_goes),
+        READER_TEST(test_newcomers),
         READER_TEST(test_own_change_is_newer),
     };
     return cmocka_run_group_tests_name("reader", tests, group_setup, NULL);
