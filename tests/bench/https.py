@@ -6,7 +6,6 @@ import argparse
 import base64
 import hashlib
 import hmac
-import os
 import socket
 import ssl
 import subprocess
@@ -17,43 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Callable, Iterator
 
-from harness import Daemon, free_port, hash_token, host, query_target
+from harness import Daemon, hash_token, host, query_target
 from harness.process import cpu_seconds
-from https_load import fetch, fetch_many, program, wait_at, wrk, wrk_lines
-from setup import SECRET, memory_kib, raise_file_limit
+from https_load import fetch, fetch_many, wait_at, wrk, wrk_lines
+from nginx import nginx
+from setup import SECRET, memory_kib, program, raise_file_limit
 from standin import TestCA
 
 ROUND_TRIPS_MS = (0, 20, 100)
 SIGNERS = 2000  # each may sign 256 requests in ten minutes
 SIGNED_PER_SECOND = 120000  # more than one core can serve
-NGINX = """\
-daemon off;
-{user}
-worker_processes 1;
-worker_rlimit_nofile 20000;
-pid "{folder}/nginx.pid";
-error_log "{folder}/error.log";
-events {{ worker_connections 16384; }}
-http {{
-    access_log off;
-    keepalive_timeout 300;
-    keepalive_requests 1000000000;
-    client_body_temp_path "{folder}/body";
-    proxy_temp_path "{folder}/proxy";
-    fastcgi_temp_path "{folder}/fastcgi";
-    uwsgi_temp_path "{folder}/uwsgi";
-    scgi_temp_path "{folder}/scgi";
-    server {{
-        listen 127.0.0.1:{port} ssl backlog=4096;
-        ssl_certificate "{certificate}";
-        ssl_certificate_key "{private_key}";
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_session_tickets {tickets};
-        ssl_session_cache off;
-        location / {{ default_type application/json; return 200 '{{"return_status": "success", "return_message": "127.0.0.1"}}'; }}
-    }}
-}}
-"""
 
 Server = tuple[int, int]  # port, pid
 
@@ -71,42 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 # ---- the servers ----
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for path in Path(f"/proc/{pid}/task").glob("*/children") for word in path.read_text().split()]
-
-
 @contextmanager
-def nginx(folder: Path, certificate: Path, private_key: Path, tickets: bool = False) -> Iterator[Server]:
-    port = free_port()
-    folder.mkdir()
-    config = folder / "nginx.conf"
-    config.write_text(
-        NGINX.format(
-            folder=folder,
-            port=port,
-            user="user root;" if os.geteuid() == 0 else "",
-            tickets="on" if tickets else "off",
-            certificate=certificate,
-            private_key=private_key,
-        )
-    )
-    command = [program("nginx", "nginx-light"), "-p", folder, "-c", config, "-e", folder / "error.log"]
-    process = subprocess.Popen(command)
-    try:
-        deadline = time.monotonic() + 20
-        while not (workers := children(process.pid)) or not is_listening(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("https: nginx does not start: " + (folder / "error.log").read_text())
-            time.sleep(0.02)
-        yield port, workers[0]
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def is_listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def peer_of(folder: Path, certificate: Path, private_key: Path, tickets: bool = False) -> Iterator[Server]:
+    with nginx(folder, certificate, private_key, tickets) as (port, (pid,)):
+        yield port, pid
 
 
 @contextmanager
@@ -319,7 +259,7 @@ def rsa(folder: Path, ca: TestCA, arguments: argparse.Namespace) -> Figures:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with ddns53d(folder / "rsa", ca, certificate=str(certificate), private_key=str(key)) as daemon:
-        with nginx(folder / "rsa nginx", certificate, key) as peer:
+        with peer_of(folder / "rsa nginx", certificate, key) as peer:
             servers = {"ddns53d": (port_of(daemon), daemon.pid), "nginx": peer}
             measures = {
                 name: lambda server=server: handshake_cpu(server, context, arguments)
@@ -349,8 +289,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[str, list[tuple[st
         daemon = stack.enter_context(ddns53d(folder / "daemon", ca))
         ours = (port_of(daemon), daemon.pid)
         context = daemon.tls_context()
-        peer = stack.enter_context(nginx(folder / "nginx", ca.certificate, ca.private_key))
-        resuming = stack.enter_context(nginx(folder / "nginx with tickets", ca.certificate, ca.private_key, True))
+        peer = stack.enter_context(peer_of(folder / "nginx", ca.certificate, ca.private_key))
+        resuming = stack.enter_context(peer_of(folder / "nginx with tickets", ca.certificate, ca.private_key, True))
         figures = handshakes({"ddns53d": ours, "nginx": peer}, context, arguments)
         figures.update(resumptions({"ddns53d": ours, "nginx": resuming}, ca, arguments))
         figures.update(rsa(folder, ca, arguments))

@@ -4,13 +4,14 @@ connections that only wait."""
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import ssl
 import subprocess
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+
+from setup import program
 
 CLOSING = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 KEEPING = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -20,13 +21,6 @@ local lines, sent = {}, 0
 for line in io.lines(%r) do lines[#lines + 1] = "GET " .. line .. " HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" end
 function request() sent = sent + 1; return lines[sent] end
 """
-
-
-def program(name: str, package: str) -> str:
-    path = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if not path:
-        raise SystemExit(f"https: {name}, which this benchmark uses, is missing; install Debian's package {package}")
-    return path
 
 
 # ---- handshakes ----

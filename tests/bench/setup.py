@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from pathlib import Path
 
 from harness import Daemon, host
@@ -11,6 +12,15 @@ from standin import Route53, SlidingWindow, TestCA
 LATENCY_S = 0.150
 REQUESTS_PER_SECOND = 5
 SECRET = "one-secret-of-the-benchmark-0001"
+
+
+def program(name: str, package: str) -> str:
+    path = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if not path:
+        raise SystemExit(
+            f"tests/bench/run: {name}, which this benchmark uses, is missing; install Debian's package {package}"
+        )
+    return path
 
 
 def raise_file_limit() -> int:

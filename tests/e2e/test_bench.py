@@ -60,10 +60,13 @@ def test_flood(tmp_path: Path) -> None:
     assert figures["flood"]["opened"] > 200
 
 
-@pytest.mark.skipif(
+needs_nginx = pytest.mark.skipif(
     not shutil.which("nginx", path="/usr/sbin:/usr/bin"),
     reason="nginx is not installed; tests/run --ci and tests/run in a container install it",
 )
+
+
+@needs_nginx
 @pytest.mark.timeout_s(150)
 def test_https(tmp_path: Path) -> None:
     few = ("--requests", "16", "--connections", "8", "--rounds", "1", "--silent", "4", "--silent-seconds", "0.2")
@@ -80,11 +83,12 @@ def test_https(tmp_path: Path) -> None:
     assert len(figures["silent_cores"]) == 4
 
 
-def test_https_without_nginx(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name, package", [("https", "nginx-light"), ("site", "wrk")])
+def test_without_a_program(tmp_path: Path, name: str, package: str) -> None:
     """It names the package, and shows no traceback."""
     program = "import runpy, shutil, sys; shutil.which = lambda *_, **__: None; runpy.run_path(sys.argv.pop(1))['main']()"
     result = subprocess.run(
-        [sys.executable, "-c", program, str(REPOSITORY / "tests/bench/run"), "https"],
+        [sys.executable, "-c", program, str(REPOSITORY / "tests/bench/run"), name],
         env={**os.environ, "DDNS53D": str(binary_path())},
         cwd=tmp_path,
         capture_output=True,
@@ -92,7 +96,7 @@ def test_https_without_nginx(tmp_path: Path) -> None:
         timeout=100,
     )
     assert result.returncode == 1
-    assert "nginx-light" in result.stderr and "Traceback" not in result.stderr
+    assert f"package {package}" in result.stderr and "Traceback" not in result.stderr
 
 
 needs_knot = pytest.mark.skipif(
@@ -119,12 +123,27 @@ def test_zonefile(tmp_path: Path) -> None:
     assert 0 < figures["in_a_row"]["files_per_s"] <= 10
 
 
+def check_in(folder: Path, *arguments: str) -> dict:
+    few = ("--seconds", "2", "--hosts", "400", "--connections", "8", "--round-seconds", "1")
+    table, figures = run_benchmark(folder, "site", *few, *arguments)
+    assert table.startswith("site: 400 hosts check in")
+    for row in (figures["full"], figures["resumed"], figures["kept"]):
+        assert row["nochg"] > 0 and row["other"] == 0 and row["errors"] == 0, row
+        assert row["user_us"] > 0 and row["p99_us"] >= row["p50_us"] > 0
+    assert sum(row["changed"] for row in (figures["full"], figures["resumed"], figures["kept"])) > 0
+    assert len(figures["full"]["queue_most"]) == 6 and figures["full"]["changes_sent"] <= figures["full"]["changed"]
+    return figures
+
+
 def test_site(tmp_path: Path) -> None:
-    few = ("--seconds", "2", "--hosts", "200", "--processes", "1", "--clients", "2")
-    table, figures = run_benchmark(tmp_path, "site", *few)
-    assert table.startswith("site: 200 hosts check in")
-    for row in (figures["tls"], figures["plain"]):
-        assert row["answers"] > 0 and row["failed"] == 0 and row["user_us"] > 0
+    assert check_in(tmp_path, "--rounds", "0")["rounds"] == {}
+
+
+@needs_nginx
+def test_site_beside_nginx(tmp_path: Path) -> None:
+    rounds = check_in(tmp_path, "--rounds", "1")["rounds"]
+    assert set(rounds) == {"ddns53d", "nginx"}
+    assert all(row["nochg"] > 0 and row["other"] == 0 and row["user_us"] > 0 for (row,) in rounds.values())
 
 
 @pytest.mark.parametrize("module, package", [("_pytest", "python3-pytest"), ("dns", "python3-dnspython")])
