@@ -1,4 +1,4 @@
-/* zone list, show, create: the zones of the settings and of the account, and how DNS delegates them. */
+/* zone list, show, create: the zones of the settings and of the hosting, and how DNS delegates them. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "ctl/commands.h"
 #include "ctl/delegation.h"
 #include "ctl/grid.h"
-#include "ctl/reach.h"
+#include "ctl/hosting.h"
 
 static int run_zone_list(struct ctl *ctl, const struct arguments *arguments);
 static int run_zone_show(struct ctl *ctl, const struct arguments *arguments);
@@ -64,161 +64,7 @@ const struct command commands_zone[] = {
     {.name = NULL},
 };
 
-/* ---- the account ---- */
-
-/* One that can be asked for its zones. */
-struct account {
-    struct settings *settings; /* of the file; where there is none, what is good for asking */
-    bool has_file;
-    struct reach *reach;
-    const struct provider *provider; /* NULL: no zone of the settings is at a provider that can be asked */
-    void *shared;
-};
-
-static void account_close(struct account *account)
-{
-    reach_close(account->reach);
-    settings_unref(account->settings);
-}
-
-/* Before there is a settings file: the provider's defaults. NULL: no memory. */
-static struct settings *default_settings(const char *config)
-{
-    static const char text[] = "zones: [{name: example.com}]\n";
-    _cleanup_(problems_freep) struct problems *problems = problems_new(config);
-    struct settings *settings = NULL;
-
-    return problems && settings_load_text(text, sizeof(text) - 1, config, problems, &settings) == 0 ? settings : NULL;
-}
-
-static int load_settings(struct ctl *ctl, struct account *account)
-{
-    const struct settings *settings;
-
-    account->has_file = access(ctl->config, F_OK) == 0 || errno != ENOENT || ctl->is_config_given;
-    if (!account->has_file) {
-        account->settings = default_settings(ctl->config);
-        return account->settings ? EXIT_FINE : ctl_no_memory();
-    }
-    int status = ctl_settings(ctl, &settings);
-    if (status == EXIT_FINE) {
-        account->settings = settings_ref(ctl->settings);
-    }
-    return status;
-}
-
-static const struct provider *provider_to_ask(const struct settings *settings)
-{
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        const struct provider *provider = provider_of(settings->zones[i].provider);
-        if (provider->each_hosted) {
-            return provider;
-        }
-    }
-    return NULL;
-}
-
-/* Close it with account_close in any case. */
-static int account_open(struct ctl *ctl, struct account *ret)
-{
-    *ret = (struct account){.settings = NULL};
-    int status = load_settings(ctl, ret);
-
-    if (status != EXIT_FINE) {
-        return status;
-    }
-    ret->provider = provider_to_ask(ret->settings);
-    if (!ret->provider) {
-        return EXIT_FINE;
-    }
-    ret->reach = reach_open(ret->settings, ctl->config);
-    return ret->reach && reach_shared(ret->reach, ret->provider, &ret->shared) == 0 ? EXIT_FINE : ctl_no_memory();
-}
-
-/* ---- zones ---- */
-
-struct hosted {
-    struct name name;
-    char id[64];
-    char *comment;
-    uint64_t record_count;
-    bool is_private;
-};
-
-struct hosteds {
-    struct hosted *items;
-    size_t count;
-    int error;
-};
-
-static void hosteds_done(struct hosteds *zones)
-{
-    for (size_t i = 0; i < zones->count; i++) {
-        free(zones->items[i].comment);
-    }
-    free(zones->items);
-}
-
-static void keep(const struct provider_hosted_zone *zone, void *userdata)
-{
-    struct hosteds *zones = userdata;
-    struct hosted *items = reallocarray(zones->items, zones->count + 1, sizeof(*items));
-
-    if (!items) {
-        zones->error = -ENOMEM;
-        return;
-    }
-    zones->items = items;
-    struct hosted *kept = &items[zones->count++];
-    *kept = (struct hosted){.record_count = zone->record_count, .is_private = zone->is_private};
-    (void)snprintf(kept->name.text, sizeof(kept->name.text), "%s", zone->name);
-    (void)snprintf(kept->id, sizeof(kept->id), "%s", zone->id);
-    kept->comment = strdup(zone->comment);
-    zones->error = kept->comment ? zones->error : -ENOMEM;
-}
-
-static int tell_provider(int r, const struct buffer *message)
-{
-    if (r == -ENOMEM) {
-        return ctl_no_memory();
-    }
-    ctl_error("%s", buffer_text(message));
-    return EXIT_FAILED;
-}
-
-static int list_hosted(struct account *account, struct hosteds *ret)
-{
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    int r = account->provider->each_hosted(reach_means(account->reach), account->shared, keep, ret, &message);
-
-    r = r == 0 ? ret->error : r;
-    return r < 0 ? tell_provider(r, &message) : EXIT_FINE;
-}
-
-static const struct zone_settings *zone_of_settings(const struct account *account, const char *name)
-{
-    for (size_t i = 0; account->has_file && i < account->settings->zone_count; i++) {
-        if (strcmp(account->settings->zones[i].name.text, name) == 0) {
-            return &account->settings->zones[i];
-        }
-    }
-    return NULL;
-}
-
-static const char *kind_of(const struct hosted *zone)
-{
-    return zone->is_private ? "private" : "public";
-}
-
 /* ---- list ---- */
-
-static json_t *hosted_object(const struct account *account, const struct hosted *zone)
-{
-    return json_pack("{s:s, s:s, s:s, s:b, s:I, s:s, s:b}", "name", zone->name.text, "provider",
-                     account->provider->settings.name, "id", zone->id, "private", zone->is_private, "records",
-                     (json_int_t)zone->record_count, "comment", zone->comment, "served",
-                     zone_of_settings(account, zone->name.text) != NULL);
-}
 
 static bool is_hosted(const struct hosteds *zones, const char *name)
 {
@@ -230,15 +76,15 @@ static bool is_hosted(const struct hosteds *zones, const char *name)
     return false;
 }
 
-static int list_as_json(const struct account *account, const struct hosteds *zones)
+static int list_as_json(const struct hosting *hosting, const struct hosteds *zones)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < zones->count; i++) {
-        (void)json_array_append_new(array, hosted_object(account, &zones->items[i]));
+        (void)json_array_append_new(array, hosted_object(hosting, &zones->items[i]));
     }
-    for (size_t i = 0; account->has_file && i < account->settings->zone_count; i++) {
-        const struct zone_settings *zone = &account->settings->zones[i];
+    for (size_t i = 0; hosting->has_file && i < hosting->settings->zone_count; i++) {
+        const struct zone_settings *zone = &hosting->settings->zones[i];
         if (!is_hosted(zones, zone->name.text)) {
             (void)json_array_append_new(array, json_pack("{s:s, s:s, s:n, s:n, s:n, s:s, s:b}", "name", zone->name.text,
                                                          "provider", zone->provider->name, "id", "private", "records",
@@ -248,7 +94,7 @@ static int list_as_json(const struct account *account, const struct hosteds *zon
     return ctl_print_json(json_pack("{s:o}", "zones", array));
 }
 
-static int list_as_table(struct ctl *ctl, const struct account *account, const struct hosteds *zones)
+static int list_as_table(struct ctl *ctl, const struct hosting *hosting, const struct hosteds *zones)
 {
     static const struct grid_column columns[] = {{"ZONE", false},   {"PROVIDER", false}, {"ID", false},
                                                  {"KIND", false},   {"RECORDS", true},   {"SERVED", false},
@@ -258,17 +104,17 @@ static int list_as_table(struct ctl *ctl, const struct account *account, const s
     grid_init(&grid, columns, ELEMENTS(columns));
     for (size_t i = 0; i < zones->count; i++) {
         const struct hosted *zone = &zones->items[i];
-        const bool is_served = zone_of_settings(account, zone->name.text) != NULL;
+        const bool is_served = hosting_settings_of(hosting, zone->name.text) != NULL;
         grid_add(&grid, COLOR_NONE, "%s", zone->name.text);
-        grid_add(&grid, COLOR_NONE, "%s", account->provider->settings.name);
+        grid_add(&grid, COLOR_NONE, "%s", hosting->provider->settings.name);
         grid_add(&grid, COLOR_NONE, "%s", zone->id);
-        grid_add(&grid, COLOR_NONE, "%s", kind_of(zone));
+        grid_add(&grid, COLOR_NONE, "%s", hosted_kind(zone));
         grid_add(&grid, COLOR_NONE, "%llu", (unsigned long long)zone->record_count);
         grid_add(&grid, is_served ? COLOR_GOOD : COLOR_DIM, "%s", is_served ? "yes" : "no");
         grid_add(&grid, COLOR_DIM, "%s", zone->comment);
     }
-    for (size_t i = 0; account->has_file && i < account->settings->zone_count; i++) {
-        const struct zone_settings *zone = &account->settings->zones[i];
+    for (size_t i = 0; hosting->has_file && i < hosting->settings->zone_count; i++) {
+        const struct zone_settings *zone = &hosting->settings->zones[i];
         const bool is_missing = provider_of(zone->provider)->each_hosted != NULL;
         if (is_hosted(zones, zone->name.text)) {
             continue;
@@ -286,18 +132,18 @@ static int list_as_table(struct ctl *ctl, const struct account *account, const s
 
 static int run_zone_list(struct ctl *ctl, const struct arguments *arguments)
 {
-    _cleanup_(account_close) struct account account;
+    _cleanup_(hosting_close) struct hosting hosting;
     _cleanup_(hosteds_done) struct hosteds zones = {NULL, 0, 0};
-    int status = account_open(ctl, &account);
+    int status = hosting_open(ctl, &hosting);
 
     (void)arguments;
-    if (status == EXIT_FINE && account.provider) {
-        status = list_hosted(&account, &zones);
+    if (status == EXIT_FINE && hosting.provider) {
+        status = hosting_list(&hosting, &zones);
     }
     if (status != EXIT_FINE) {
         return status;
     }
-    return ctl->is_json ? list_as_json(&account, &zones) : list_as_table(ctl, &account, &zones);
+    return ctl->is_json ? list_as_json(&hosting, &zones) : list_as_table(ctl, &hosting, &zones);
 }
 
 /* ---- delegation ---- */
@@ -390,26 +236,12 @@ static void print_delegation(struct ctl *ctl, enum delegation delegation, const 
 
 /* ---- show ---- */
 
-static int get_hosted(struct account *account, const char *id, struct hosteds *ret, struct buffer *servers)
-{
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    int r =
-        account->provider->get_hosted(reach_means(account->reach), account->shared, id, keep, ret, servers, &message);
-
-    r = r == 0 ? ret->error : r;
-    if (r == -ENOENT) {
-        ctl_error("%s; \"ddns53ctl zone list\" lists the zones of the account", buffer_text(&message));
-        return EXIT_UNKNOWN;
-    }
-    return r < 0 ? tell_provider(r, &message) : EXIT_FINE;
-}
-
 /* The one zone of the account with that id or name, in `ret_id`. */
-static int find_hosted(struct account *account, const char *text, const char *name, char ret_id[64])
+static int find_hosted(struct hosting *hosting, const char *text, const char *name, char ret_id[64])
 {
     _cleanup_(hosteds_done) struct hosteds zones = {NULL, 0, 0};
     size_t found = 0;
-    int status = list_hosted(account, &zones);
+    int status = hosting_list(hosting, &zones);
 
     for (size_t i = 0; status == EXIT_FINE && i < zones.count; i++) {
         const struct hosted *zone = &zones.items[i];
@@ -459,11 +291,11 @@ static int show_other(struct ctl *ctl, const struct zone_settings *zone, const s
     return EXIT_WARNED;
 }
 
-static int show_hosted(struct ctl *ctl, struct account *account, const char *id, const struct endpoint *resolver)
+static int show_hosted(struct ctl *ctl, struct hosting *hosting, const char *id, const struct endpoint *resolver)
 {
     _cleanup_(hosteds_done) struct hosteds zones = {NULL, 0, 0};
     _cleanup_buffer_ struct buffer servers = BUFFER_INIT, found = BUFFER_INIT, message = BUFFER_INIT;
-    int status = get_hosted(account, id, &zones, &servers);
+    int status = hosting_get(hosting, id, &zones, &servers);
 
     if (status != EXIT_FINE) {
         return status;
@@ -471,15 +303,15 @@ static int show_hosted(struct ctl *ctl, struct account *account, const char *id,
     const struct hosted *zone = &zones.items[0];
     const enum delegation delegation = look_at_dns(zone, buffer_text(&servers), resolver, &found, &message);
     if (ctl->is_json) {
-        json_t *object = hosted_object(account, zone);
+        json_t *object = hosted_object(hosting, zone);
         (void)json_object_set_new(object, "name_servers", lines_array(buffer_text(&servers)));
         (void)json_object_set_new(object, "delegated_to", lines_array(buffer_text(&found)));
         (void)json_object_set_new(object, "delegation", json_string(delegation_words[delegation]));
         status = ctl_print_json(object);
     } else {
         ctl_print("%s%s%s  %s, id %s, %llu record sets%s\n", ctl_color(ctl, COLOR_STRONG), zone->name.text,
-                  ctl_plain(ctl), kind_of(zone), zone->id, (unsigned long long)zone->record_count,
-                  zone_of_settings(account, zone->name.text) ? "" : ", not in the settings");
+                  ctl_plain(ctl), hosted_kind(zone), zone->id, (unsigned long long)zone->record_count,
+                  hosting_settings_of(hosting, zone->name.text) ? "" : ", not in the settings");
         ctl_print("%s", servers.length > 0 ? "name servers:\n" : "");
         print_lines("  ", buffer_text(&servers));
         print_delegation(ctl, delegation, &found, &message);
@@ -502,27 +334,27 @@ static int read_resolver(const struct arguments *arguments, struct endpoint *ret
     return EXIT_FINE;
 }
 
-static int show_zone(struct ctl *ctl, struct account *account, const char *text, const char *name,
+static int show_zone(struct ctl *ctl, struct hosting *hosting, const char *text, const char *name,
                      const struct endpoint *resolver)
 {
-    const struct zone_settings *zone = zone_of_settings(account, name);
+    const struct zone_settings *zone = hosting_settings_of(hosting, name);
     char id[64];
 
     if (zone && !provider_of(zone->provider)->get_hosted) {
         return show_other(ctl, zone, resolver);
     }
-    if (!account->provider) {
+    if (!hosting->provider) {
         ctl_error("%s is not in the settings, and none of their zones is at a provider that could be asked for others",
                   name);
         return EXIT_UNKNOWN;
     }
-    int status = find_hosted(account, text, name, id);
-    return status == EXIT_FINE ? show_hosted(ctl, account, id, resolver) : status;
+    int status = find_hosted(hosting, text, name, id);
+    return status == EXIT_FINE ? show_hosted(ctl, hosting, id, resolver) : status;
 }
 
 static int run_zone_show(struct ctl *ctl, const struct arguments *arguments)
 {
-    _cleanup_(account_close) struct account account = {.settings = NULL};
+    _cleanup_(hosting_close) struct hosting hosting = {.settings = NULL};
     _cleanup_(endpoint_done) struct endpoint resolver;
     struct name name;
     bool has_resolver;
@@ -532,20 +364,20 @@ static int run_zone_show(struct ctl *ctl, const struct arguments *arguments)
         status = ctl_name(ctl, argument_at(arguments, 0), &name);
     }
     if (status == EXIT_FINE) {
-        status = account_open(ctl, &account);
+        status = hosting_open(ctl, &hosting);
     }
     if (status == EXIT_FINE) {
-        status = show_zone(ctl, &account, argument_at(arguments, 0), name.text, has_resolver ? &resolver : NULL);
+        status = show_zone(ctl, &hosting, argument_at(arguments, 0), name.text, has_resolver ? &resolver : NULL);
     }
     return status;
 }
 
 /* ---- create ---- */
 
-static int refuse_second(struct account *account, const char *name)
+static int refuse_second(struct hosting *hosting, const char *name)
 {
     _cleanup_(hosteds_done) struct hosteds zones = {NULL, 0, 0};
-    int status = list_hosted(account, &zones);
+    int status = hosting_list(hosting, &zones);
 
     for (size_t i = 0; status == EXIT_FINE && i < zones.count; i++) {
         if (strcmp(zones.items[i].name.text, name) == 0 && !zones.items[i].is_private) {
@@ -557,18 +389,18 @@ static int refuse_second(struct account *account, const char *name)
     return status;
 }
 
-static int tell_created(struct ctl *ctl, const struct account *account, const struct hosted *zone,
+static int tell_created(struct ctl *ctl, const struct hosting *hosting, const struct hosted *zone,
                         const struct buffer *servers)
 {
     if (ctl->is_json) {
-        json_t *object = hosted_object(account, zone);
+        json_t *object = hosted_object(hosting, zone);
         (void)json_object_set_new(object, "name_servers", lines_array(buffer_text(servers)));
         return ctl_print_json(object);
     }
     ctl_print("%s is made, id %s\n\nAt the registrar, or in the zone above it, enter these name servers:\n",
               zone->name.text, zone->id);
     print_lines("  ", buffer_text(servers));
-    if (!zone_of_settings(account, zone->name.text)) {
+    if (!hosting_settings_of(hosting, zone->name.text)) {
         ctl_print("\nIn ddns53d.yaml, below zones:, enter it, and restart ddns53d:\n  - name: %s\n    zone_id: %s\n",
                   zone->name.text, zone->id);
     }
@@ -576,39 +408,37 @@ static int tell_created(struct ctl *ctl, const struct account *account, const st
     return EXIT_FINE;
 }
 
-static int create_zone(struct ctl *ctl, struct account *account, const char *name, const char *comment)
+static int create_zone(struct ctl *ctl, struct hosting *hosting, const char *name, const char *comment)
 {
     _cleanup_(hosteds_done) struct hosteds zones = {NULL, 0, 0};
-    _cleanup_buffer_ struct buffer servers = BUFFER_INIT, message = BUFFER_INIT;
-    int status = refuse_second(account, name);
+    _cleanup_buffer_ struct buffer servers = BUFFER_INIT;
+    int status = refuse_second(hosting, name);
 
     if (status != EXIT_FINE) {
         return status;
     }
-    int r = account->provider->create_hosted(reach_means(account->reach), account->shared, name, comment, keep, &zones,
-                                             &servers, &message);
-    r = r == 0 ? zones.error : r;
-    return r < 0 ? tell_provider(r, &message) : tell_created(ctl, account, &zones.items[0], &servers);
+    status = hosting_create(hosting, name, comment, &zones, &servers);
+    return status == EXIT_FINE ? tell_created(ctl, hosting, &zones.items[0], &servers) : status;
 }
 
 static int run_zone_create(struct ctl *ctl, const struct arguments *arguments)
 {
-    _cleanup_(account_close) struct account account = {.settings = NULL};
+    _cleanup_(hosting_close) struct hosting hosting = {.settings = NULL};
     struct name name;
     int status = ctl_name(ctl, argument_at(arguments, 0), &name);
 
     if (status == EXIT_FINE) {
-        status = account_open(ctl, &account);
+        status = hosting_open(ctl, &hosting);
     }
     if (status != EXIT_FINE) {
         return status;
     }
-    if (!account.provider || !account.provider->create_hosted) {
+    if (!hosting.provider || !hosting.provider->create_hosted) {
         ctl_error(
             "no zone of the settings is at a provider that makes zones; name %s in ddns53d.yaml with its provider, "
             "and make it at the name server",
             name.text);
         return EXIT_FAILED;
     }
-    return create_zone(ctl, &account, name.text, option_value(arguments, "comment"));
+    return create_zone(ctl, &hosting, name.text, option_value(arguments, "comment"));
 }
