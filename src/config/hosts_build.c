@@ -529,18 +529,17 @@ static void building_done(struct building *building)
 static int load(const char *path, const struct bytes *text, const struct settings *settings, const struct hosts *before,
                 struct problems *problems, struct hosts **ret_hosts)
 {
-    _cleanup_(zone_index_freep) struct zone_index *zones = zone_index_new(settings);
     const size_t problems_before = problems_count(problems);
     /* What is wrong with hosts is told only of a file that is good YAML: else it may be misread. */
     _cleanup_(building_done) struct building building = {
         .hosts = hosts_new(before),
         .before = before,
-        .file = {path, settings, zones, problems_like(problems)},
+        .file = {path, settings, problems_like(problems)},
         .followers.row_size = sizeof(struct follower),
         .notes.row_size = sizeof(struct note),
     };
 
-    if (zones == NULL || building.hosts == NULL || building.file.problems == NULL) {
+    if (building.hosts == NULL || building.file.problems == NULL) {
         return -ENOMEM;
     }
     int r = read_hosts(&building, text, problems);

@@ -53,7 +53,7 @@ int host_read_hostname(const struct host_file *file, const struct host_key *row,
     if (r < 0) {
         return r;
     }
-    int zone = zone_index_find(file->zones, draft->hostname.text);
+    int zone = settings_zone_of(file->settings, draft->hostname.text);
     if (zone < 0) {
         add_outside_zones(file, row, node, draft->hostname.text);
         return -EINVAL;

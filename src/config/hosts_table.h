@@ -12,7 +12,6 @@
 #include "base/name.h"
 #include "base/yaml.h"
 #include "config/hosts.h"
-#include "config/zone_index.h"
 
 enum host_key_id {
     HOST_HOSTNAME,
@@ -50,7 +49,6 @@ struct host_draft {
 struct host_file {
     const char *path; /* for files named relative to it */
     const struct settings *settings;
-    const struct zone_index *zones;
     struct problems *problems;
 };
 

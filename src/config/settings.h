@@ -151,7 +151,8 @@ bool endpoint_is_local(const struct endpoint *endpoint);
 /* The struct that the provider's section was read into. Borrowed from the settings. */
 void *settings_of_provider(const struct settings *settings, const struct provider_settings *provider);
 
-/* Index of the zone with the longest name that `hostname` (normalised) is within; -ENOENT: none. */
+/* Index of the zone with the longest name that `hostname` (normalised) is within; -ENOENT: none. A few look-ups, however
+ * many zones there are. For settings that were loaded. */
 int settings_zone_of(const struct settings *settings, const char *hostname);
 
 /* "hash" and so on -> one bit of enum auth_scheme; 0: no such scheme. */

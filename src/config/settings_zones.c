@@ -9,12 +9,14 @@
 #include "config/settings.h"
 #include "config/settings_table.h"
 #include "config/value.h"
+#include "config/zone_index.h"
 
 #define SECTION "zones[]"
 
 /* The zones of one file; settings of later reloads may share them. */
 struct zone_list {
     atomic_uint references;
+    struct zone_index *index;
     struct zone_settings zones[];
 };
 
@@ -274,6 +276,10 @@ static int read_zones(struct problems *problems, const struct setting *row, cons
         result = r < 0 ? r : result;
     }
     r = check_names(problems, node, settings->zones);
+    list->index = zone_index_new(settings->zones, settings->zone_count);
+    if (!list->index) {
+        return -ENOMEM;
+    }
     return r < 0 ? r : result;
 }
 
@@ -332,6 +338,7 @@ static void clear_zones(const struct setting *row, void *base)
         for (size_t i = 0; i < settings->zone_count; i++) {
             clear_own(&settings->zones[i]);
         }
+        zone_index_free(list_of(settings)->index);
         free(list_of(settings));
     }
     settings->zones = NULL;
@@ -361,16 +368,5 @@ void settings_share_zones(const struct settings *from, struct settings *to)
 
 int settings_zone_of(const struct settings *settings, const char *hostname)
 {
-    size_t longest = 0;
-    int found = -ENOENT;
-
-    for (size_t i = 0; i < settings->zone_count; i++) {
-        const char *name = settings->zones[i].name.text;
-        size_t length = strlen(name);
-        if (length > longest && name_is_within(hostname, name)) {
-            longest = length;
-            found = (int)i;
-        }
-    }
-    return found;
+    return settings->zones ? zone_index_find(list_of(settings)->index, hostname) : -ENOENT;
 }

@@ -6,7 +6,7 @@
 #include "base/table.h"
 
 struct zone_index {
-    const struct settings *settings;
+    const struct zone_settings *zones;
     struct table *by_name;      /* -> struct zone_settings */
     bool has_length[NAME_SIZE]; /* is there a zone whose name is that long? Other suffixes need no look-up. */
 };
@@ -17,29 +17,29 @@ static struct bytes zone_name(const void *value)
     return (struct bytes){zone->name.text, strlen(zone->name.text)};
 }
 
-static int add_zones(struct zone_index *index)
+static int add_zones(struct zone_index *index, struct zone_settings *zones, size_t count)
 {
-    for (size_t i = 0; i < index->settings->zone_count; i++) {
-        struct zone_settings *zone = &index->settings->zones[i];
-        const int r = table_put(index->by_name, zone);
+    for (size_t i = 0; i < count; i++) {
+        const size_t length = strlen(zones[i].name.text);
+        const int r = length == 0 ? 0 : table_put(index->by_name, &zones[i]);
         if (r < 0 && r != -EEXIST) { /* of two zones with one name the first counts */
             return r;
         }
-        index->has_length[strlen(zone->name.text)] = true;
+        index->has_length[length] = true;
     }
     return 0;
 }
 
-struct zone_index *zone_index_new(const struct settings *settings)
+struct zone_index *zone_index_new(struct zone_settings *zones, size_t count)
 {
     struct zone_index *index = calloc(1, sizeof(*index));
 
     if (!index) {
         return NULL;
     }
-    index->settings = settings;
+    index->zones = zones;
     index->by_name = table_new(zone_name);
-    if (!index->by_name || add_zones(index) < 0) {
+    if (!index->by_name || add_zones(index, zones, count) < 0) {
         zone_index_free(index);
         return NULL;
     }
@@ -62,7 +62,7 @@ int zone_index_find(const struct zone_index *index, const char *hostname)
     for (const char *suffix = hostname; length > 0;) {
         const struct zone_settings *zone = index->has_length[length] ? table_get(index->by_name, suffix, length) : NULL;
         if (zone) {
-            return (int)(zone - index->settings->zones);
+            return (int)(zone - index->zones);
         }
         const size_t label = strcspn(suffix, ".") + 1; /* a name ends in a dot */
         suffix += label;

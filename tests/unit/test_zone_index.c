@@ -16,14 +16,11 @@ static struct zone_settings zones[MANY];
 
 static struct zone_index *index_of(const char *const *names, size_t count)
 {
-    static struct settings settings;
-
     assert_true(count <= MANY);
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(zones[i].name.text, sizeof(zones[i].name.text), "%s", names[i]);
     }
-    settings = (struct settings){.zones = zones, .zone_count = count};
-    struct zone_index *index = zone_index_new(&settings);
+    struct zone_index *index = zone_index_new(zones, count);
     assert_non_null(index);
     return index;
 }
