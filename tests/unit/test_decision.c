@@ -11,7 +11,7 @@
 #include "api/ratelimit.h"
 #include "api/service.h"
 #include "base/clock.h"
-#include "base/log.h"
+#include "log_lines.h"
 
 static const char settings_text[] = "zones:\n"
                                     "  - {name: example.com., provider: zonefile}\n"
@@ -31,17 +31,8 @@ struct world {
     struct clock clock;
     struct api api;
     struct service service;
-    char log[4096];
+    struct buffer log;
 };
-
-static void hear(enum log_level level, const char *line, void *userdata)
-{
-    struct world *world = userdata;
-
-    (void)level;
-    (void)strncat(world->log, line, sizeof(world->log) - strlen(world->log) - 1);
-    (void)strncat(world->log, "\n", sizeof(world->log) - strlen(world->log) - 1);
-}
 
 static int set_up(void **state)
 {
@@ -59,7 +50,7 @@ static int set_up(void **state)
     world->service = (struct service){.current = current_new(world->settings, world->hosts),
                                       .handlers = &world->api,
                                       .clock = &world->clock};
-    log_set_sink(hear, world);
+    log_set_sink(log_lines_keep, &world->log);
     *state = world;
     return 0;
 }
@@ -73,6 +64,7 @@ static int tear_down(void **state)
     current_free(world->service.current);
     hosts_unref(world->hosts);
     settings_unref(world->settings);
+    buffer_done(&world->log);
     free(world);
     return 0;
 }
@@ -143,8 +135,9 @@ static void test_failed_logins(void **state)
     note(&request, world, "hmoe.example.com");
     decision_failed_login(&request, "dyndns2", AUTH_UNKNOWN_HOST);
     assert_true(request.decision.is_written);
-    assert_string_equal(world->log, "event=auth_failure dialect=dyndns2 source=198.18.7.9 host=hmoe.example.com. "
-                                    "reason=unknown_host\n");
+    assert_string_equal(buffer_text(&world->log),
+                        "event=auth_failure dialect=dyndns2 source=198.18.7.9 host=hmoe.example.com. "
+                        "reason=unknown_host\n");
     assert_true(ratelimit_allows(world->api.failures, &request.source, now_ms, NULL));
     decision_failed_login(&request, "dyndns2", AUTH_UNKNOWN_HOST);
     decision_failed_login(&request, "dyndns2", AUTH_UNKNOWN_HOST);
@@ -158,11 +151,12 @@ static void test_logins(void **state)
     const struct host *host = hosts_find(world->hosts, "home.example.com.");
 
     decision_login(&request, "query", host, AUTH_BY_CURRENT_SECRET);
-    assert_string_equal(world->log, "");
+    assert_string_equal(buffer_text(&world->log), "");
     assert_string_equal(request.decision.secret, "current");
     decision_login(&request, "query", host, AUTH_BY_PREVIOUS_SECRET);
     assert_string_equal(request.decision.secret, "previous");
-    assert_string_equal(world->log, "event=previous_secret dialect=query source=198.18.7.9 host=home.example.com.\n");
+    assert_string_equal(buffer_text(&world->log),
+                        "event=previous_secret dialect=query source=198.18.7.9 host=home.example.com.\n");
 }
 
 int main(void)

@@ -7,12 +7,9 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-#include "base/problems.h"
-#include "config/hosts.h"
 #include "update/follow.h"
 
-#include "some_hosts.h"
+#include "update_hosts.h"
 
 static const char hosts_text[] =
     "hosts:\n"
@@ -36,22 +33,10 @@ static const char hosts_text[] =
     "  - {hostname: stuck.b.test, record_type: A, lock_record: true, shared_secret: a secret of the tests}\n"
     "  - {hostname: cam2.b.test, record_type: A, follows: stuck.b.test}\n";
 
-static struct clock test_clock;
-static struct hosts *hosts;
-
 static int load(void **state)
 {
     (void)state;
-    clock_init_test(&test_clock, 1000, 1790000000000);
-    hosts = hosts_of(hosts_text);
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    hosts_unref(hosts);
-    return 0;
+    return update_hosts_load(hosts_text);
 }
 
 static struct update *make_update(void)
@@ -217,5 +202,5 @@ int main(void)
         cmocka_unit_test(test_who_has_followers_of_a_prefix),
     };
 
-    return cmocka_run_group_tests_name("follow", tests, load, unload);
+    return cmocka_run_group_tests_name("follow", tests, load, update_hosts_unload);
 }

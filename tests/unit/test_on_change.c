@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "base/log.h"
+#include "log_lines.h"
 #include "provider/on_change.h"
 #include "temporary.h"
 
@@ -26,13 +26,6 @@ struct fixture {
     struct buffer log;
     unsigned drained;
 };
-
-static void keep_log(enum log_level level, const char *line, void *userdata)
-{
-    (void)level;
-    buffer_append_text(userdata, line);
-    buffer_append_char(userdata, '\n');
-}
 
 static void add_word(struct fixture *fixture, const char *word)
 {
@@ -67,7 +60,7 @@ static int setup(void **state)
     clock_init_test(&fixture->clock, 1000, 0);
     fixture->loop = loop_new(&fixture->clock);
     fixture->worker = worker_new(fixture->loop, "on change");
-    log_set_sink(keep_log, &fixture->log);
+    log_set_sink(log_lines_keep, &fixture->log);
     *state = fixture;
     return 0;
 }

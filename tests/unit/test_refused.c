@@ -9,22 +9,14 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "log_lines.h"
 #include "web/refused.h"
 
 struct world {
     struct clock clock;
     struct service service;
-    char log[4096];
+    struct buffer log;
 };
-
-static void hear(enum log_level level, const char *line, void *userdata)
-{
-    struct world *world = userdata;
-
-    (void)level;
-    (void)strncat(world->log, line, sizeof(world->log) - strlen(world->log) - 1);
-    (void)strncat(world->log, "\n", sizeof(world->log) - strlen(world->log) - 1);
-}
 
 static int set_up(void **state)
 {
@@ -33,15 +25,18 @@ static int set_up(void **state)
     assert_non_null(world);
     clock_init_test(&world->clock, 1000000, 1700000000000);
     world->service = (struct service){.clock = &world->clock};
-    log_set_sink(hear, world);
+    log_set_sink(log_lines_keep, &world->log);
     *state = world;
     return 0;
 }
 
 static int tear_down(void **state)
 {
+    struct world *world = *state;
+
     log_set_sink(NULL, NULL);
-    free(*state);
+    buffer_done(&world->log);
+    free(world);
     return 0;
 }
 
@@ -60,14 +55,16 @@ static void test_lines(void **state)
 
     refused_log(&request, "query", 404, "not_found");
     assert_true(request.decision.is_written);
-    assert_string_equal(world->log, "event=refused dialect=query source=198.18.7.9 status=404 result=not_found\n");
+    assert_string_equal(buffer_text(&world->log),
+                        "event=refused dialect=query source=198.18.7.9 status=404 result=not_found\n");
 
-    world->log[0] = '\0';
+    buffer_clear(&world->log);
     request.source.family = ADDRESS_NONE;
     request.decision.message = "the mode is unknown; send mode=get";
     refused_log(&request, "query", 400, "bad_request");
-    assert_string_equal(world->log, "event=refused dialect=query source=local status=400 result=bad_request "
-                                    "message=\"the mode is unknown\"\n");
+    assert_string_equal(buffer_text(&world->log),
+                        "event=refused dialect=query source=local status=400 result=bad_request "
+                        "message=\"the mode is unknown\"\n");
 }
 
 static void test_what_is_noted(void **state)
@@ -79,7 +76,8 @@ static void test_what_is_noted(void **state)
     request.decision.reason = "wrong_secret";
     refused_write(&request, LOG_LEVEL_NOTICE, "auth_failure", "query", NULL, NULL);
     assert_string_equal(
-        world->log, "event=auth_failure dialect=query source=198.18.7.9 host=home.example.com. reason=wrong_secret\n");
+        buffer_text(&world->log),
+        "event=auth_failure dialect=query source=198.18.7.9 host=home.example.com. reason=wrong_secret\n");
     assert_false(request.decision.is_written); /* who calls this one says so itself */
 }
 

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <sys/un.h>
 
-#include "base/log.h"
+#include "log_lines.h"
 #include "temporary.h"
 #include "web_fixture.h"
 
@@ -316,12 +316,6 @@ static void test_free_without_server(void **state)
 
 /* ---- listeners ---- */
 
-static void keep_line(enum log_level level, const char *line, void *userdata)
-{
-    (void)level;
-    buffer_printf(userdata, "%s\n", line);
-}
-
 static void test_listening_is_logged(void **state)
 {
     struct fixture fixture;
@@ -331,7 +325,7 @@ static void test_listening_is_logged(void **state)
     (void)state;
     fixture_init(&fixture, "");
     const struct server_options options = fixture_options(&fixture, find);
-    log_set_sink(keep_line, &lines);
+    log_set_sink(log_lines_keep, &lines);
     fixture_start(&fixture, &options);
     log_set_sink(NULL, NULL);
     assert_true(server_port(fixture.server, 0) > 0);

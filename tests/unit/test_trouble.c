@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/log.h"
+#include "log_lines.h"
 #include "queue/trouble.h"
 
 struct fixture {
@@ -15,20 +15,13 @@ struct fixture {
     struct buffer log;
 };
 
-static void keep_log(enum log_level level, const char *line, void *userdata)
-{
-    (void)level;
-    buffer_append_text(userdata, line);
-    buffer_append_char(userdata, '\n');
-}
-
 static int setup(void **state)
 {
     static struct fixture fixture;
 
     fixture = (struct fixture){.log = BUFFER_INIT};
     trouble_init(&fixture.trouble, "zone_trouble", "zone_recovered", "a.test.");
-    log_set_sink(keep_log, &fixture.log);
+    log_set_sink(log_lines_keep, &fixture.log);
     *state = &fixture;
     return 0;
 }

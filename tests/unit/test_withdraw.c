@@ -8,12 +8,9 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-#include "base/problems.h"
-#include "config/hosts.h"
 #include "update/withdraw.h"
 
-#include "some_hosts.h"
+#include "update_hosts.h"
 
 static const char hosts_text[] =
     "hosts:\n"
@@ -22,22 +19,10 @@ static const char hosts_text[] =
     "  - {hostname: rows.b.test, record_type: [A, TXT], shared_secret: a secret of the tests, auth: [basic]}\n"
     "  - {hostname: rows.b.test, record_type: AAAA, shared_secret: another of the tests, auth: [basic]}\n";
 
-static struct clock test_clock;
-static struct hosts *hosts;
-
 static int load(void **state)
 {
     (void)state;
-    clock_init_test(&test_clock, 1000, 1790000000000);
-    hosts = hosts_of(hosts_text);
-    return 0;
-}
-
-static int unload(void **state)
-{
-    (void)state;
-    hosts_unref(hosts);
-    return 0;
+    return update_hosts_load(hosts_text);
 }
 
 static void test_types(void **state)
@@ -106,5 +91,5 @@ int main(void)
         cmocka_unit_test(test_records),
     };
 
-    return cmocka_run_group_tests_name("withdraw", tests, load, unload);
+    return cmocka_run_group_tests_name("withdraw", tests, load, update_hosts_unload);
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "base/log.h"
+#include "log_lines.h"
 #include "provider/zonefile.h"
 #include "provider/zonefile_scan.h"
 #include "provider/zonefile_text.h"
@@ -420,12 +420,6 @@ struct fixture {
     struct buffer log;
 };
 
-static void keep_log(enum log_level level, const char *line, void *userdata)
-{
-    (void)level;
-    buffer_append_text(userdata, line);
-}
-
 static void note_written(const char *name, const char *path, void *userdata)
 {
     struct fixture *fixture = userdata;
@@ -479,7 +473,7 @@ static int setup(void **data)
     };
     fixture->zone = zonefile_zone_new(fixture->loop, &options, ZONE, 60);
     assert_non_null(fixture->zone);
-    log_set_sink(keep_log, &fixture->log);
+    log_set_sink(log_lines_keep, &fixture->log);
     *data = fixture;
     return 0;
 }
