@@ -113,12 +113,10 @@ static void write_names(const struct setting *row, const void *base, struct buff
 {
     const struct name *names = const_list_of(row, base);
 
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < length_of(row, base); i++) {
-        buffer_append_text(buffer, i == 0 ? "" : ", ");
-        setting_write_quoted(buffer, names[i].text);
+        setting_write_item(buffer, i, names[i].text);
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, length_of(row, base));
 }
 
 static void clear_names(const struct setting *row, void *base)
@@ -174,12 +172,10 @@ static void write_servers(const struct setting *row, const void *base, struct bu
 {
     const struct endpoint *servers = const_list_of(row, base);
 
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < length_of(row, base); i++) {
-        buffer_append_text(buffer, i == 0 ? "" : ", ");
-        setting_write_quoted(buffer, servers[i].text);
+        setting_write_item(buffer, i, servers[i].text);
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, length_of(row, base));
 }
 
 static void clear_servers(const struct setting *row, void *base)

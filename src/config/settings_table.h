@@ -114,5 +114,8 @@ void setting_clear_text(const struct setting *row, void *base);
 const char *setting_check_url(const char *text);
 /* A double-quoted YAML scalar. */
 void setting_write_quoted(struct buffer *buffer, const char *text);
+/* A YAML list in one line: each text in turn, quoted, then the end with how many there were. */
+void setting_write_item(struct buffer *buffer, size_t index, const char *text);
+void setting_write_end(struct buffer *buffer, size_t count);
 
 #endif

@@ -27,6 +27,17 @@ void setting_write_quoted(struct buffer *buffer, const char *text)
     buffer_append_char(buffer, '"');
 }
 
+void setting_write_item(struct buffer *buffer, size_t index, const char *text)
+{
+    buffer_append_text(buffer, index == 0 ? "[" : ", ");
+    setting_write_quoted(buffer, text);
+}
+
+void setting_write_end(struct buffer *buffer, size_t count)
+{
+    buffer_append_text(buffer, count == 0 ? "[]" : "]");
+}
+
 /* ---- bool, uint ---- */
 
 static int read_bool(struct problems *problems, const struct setting *row, const struct yaml_node *node, void *base)
@@ -345,12 +356,10 @@ static int read_listen(struct problems *problems, const struct setting *row, con
 static void write_listen(const struct setting *row, const void *base, struct buffer *buffer)
 {
     const struct endpoint *endpoints = *CONST_FIELD(struct endpoint *, row, base);
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
-        buffer_append_text(buffer, i == 0 ? "" : ", ");
-        setting_write_quoted(buffer, endpoints[i].text);
+        setting_write_item(buffer, i, endpoints[i].text);
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, CONST_COUNT(row, base));
 }
 
 static void clear_listen(const struct setting *row, void *base)
@@ -451,14 +460,12 @@ static int read_prefixes(struct problems *problems, const struct setting *row, c
 static void write_prefixes(const struct setting *row, const void *base, struct buffer *buffer)
 {
     const struct prefix *prefixes = *CONST_FIELD(struct prefix *, row, base);
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
         char text[PREFIX_TEXT_SIZE];
         prefix_print(&prefixes[i], text);
-        buffer_append_text(buffer, i == 0 ? "" : ", ");
-        setting_write_quoted(buffer, text);
+        setting_write_item(buffer, i, text);
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, CONST_COUNT(row, base));
 }
 
 static void clear_prefixes(const struct setting *row, void *base)
@@ -513,12 +520,10 @@ static int read_command(struct problems *problems, const struct setting *row, co
 static void write_command(const struct setting *row, const void *base, struct buffer *buffer)
 {
     char *const *words = *CONST_FIELD(char **, row, base);
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
-        buffer_append_text(buffer, i == 0 ? "" : ", ");
-        setting_write_quoted(buffer, words[i]);
+        setting_write_item(buffer, i, words[i]);
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, CONST_COUNT(row, base));
 }
 
 static void clear_command(const struct setting *row, void *base)
@@ -566,11 +571,10 @@ static int read_secrets(struct problems *problems, const struct setting *row, co
 
 static void write_secrets(const struct setting *row, const void *base, struct buffer *buffer)
 {
-    buffer_append_char(buffer, '[');
     for (size_t i = 0; i < CONST_COUNT(row, base); i++) {
-        buffer_append_text(buffer, i == 0 ? "\"***\"" : ", \"***\"");
+        setting_write_item(buffer, i, "***");
     }
-    buffer_append_char(buffer, ']');
+    setting_write_end(buffer, CONST_COUNT(row, base));
 }
 
 static void clear_secrets(const struct setting *row, void *base)
