@@ -31,11 +31,11 @@ enum reader_phase {
 /* Calls to a provider. */
 enum reading {
     READ_NOTHING,
-    READ_ZONE,   /* prepare */
-    READ_PAGE,   /* list_page */
-    READ_CHANGE, /* look_up the record of the oldest change that waits for it */
-    READ_RECORD, /* look_up the read-back's next record, the cursor */
-    READ_NEWCOMER,
+    READ_ZONE,     /* prepare */
+    READ_PAGE,     /* list_page */
+    READ_CHANGE,   /* look_up the record of the oldest change that waits for it */
+    READ_RECORD,   /* look_up the read-back's next record, the cursor */
+    READ_NEWCOMER, /* look_up the next record that a reload brought */
 };
 
 struct reader {

@@ -301,8 +301,9 @@ uint32_t records_zone_since(struct records *records, uint32_t zone)
 {
     pthread_mutex_lock(&records->zones_lock);
     const uint32_t since = zone < records->zone_count ? records->zones[zone].since : 0;
+    const uint32_t in_force = atomic_load(&records->generation);
     pthread_mutex_unlock(&records->zones_lock);
-    return since;
+    return since < in_force ? since : in_force;
 }
 
 bool record_is_configured(const struct record *record)

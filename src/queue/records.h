@@ -89,7 +89,8 @@ bool *record_drift_told(struct record *record);
  * listing that began earlier must not overwrite it. Any thread. */
 uint32_t records_generation(const struct records *records);
 uint32_t record_since(const struct record *record);
-/* The last record_since of the zone's records: another one than before means that the zone has got records. */
+/* The last record_since of the zone's records: another one than before means that the zone has got records. What is
+ * being configured meanwhile counts when all of it is. */
 uint32_t records_zone_since(struct records *records, uint32_t zone);
 
 /* Makes one record, or finds it, as records_configure does for each of a host's; returns borrowed, NULL: no memory.

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/secret.h"
-#include "queue/records.h"
+#include "queue/records_internal.h"
 #include "some_hosts.h"
 
 static struct address address_of(const char *text)
@@ -234,6 +234,30 @@ static void test_each(void **state)
     assert_string_equal(names, "one.a.test.A one.a.test.AAAA two.a.test.A "); /* file order */
     assert_int_equal(records_each(records, 1, NULL, NULL), 1);
     assert_int_equal(records_each(records, 2, NULL, NULL), 0);
+}
+
+/* Does a zone have records that it did not have when this was asked last? */
+static void test_zone_since(void **state)
+{
+    static const char *const more[] = {"one.a.test.", "A", "two.a.test.", "A", "new.b.test.", "A", NULL};
+    static const char *const back[] = {"one.a.test.", "[A, AAAA]", NULL};
+    struct records *records = *state;
+    const uint32_t before = records_generation(records);
+
+    assert_int_equal(records_zone_since(records, 0), before);
+    assert_int_equal(records_zone_since(records, 1), before);
+    assert_int_equal(records_zone_since(records, 2), 0);
+    configure(records, more);
+    assert_int_equal(records_zone_since(records, 0), before);
+    assert_int_equal(records_zone_since(records, 1), before + 1);
+    configure(records, back);
+    assert_int_equal(records_zone_since(records, 0), before + 2);
+    assert_int_equal(records_zone_since(records, 1), before + 1);
+    /* The next reload has begun, and has not named all of its records yet: it counts when it is in force. */
+    records->zones[1].since = before + 3;
+    assert_int_equal(records_zone_since(records, 1), before + 2);
+    configure(records, more);
+    assert_int_equal(records_zone_since(records, 1), before + 3);
 }
 
 static void test_reload(void **state)
@@ -624,6 +648,7 @@ int main(void)
         RECORDS_TEST(test_slot_and_mark),
         RECORDS_TEST(test_remember),
         RECORDS_TEST(test_each),
+        RECORDS_TEST(test_zone_since),
         RECORDS_TEST(test_reload),
         RECORDS_TEST(test_names),
         RECORDS_TEST(test_touches),
