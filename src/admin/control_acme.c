@@ -89,11 +89,11 @@ void control_certificate_test(struct request *request)
 
 /* ---- what there is ---- */
 
-static json_t *served_object(const struct tls *tls)
+static json_t *served_object(const struct tls *tls, unsigned index)
 {
     struct tls_view view;
 
-    if (tls_describe(tls, &view) < 0) {
+    if (tls_describe(tls, index, &view) < 0) {
         return json_null();
     }
     json_t *object = json_pack("{s:s, s:s, s:I, s:I, s:s, s:b}", "file", view.file, "names", view.names, "begins_s",
@@ -119,5 +119,6 @@ void control_certificate(struct request *request)
     const struct control *control = control_of(request);
 
     control_answer(request, 200, "certificate",
-                   json_pack("{s:o, s:o}", "served", served_object(control->tls), "acme", acme_object(control->acme)));
+                   json_pack("{s:o, s:o, s:o}", "served", served_object(control->tls, 0), "second",
+                             served_object(control->tls, 1), "acme", acme_object(control->acme)));
 }

@@ -137,27 +137,35 @@ static int judge_providers(const struct judge *judge)
 static int judge_certificate(const struct judge *judge)
 {
     _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    unsigned rsa_bits = 0;
+    static const char *const keys[] = {"server.private_key", "server.second_private_key"};
+    const struct settings *settings = judge->settings;
+    unsigned rsa_bits[ELEMENTS(keys)];
 
-    if (value_is_hidden_credential(judge->settings->certificate) ||
-        value_is_hidden_credential(judge->settings->private_key)) {
+    if (value_is_hidden_credential(settings->certificate) || value_is_hidden_credential(settings->private_key) ||
+        value_is_hidden_credential(settings->second_certificate) ||
+        value_is_hidden_credential(settings->second_private_key)) {
         problems_warn(judge->problems, 0, 0,
                       "server.certificate: is not checked, for only the service itself sees the credentials that "
                       "systemd hands over");
         return 0;
     }
-    int r = judge->settings->tls ? tls_check(judge->settings, &message, &rsa_bits) : 0;
-
+    if (!settings->tls) {
+        return 0;
+    }
+    int r = tls_check(settings, &message, rsa_bits);
     if (r == -ENOMEM) {
         return r;
     }
     if (r < 0) {
         problems_add(judge->problems, 0, 0, "server.certificate: %s", buffer_text(&message));
-    } else if (rsa_bits > 0 && rsa_bits < TLS_RSA_GOOD_BITS) {
-        problems_warn(judge->problems, 0, 0,
-                      "server.private_key: an RSA key of %u bits, which clients refuse; make one of %d, or better an "
-                      "ECDSA key",
-                      rsa_bits, TLS_RSA_GOOD_BITS);
+        return 0;
+    }
+    for (size_t i = 0; i < ELEMENTS(keys); i++) {
+        if (rsa_bits[i] > 0 && rsa_bits[i] < TLS_RSA_GOOD_BITS) {
+            problems_warn(judge->problems, 0, 0,
+                          "%s: an RSA key of %u bits, which clients refuse; make one of %d, or better an ECDSA key",
+                          keys[i], rsa_bits[i], TLS_RSA_GOOD_BITS);
+        }
     }
     return 0;
 }

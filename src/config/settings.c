@@ -107,19 +107,30 @@ static bool is_given(const struct yaml_node *node)
     return node != NULL && node->kind == YAML_SCALAR && node->length > 0;
 }
 
+static void check_both(struct problems *problems, const struct yaml_node *root, const char *certificate,
+                       const char *private_key)
+{
+    const struct yaml_node *nodes[] = {find_named(root, certificate), find_named(root, private_key)};
+
+    if (is_given(nodes[0]) != is_given(nodes[1])) {
+        const bool is_key = is_given(nodes[1]);
+        problems_add(problems, nodes[is_key]->line, nodes[is_key]->column, "%s: comes without %s, name both or neither",
+                     is_key ? private_key : certificate, is_key ? certificate : private_key);
+    }
+}
+
 /* What two keys together get wrong. Where one of them is wrong by itself, that is enough. */
 static void check_together(struct problems *problems, const struct yaml_node *root, const struct settings *settings)
 {
-    const struct yaml_node *certificate = find_named(root, "server.certificate");
-    const struct yaml_node *private_key = find_named(root, "server.private_key");
     const struct yaml_node *tls = find_named(root, "server.tls");
 
-    if (is_given(certificate) && !is_given(private_key)) {
-        problems_add(problems, certificate->line, certificate->column,
-                     "server.certificate: comes without server.private_key, name both or neither");
-    } else if (is_given(private_key) && !is_given(certificate)) {
-        problems_add(problems, private_key->line, private_key->column,
-                     "server.private_key: comes without server.certificate, name both or neither");
+    check_both(problems, root, "server.certificate", "server.private_key");
+    check_both(problems, root, "server.second_certificate", "server.second_private_key");
+    const struct yaml_node *second = find_named(root, "server.second_certificate");
+    if (is_given(second) && !is_given(find_named(root, "server.certificate"))) {
+        problems_add(problems, second->line, second->column,
+                     "server.second_certificate: comes without server.certificate, which it is to stand beside; name "
+                     "that one, too");
     }
     for (size_t i = 0; !settings->tls && i < settings->listen_count; i++) {
         const struct endpoint *endpoint = &settings->listen[i];
@@ -171,8 +182,8 @@ static int place_control_socket(struct settings *settings, const char *file)
 
 static int make_paths_absolute(struct settings *settings, const char *file)
 {
-    char **beside_file[] = {&settings->certificate, &settings->private_key, &settings->hosts_file,
-                            &settings->state_dir};
+    char **beside_file[] = {&settings->certificate,        &settings->private_key, &settings->second_certificate,
+                            &settings->second_private_key, &settings->hosts_file,  &settings->state_dir};
     for (size_t i = 0; i < ELEMENTS(beside_file); i++) {
         int r = settings_make_absolute(beside_file[i], file);
         if (r < 0) {

@@ -82,6 +82,8 @@ struct settings {
     size_t listen_count;
     char *certificate; /* absolute path, NULL: self-signed */
     char *private_key;
+    char *second_certificate; /* absolute path, NULL: none */
+    char *second_private_key;
     bool tls;
     uint32_t threads; /* 0: one per core */
     char *public_url; /* "" : derived */

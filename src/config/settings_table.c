@@ -25,6 +25,12 @@ static const struct setting rows[] = {
              "state_dir"},
     {KEY("server", "private_key"), .type = &setting_path_or_none, AT(private_key), .default_text = "\"\"",
      .help = "PEM file with the key of the certificate"},
+    {KEY("server", "second_certificate"), .type = &setting_path_or_none, AT(second_certificate), .default_text = "\"\"",
+     .help =
+         "PEM file with another chain, one of the two with an RSA key and one with an ECDSA key: each client is shown "
+         "one that it can check"},
+    {KEY("server", "second_private_key"), .type = &setting_path_or_none, AT(second_private_key), .default_text = "\"\"",
+     .help = "PEM file with the key of the second certificate"},
     {KEY("server", "tls"), .type = &setting_bool, AT(tls), .default_text = "true", .restart = true,
      .help = "false only behind a proxy, on loopback addresses or unix sockets"},
     {KEY("server", "threads"), .type = &setting_uint, AT(threads), RANGE(0, 256, ""), .default_text = "0",

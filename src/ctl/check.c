@@ -324,8 +324,21 @@ static struct address near_address(const struct endpoint *endpoint)
     return address;
 }
 
+/* Of the files; "" where there is none. */
+struct expected {
+    char fingerprints[2][65];
+};
+
+static bool is_expected(const struct expected *expected, const struct certificate_view *view)
+{
+    const bool are_known = expected->fingerprints[0][0] != '\0';
+
+    return !are_known || strcmp(expected->fingerprints[0], view->fingerprint) == 0 ||
+           strcmp(expected->fingerprints[1], view->fingerprint) == 0;
+}
+
 static int check_handshake(struct doctor *doctor, const struct endpoint *endpoint,
-                           const struct certificate_judge *judge, const char *expected)
+                           const struct certificate_judge *judge, const struct expected *expected)
 {
     struct address address = near_address(endpoint);
     struct report *report = &doctor->report;
@@ -341,7 +354,7 @@ static int check_handshake(struct doctor *doctor, const struct endpoint *endpoin
         if (r < 0) {
             report_add(report, VERDICT_FAIL, "handshake", "see the daemon's log", "%s, %s: %s", endpoint->text, version,
                        buffer_text(&message));
-        } else if (expected[0] != '\0' && strcmp(expected, view.fingerprint) != 0) {
+        } else if (!is_expected(expected, &view)) {
             report_add(report, VERDICT_WARN, "handshake", "systemctl reload ddns53d",
                        "%s, %s: the daemon shows another certificate than the one in the file", endpoint->text,
                        version);
@@ -364,7 +377,8 @@ static bool is_answering(const struct endpoint *endpoint)
 }
 
 /* Of the daemon, where it runs. */
-static int check_handshakes(struct doctor *doctor, const struct certificate_judge *judge, const char *expected)
+static int check_handshakes(struct doctor *doctor, const struct certificate_judge *judge,
+                            const struct expected *expected)
 {
     const struct settings *settings = doctor->settings;
     int r = 0;
@@ -378,13 +392,26 @@ static int check_handshakes(struct doctor *doctor, const struct certificate_judg
     return r;
 }
 
+static int check_file(struct doctor *doctor, const char *path, const struct certificate_judge *judge,
+                      char ret_fingerprint[65])
+{
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    _cleanup_(certificate_view_done) struct certificate_view view = {.names = NULL};
+    int r = certificate_view_file(path, judge, &message, &view);
+
+    if (r == 0) { /* what is wrong otherwise, check_start says */
+        judge_view(&doctor->report, &view, "certificate", path, judge);
+        memcpy(ret_fingerprint, view.fingerprint, sizeof(view.fingerprint));
+    }
+    return r == -ENOMEM ? r : 0;
+}
+
 static int check_certificate(struct doctor *doctor)
 {
     const struct settings *settings = doctor->settings;
     _cleanup_(certificate_sources_done) struct certificate_sources sources;
     _cleanup_free_ char *host = NULL;
-    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
-    _cleanup_(certificate_view_done) struct certificate_view view = {.names = NULL};
+    struct expected expected = {.fingerprints = {"", ""}};
     const char *text;
     size_t length;
 
@@ -408,14 +435,11 @@ static int check_certificate(struct doctor *doctor)
                    "the daemon will make a self-signed one at its first start, which most routers refuse");
         return 0;
     }
-    r = certificate_view_file(path, &judge, &message, &view);
-    if (r == -ENOMEM) {
-        return r;
+    r = check_file(doctor, path, &judge, expected.fingerprints[0]);
+    if (r == 0 && source->second_certificate) {
+        r = check_file(doctor, source->second_certificate, &judge, expected.fingerprints[1]);
     }
-    if (r == 0) { /* what is wrong otherwise, check_start says */
-        judge_view(&doctor->report, &view, "certificate", path, &judge);
-    }
-    return check_handshakes(doctor, &judge, r == 0 ? view.fingerprint : "");
+    return r < 0 ? r : check_handshakes(doctor, &judge, &expected);
 }
 
 /* ---- folders and files, as the service's user ---- */

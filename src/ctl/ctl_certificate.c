@@ -137,13 +137,18 @@ static int run_show(struct ctl *ctl, const struct arguments *arguments)
         return status;
     }
     const json_t *served = json_object_get(answer, "served");
+    const json_t *second = json_object_get(answer, "second");
     const json_t *acme = json_object_get(answer, "acme");
     const bool is_wrong = (json_is_object(served) && call_number(served, "expires_s") <= now_s) ||
+                          (json_is_object(second) && call_number(second, "expires_s") <= now_s) ||
                           json_is_string(json_object_get(acme, "trouble"));
     if (ctl->is_json) {
         status = ctl_print_json(json_incref(answer));
     } else if (json_is_object(served)) {
         print_served(ctl, served, now_s);
+        if (json_is_object(second)) {
+            print_served(ctl, second, now_s);
+        }
         print_acme(acme, now_s);
     } else {
         print_line("certificate", "none: server.tls is false");

@@ -163,7 +163,7 @@ static int64_t warning_s(const struct tls_view *view, bool is_obtained)
     return is_obtained && tenth_s < WARNING_S ? tenth_s : WARNING_S;
 }
 
-static size_t report_expiry(const struct tls_view *view, const struct acme_view *acme, int64_t now_s,
+static size_t report_expiry(const struct tls_view *view, const char *which, const struct acme_view *acme, int64_t now_s,
                             struct buffer *buffer)
 {
     const bool is_obtained = acme->is_on && !view->is_self_signed;
@@ -172,7 +172,7 @@ static size_t report_expiry(const struct tls_view *view, const struct acme_view 
     if (left_s >= warning_s(view, is_obtained)) {
         return 0;
     }
-    buffer_printf(buffer, "the certificate %s", left_s <= 0 ? "has expired" : "expires within 7 days");
+    buffer_printf(buffer, "the %s %s", which, left_s <= 0 ? "has expired" : "expires within 7 days");
     if (is_obtained) {
         buffer_printf(buffer, ", and could not be renewed%s%s; see ddns53ctl certificate show\n",
                       acme->message ? ": " : "", acme->message ? acme->message : "");
@@ -186,11 +186,16 @@ static size_t report(const struct certificate *certificate, const struct acme_vi
                      struct buffer *buffer)
 {
     struct tls_view view;
+    struct tls_view second;
 
-    if (tls_describe(certificate->tls, &view) < 0) {
+    if (tls_describe(certificate->tls, 0, &view) < 0) {
         return 0;
     }
-    size_t count = report_expiry(&view, acme, now_s, buffer);
+    size_t count = report_expiry(&view, "certificate", acme, now_s, buffer);
+    if (tls_describe(certificate->tls, 1, &second) == 0) {
+        count += report_expiry(&second, "second certificate", acme, now_s, buffer);
+        tls_view_done(&second);
+    }
     if (acme->is_on && view.is_self_signed && acme->message) {
         buffer_printf(buffer, "no certificate has been obtained yet, the self-signed one is served: %s\n",
                       acme->message);

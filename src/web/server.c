@@ -108,7 +108,7 @@ static void end_socket(struct server *server, int fd, uint64_t read_bytes)
     }
 }
 
-/* -ENOMEM. */
+/* -ENOENT: there is no certificate; -ENOMEM. */
 static int open_session(struct server_worker *worker, struct MHD_Connection *mhd, struct connection *connection)
 {
     const struct server *server = server_worker_userdata(worker);
@@ -116,6 +116,10 @@ static int open_session(struct server_worker *worker, struct MHD_Connection *mhd
 
     if (!info || !info->tls_session) {
         return 0; /* plain */
+    }
+    int r = tls_use(server->tls, info->tls_session);
+    if (r < 0) {
+        return r;
     }
     struct session *session = session_new(worker, mhd, info->tls_session, connection);
     if (!session) {
@@ -191,7 +195,7 @@ static struct MHD_Daemon *start_daemon(void *userdata, struct server_worker *wor
 
     if (server->tls != NULL) {
         flags |= MHD_USE_TLS;
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_callback(server->tls)};
+        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve_none()};
         items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities};
     }
     items[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};

@@ -9,21 +9,24 @@
 int certificate_sources_find(const struct settings *settings, struct certificate_sources *ret_sources)
 {
     *ret_sources = (struct certificate_sources){
-        .named = {settings->certificate, settings->private_key, false},
+        .named = {settings->certificate, settings->private_key, settings->second_certificate,
+                  settings->second_private_key, false},
         .own_certificate = path_join(settings->state_dir, "certificate.pem"),
         .own_key = path_join(settings->state_dir, "private_key.pem"),
     };
     if (!ret_sources->own_certificate || !ret_sources->own_key) {
         return -ENOMEM;
     }
-    ret_sources->own = (struct certificate_source){ret_sources->own_certificate, ret_sources->own_key, true};
+    ret_sources->own = (struct certificate_source){.certificate = ret_sources->own_certificate,
+                                                   .private_key = ret_sources->own_key,
+                                                   .is_self_signed = true};
     if (!acme_is_on(settings)) {
         return 0;
     }
     int r = acme_wanted_read(settings, &ret_sources->wanted);
     if (r == 0) {
-        ret_sources->obtained =
-            (struct certificate_source){ret_sources->wanted.certificate, ret_sources->wanted.private_key, false};
+        ret_sources->obtained = (struct certificate_source){.certificate = ret_sources->wanted.certificate,
+                                                            .private_key = ret_sources->wanted.private_key};
     }
     return r == -ENOENT ? 0 : r;
 }
@@ -52,15 +55,19 @@ const struct certificate_source *certificate_sources_choose(const struct certifi
 
 static void read_one(const char *path, struct stat *ret_info)
 {
-    if (stat(path, ret_info) < 0) {
+    if (!path || stat(path, ret_info) < 0) {
         *ret_info = (struct stat){.st_size = 0};
     }
 }
 
 void certificate_mark_read(const struct certificate_source *source, struct certificate_mark *ret_mark)
 {
-    read_one(source->certificate, &ret_mark->files[0]);
-    read_one(source->private_key, &ret_mark->files[1]);
+    const char *const paths[] = {source->certificate, source->private_key, source->second_certificate,
+                                 source->second_private_key};
+
+    for (size_t i = 0; i < ELEMENTS(paths); i++) {
+        read_one(paths[i], &ret_mark->files[i]);
+    }
 }
 
 static bool is_same_time(const struct timespec *a, const struct timespec *b)
@@ -77,5 +84,10 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 
 bool certificate_mark_equals(const struct certificate_mark *a, const struct certificate_mark *b)
 {
-    return is_same_file(&a->files[0], &b->files[0]) && is_same_file(&a->files[1], &b->files[1]);
+    for (size_t i = 0; i < ELEMENTS(a->files); i++) {
+        if (!is_same_file(&a->files[i], &b->files[i])) {
+            return false;
+        }
+    }
+    return true;
 }

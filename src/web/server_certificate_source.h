@@ -9,16 +9,18 @@
 
 #include "config/acme.h"
 
-/* Borrows both paths. */
+/* Borrows the paths. */
 struct certificate_source {
     const char *certificate; /* NULL: there is none of this kind */
     const char *private_key;
+    const char *second_certificate; /* NULL: none; of another kind of key */
+    const char *second_private_key;
     bool is_self_signed;
 };
 
 /* Where a pair may be. */
 struct certificate_sources {
-    struct certificate_source named;    /* by server.certificate */
+    struct certificate_source named;    /* by server.certificate, server.second_certificate */
     struct certificate_source obtained; /* by ACME */
     struct certificate_source own;      /* self-signed, in state_dir */
     struct acme_wanted wanted;
@@ -37,7 +39,7 @@ const struct certificate_source *certificate_sources_choose(const struct certifi
 
 /* What files looked like. */
 struct certificate_mark {
-    struct stat files[2]; /* zeroed where one is missing */
+    struct stat files[4]; /* zeroed where one is missing */
 };
 void certificate_mark_read(const struct certificate_source *source, struct certificate_mark *ret_mark);
 bool certificate_mark_equals(const struct certificate_mark *a, const struct certificate_mark *b);

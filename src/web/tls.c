@@ -2,21 +2,20 @@
 
 #include <errno.h>
 #include <gnutls/abstract.h>
-#include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "web/server_certificate.h"
-#include "web/server_certificate_facts.h"
 #include "web/server_certificate_source.h"
-#include "web/server_pem.h"
+#include "web/server_pair.h"
 #include "web/server_tickets.h"
 
-#define CHAIN_MAX 16
+#define PAIRS_MAX 2
 #define RENEW_BEFORE_S ((int64_t)30 * 86400)
 /* How long a replaced certificate stays for the handshakes that have begun with it: at least this, and always longer
  * than a request, handshake included, may take. */
@@ -31,14 +30,12 @@ const char tls_priorities[] = "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+ECDHE-ECDSA:+ECDH
                               "+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
                               "+COMP-NULL:+CTYPE-X509:%SERVER_PRECEDENCE";
 
-/* A certificate that is or was in force. */
+/* What is or was in force: a certificate, or one of ECDSA and one of RSA. */
 struct generation {
     struct generation *next; /* older */
-    gnutls_pcert_st chain[CHAIN_MAX];
-    unsigned chain_length;
-    gnutls_privkey_t key;
-    struct certificate_facts facts;
-    char *file;
+    struct pair pairs[PAIRS_MAX];
+    unsigned count;
+    gnutls_certificate_credentials_t credentials; /* with all of them */
     bool is_self_signed;
     int64_t replaced_ms; /* monotonic: the wall clock may jump */
 };
@@ -53,22 +50,17 @@ struct tls {
     struct certificate_mark seen;   /* ...and when they were last looked at */
 };
 
-/* GnuTLS hands the callback nothing of ours. */
-static _Atomic(struct tls *) the_tls;
-
 static void generation_free(struct generation *generation)
 {
     if (generation == NULL) {
         return;
     }
-    for (unsigned i = 0; i < generation->chain_length; i++) {
-        gnutls_pcert_deinit(&generation->chain[i]);
+    for (unsigned i = 0; i < generation->count; i++) {
+        pair_done(&generation->pairs[i]);
     }
-    if (generation->key != NULL) {
-        gnutls_privkey_deinit(generation->key);
+    if (generation->credentials) {
+        gnutls_certificate_free_credentials(generation->credentials);
     }
-    certificate_facts_done(&generation->facts);
-    free(generation->file);
     free(generation);
 }
 DEFINE_CLEANUP(struct generation *, generation_free)
@@ -102,12 +94,9 @@ struct tickets *tls_tickets(const struct tls *tls)
 
 void tls_free(struct tls *tls)
 {
-    struct tls *expected = tls;
-
     if (tls == NULL) {
         return;
     }
-    (void)atomic_compare_exchange_strong(&the_tls, &expected, NULL);
     generation_free(atomic_load(&tls->current));
     while (tls->replaced != NULL) {
         struct generation *generation = tls->replaced;
@@ -119,98 +108,43 @@ void tls_free(struct tls *tls)
     free(tls);
 }
 
-/* ---- from PEM to a generation ---- */
+/* ---- from files to a generation ---- */
 
-static int fail(struct buffer *message, const char *path, const char *what, int status)
+static int read_next(struct generation *generation, const char *certificate, const char *private_key,
+                     struct buffer *message)
 {
-    buffer_printf(message, "%s: %s", path, what);
-    if (status < 0) {
-        buffer_printf(message, " (%s)", gnutls_strerror(status));
-    }
-    return -EINVAL;
-}
+    int r = pair_read(certificate, private_key, message, &generation->pairs[generation->count]);
 
-static int read_pem(const char *path, struct buffer *buffer, struct buffer *message, struct stat *ret_stat)
-{
-    int r = file_read(path, PEM_MAX_BYTES, buffer, ret_stat);
-
-    if (r < 0) {
-        buffer_printf(message, "%s: cannot be read: %s; the daemon's user must be able to read a PEM file there", path,
-                      strerror(-r));
-    }
+    generation->count += r == 0;
     return r;
 }
 
-static int read_chain(struct generation *generation, const char *path, struct buffer *message)
+/* Whoever can check neither kind is helped by no third: one of each. */
+static int check_kinds(const struct generation *generation, struct buffer *message)
 {
-    _cleanup_buffer_ struct buffer pem = BUFFER_INIT;
-    gnutls_x509_crt_t certificates[CHAIN_MAX];
-    unsigned count = CHAIN_MAX;
+    const struct pair *pairs = generation->pairs;
 
-    int r = read_pem(path, &pem, message, NULL);
-    if (r < 0) {
-        return r;
+    if (generation->count < PAIRS_MAX || (pairs[0].rsa_bits > 0) != (pairs[1].rsa_bits > 0)) {
+        return 0;
     }
-    const gnutls_datum_t datum = pem_datum(&pem);
-    r = gnutls_x509_crt_list_import(certificates, &count, &datum, GNUTLS_X509_FMT_PEM,
-                                    GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED | GNUTLS_X509_CRT_LIST_SORT);
-    if (r <= 0) {
-        return fail(message, path, "is not a chain of PEM certificates, the server's own first; give it one", r);
-    }
-    count = (unsigned)r;
-    const int described = certificate_facts_read(certificates[0], &generation->facts);
-    for (unsigned i = 0; i < count; i++) {
-        if (r >= 0) {
-            r = gnutls_pcert_import_x509(&generation->chain[i], certificates[i], 0);
-            generation->chain_length += r >= 0;
-        }
-        gnutls_x509_crt_deinit(certificates[i]);
-    }
-    if (r < 0) {
-        return fail(message, path, "cannot be used as a server's certificate; give it another", r);
-    }
-    return described;
+    buffer_printf(message,
+                  "%s: server.second_certificate %s, as server.certificate %s; let one of them have an ECDSA key and "
+                  "the other an RSA key, or leave the second out",
+                  pairs[1].file, pairs[0].rsa_bits > 0 ? "has an RSA key" : "has no RSA key",
+                  pairs[0].rsa_bits > 0 ? "has" : "has none");
+    return -EINVAL;
 }
 
-static int read_key(struct generation *generation, const char *path, struct buffer *message)
+/* In this order GnuTLS tries them where the client can check both: that of RSA comes last, for it costs the most. */
+static int give_all(struct generation *generation, struct buffer *message)
 {
-    struct buffer pem = BUFFER_INIT;
-    struct stat info = {0};
+    const unsigned first = generation->count == PAIRS_MAX && generation->pairs[0].rsa_bits > 0;
+    int r = gnutls_certificate_allocate_credentials(&generation->credentials) < 0 ? -ENOMEM : 0;
 
-    int r = read_pem(path, &pem, message, &info);
-    if (r < 0) {
-        return r;
+    for (unsigned i = 0; r == 0 && i < generation->count; i++) {
+        r = pair_give(&generation->pairs[i ^ first], generation->credentials, message);
     }
-    const gnutls_datum_t datum = pem_datum(&pem);
-    r = gnutls_privkey_init(&generation->key);
-    if (r >= 0) {
-        r = gnutls_privkey_import_x509_raw(generation->key, &datum, GNUTLS_X509_FMT_PEM, NULL, 0);
-    }
-    buffer_wipe(&pem);
-    if (r < 0) {
-        return fail(message, path, "is not a PEM private key without a passphrase; give it one", r);
-    }
-    if ((info.st_mode & S_IRWXO) != 0) {
-        log_warning("private_key", "%s: others may read it; chmod o= it", path);
-    }
-    return 0;
-}
-
-static bool belong_together(const struct generation *generation)
-{
-    uint8_t ids[2][64];
-    size_t lengths[2] = {sizeof(ids[0]), sizeof(ids[1])};
-    gnutls_pubkey_t public_key = NULL;
-
-    bool same =
-        gnutls_pubkey_init(&public_key) == 0 && gnutls_pubkey_import_privkey(public_key, generation->key, 0, 0) == 0 &&
-        gnutls_pubkey_get_key_id(public_key, GNUTLS_KEYID_USE_SHA256, ids[0], &lengths[0]) == 0 &&
-        gnutls_pubkey_get_key_id(generation->chain[0].pubkey, GNUTLS_KEYID_USE_SHA256, ids[1], &lengths[1]) == 0 &&
-        lengths[0] == lengths[1] && memcmp(ids[0], ids[1], lengths[0]) == 0;
-    if (public_key != NULL) {
-        gnutls_pubkey_deinit(public_key);
-    }
-    return same;
+    return r;
 }
 
 /* -EKEYREJECTED: key and certificate do not belong together. */
@@ -222,17 +156,18 @@ static int generation_read(const struct certificate_source *source, struct buffe
         return -ENOMEM;
     }
     generation->is_self_signed = source->is_self_signed;
-    int r = read_chain(generation, source->certificate, message);
+    int r = read_next(generation, source->certificate, source->private_key, message);
+    if (r == 0 && source->second_certificate) {
+        r = read_next(generation, source->second_certificate, source->second_private_key, message);
+    }
     if (r == 0) {
-        r = read_key(generation, source->private_key, message);
+        r = check_kinds(generation, message);
+    }
+    if (r == 0) {
+        r = give_all(generation, message);
     }
     if (r < 0) {
         return r;
-    }
-    if (!belong_together(generation)) {
-        buffer_printf(message, "%s: is not the key of the first certificate in %s; give the two that belong together",
-                      source->private_key, source->certificate);
-        return -EKEYREJECTED;
     }
     *ret_generation = TAKE_PTR(generation);
     return 0;
@@ -276,7 +211,7 @@ static int read_or_make(const struct certificate_source *source, const struct se
     if (certificate_source_is_there(source)) {
         r = generation_read(source, message, &generation);
     }
-    if (r == -EKEYREJECTED || (r == 0 && generation->facts.expires_s < now_s + RENEW_BEFORE_S)) {
+    if (r == -EKEYREJECTED || (r == 0 && generation->pairs[0].facts.expires_s < now_s + RENEW_BEFORE_S)) {
         generation_free(TAKE_PTR(generation));
         buffer_clear(message);
         r = make_pair(source, settings, now_s, message);
@@ -297,14 +232,14 @@ static int read_or_make(const struct certificate_source *source, const struct se
 /* ---- is it any good ---- */
 
 /* The host of public_url, where the certificate does not name it; owned, NULL otherwise. */
-static char *host_not_named(const struct generation *generation, const struct settings *settings)
+static char *host_not_named(const struct pair *pair, const struct settings *settings)
 {
     gnutls_x509_crt_t leaf = NULL;
     const char *host = NULL;
     size_t length = 0;
 
     if (!url_host(settings->public_url, &host, &length) ||
-        gnutls_pcert_export_x509((gnutls_pcert_st *)&generation->chain[0], &leaf) < 0) {
+        gnutls_pcert_export_x509((gnutls_pcert_st *)&pair->chain[0], &leaf) < 0) {
         return NULL;
     }
     _cleanup_free_ char *name = strndup(host, length);
@@ -314,10 +249,11 @@ static char *host_not_named(const struct generation *generation, const struct se
 }
 
 /* What clients will refuse. */
-static void warn(const struct generation *generation, const char *file, const struct settings *settings, int64_t now_s)
+static void warn(const struct pair *pair, bool is_self_signed, const struct settings *settings, int64_t now_s)
 {
-    _cleanup_free_ char *host = host_not_named(generation, settings);
-    const struct certificate_facts *facts = &generation->facts;
+    _cleanup_free_ char *host = host_not_named(pair, settings);
+    const struct certificate_facts *facts = &pair->facts;
+    const char *file = pair->file;
     char time[21];
 
     if (facts->expires_s <= now_s) {
@@ -328,7 +264,7 @@ static void warn(const struct generation *generation, const char *file, const st
         log_warning("certificate_warning", "%s: is valid only from %s on; see that this machine's clock is right", file,
                     time);
     }
-    if (host != NULL && generation->is_self_signed) {
+    if (host != NULL && is_self_signed) {
         /* Whoever pins it would have to be told, so that it is not made anew by itself. */
         log_warning("certificate_warning",
                     "%s: does not name %s, the host of server.public_url; remove it to have it made anew, and give "
@@ -342,26 +278,39 @@ static void warn(const struct generation *generation, const char *file, const st
 }
 
 /* Not one that has expired in the place of one that has not. */
-static int check_against(const struct generation *current, const struct generation *generation, const char *file,
-                         int64_t now_s, struct buffer *message)
+static int check_against(const struct generation *current, const struct generation *generation, int64_t now_s,
+                         struct buffer *message)
 {
-    char time[21];
-
-    if (current == NULL || generation->facts.expires_s > now_s || current->facts.expires_s <= now_s) {
-        return 0;
+    for (unsigned i = 0; current && i < generation->count && i < current->count; i++) {
+        const struct pair *pair = &generation->pairs[i];
+        char time[21];
+        if (pair->facts.expires_s <= now_s && current->pairs[i].facts.expires_s > now_s) {
+            clock_print_iso8601(pair->facts.expires_s, time);
+            buffer_printf(message, "%s: has expired at %s; give it one that is valid, and send SIGHUP", pair->file,
+                          time);
+            return -EINVAL;
+        }
     }
-    clock_print_iso8601(generation->facts.expires_s, time);
-    buffer_printf(message, "%s: has expired at %s; give it one that is valid, and send SIGHUP", file, time);
-    return -EINVAL;
+    return 0;
 }
 
-static void log_certificate(const struct generation *generation, const char *file)
+static bool has(const struct generation *generation, const struct pair *pair)
+{
+    for (unsigned i = 0; generation && i < generation->count; i++) {
+        if (strcmp(generation->pairs[i].facts.fingerprint, pair->facts.fingerprint) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void log_certificate(const struct pair *pair, bool is_self_signed)
 {
     char expires[21];
 
-    clock_print_iso8601(generation->facts.expires_s, expires);
-    log_event(LOG_LEVEL_NOTICE, "certificate", "file", file, "names", generation->facts.names, "expires", expires,
-              "sha256", generation->facts.fingerprint, "self_signed", generation->is_self_signed ? "yes" : "no", NULL);
+    clock_print_iso8601(pair->facts.expires_s, expires);
+    log_event(LOG_LEVEL_NOTICE, "certificate", "file", pair->file, "names", pair->facts.names, "expires", expires,
+              "sha256", pair->facts.fingerprint, "self_signed", is_self_signed ? "yes" : "no", NULL);
 }
 
 /* ---- the one in force ---- */
@@ -398,8 +347,7 @@ static void put_in_force(struct tls *tls, struct generation *generation, const s
 
 /* An obtained pair that cannot be used must not keep the daemon from starting: another one will be obtained. */
 static int read_pair(const struct certificate_sources *sources, const struct settings *settings, bool is_start,
-                     int64_t now_s, struct buffer *message, const struct certificate_source **ret_source,
-                     struct generation **ret_generation)
+                     int64_t now_s, struct buffer *message, struct generation **ret_generation)
 {
     const struct certificate_source *source = certificate_sources_choose(sources);
     int r = -EINVAL;
@@ -415,7 +363,6 @@ static int read_pair(const struct certificate_sources *sources, const struct set
     if (source == &sources->own) {
         r = read_or_make(source, settings, now_s, message, ret_generation);
     }
-    *ret_source = source;
     return r == -EKEYREJECTED ? -EINVAL : r;
 }
 
@@ -424,24 +371,22 @@ static int load(struct tls *tls, const struct certificate_sources *sources, cons
 {
     _cleanup_(generation_freep) struct generation *generation = NULL;
     const struct generation *current = atomic_load(&tls->current);
-    const struct certificate_source *source = NULL;
     certificate_mark_read(certificate_sources_choose(sources), &tls->loaded); /* before: a later change is seen */
-    int r = read_pair(sources, settings, current == NULL, now_s, message, &source, &generation);
+    int r = read_pair(sources, settings, current == NULL, now_s, message, &generation);
 
     if (r == 0) {
-        r = check_against(current, generation, source->certificate, now_s, message);
-    }
-    if (r == 0) {
-        generation->file = strdup(source->certificate);
-        r = generation->file ? 0 : -ENOMEM;
+        r = check_against(current, generation, now_s, message);
     }
     if (r < 0) {
         return r;
     }
-    if (current == NULL || strcmp(current->facts.fingerprint, generation->facts.fingerprint) != 0) {
-        log_certificate(generation, source->certificate);
+    for (unsigned i = 0; i < generation->count; i++) {
+        const struct pair *pair = &generation->pairs[i];
+        if (!has(current, pair)) {
+            log_certificate(pair, generation->is_self_signed);
+        }
+        warn(pair, generation->is_self_signed, settings, now_s);
     }
-    warn(generation, source->certificate, settings, now_s);
     put_in_force(tls, TAKE_PTR(generation), settings);
     return 0;
 }
@@ -477,13 +422,13 @@ bool tls_has_new_files(struct tls *tls, const struct settings *settings)
     return is_new && is_settled;
 }
 
-int tls_check(const struct settings *settings, struct buffer *message, unsigned *ret_rsa_bits)
+int tls_check(const struct settings *settings, struct buffer *message, unsigned ret_rsa_bits[2])
 {
     _cleanup_(generation_freep) struct generation *generation = NULL;
     _cleanup_(certificate_sources_done) struct certificate_sources sources;
     int r = certificate_sources_find(settings, &sources);
 
-    *ret_rsa_bits = 0;
+    ret_rsa_bits[0] = ret_rsa_bits[1] = 0;
     if (r < 0) {
         return r;
     }
@@ -497,9 +442,8 @@ int tls_check(const struct settings *settings, struct buffer *message, unsigned 
         /* an own pair that does not belong together is made anew */
         return r == -EKEYREJECTED ? (is_own ? 0 : -EINVAL) : r;
     }
-    unsigned bits = 0;
-    if (gnutls_privkey_get_pk_algorithm(generation->key, &bits) == (int)GNUTLS_PK_RSA) {
-        *ret_rsa_bits = bits;
+    for (unsigned i = 0; i < generation->count; i++) {
+        ret_rsa_bits[i] = generation->pairs[i].rsa_bits;
     }
     return 0;
 }
@@ -507,30 +451,37 @@ int tls_check(const struct settings *settings, struct buffer *message, unsigned 
 int64_t tls_expires_s(const struct tls *tls)
 {
     const struct generation *generation = atomic_load(&tls->current);
-    return generation != NULL ? generation->facts.expires_s : 0;
+    int64_t expires_s = generation ? generation->pairs[0].facts.expires_s : 0;
+
+    for (unsigned i = 1; generation && i < generation->count; i++) {
+        const int64_t other_s = generation->pairs[i].facts.expires_s;
+        expires_s = other_s < expires_s ? other_s : expires_s;
+    }
+    return expires_s;
 }
 
 void tls_fingerprint(const struct tls *tls, char ret_text[65])
 {
     const struct generation *generation = atomic_load(&tls->current);
-    memcpy(ret_text, generation != NULL ? generation->facts.fingerprint : "", generation != NULL ? 65 : 1);
+    memcpy(ret_text, generation != NULL ? generation->pairs[0].facts.fingerprint : "", generation != NULL ? 65 : 1);
 }
 
-int tls_describe(const struct tls *tls, struct tls_view *ret_view)
+int tls_describe(const struct tls *tls, unsigned index, struct tls_view *ret_view)
 {
     const struct generation *generation = atomic_load(&tls->current);
 
-    if (!generation) {
+    if (!generation || index >= generation->count) {
         return -ENOENT;
     }
+    const struct pair *pair = &generation->pairs[index];
     struct tls_view view = {
-        .begins_s = generation->facts.begins_s,
-        .expires_s = generation->facts.expires_s,
+        .begins_s = pair->facts.begins_s,
+        .expires_s = pair->facts.expires_s,
         .is_self_signed = generation->is_self_signed,
-        .names = strdup(generation->facts.names),
-        .file = strdup(generation->file),
+        .names = strdup(pair->facts.names),
+        .file = strdup(pair->file),
     };
-    memcpy(view.fingerprint, generation->facts.fingerprint, sizeof(view.fingerprint));
+    memcpy(view.fingerprint, pair->facts.fingerprint, sizeof(view.fingerprint));
     if (!view.names || !view.file) {
         tls_view_done(&view);
         return -ENOMEM;
@@ -551,33 +502,36 @@ bool tls_is_self_signed(const struct tls *tls)
     return generation != NULL && generation->is_self_signed;
 }
 
-static int retrieve(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
-                    const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
-                    unsigned int *ret_chain_length, gnutls_privkey_t *ret_key)
+int tls_use(struct tls *tls, gnutls_session_t session)
 {
-    struct tls *tls = atomic_load(&the_tls);
-    struct generation *generation = tls != NULL ? atomic_load(&tls->current) : NULL;
+    struct generation *generation = atomic_load(&tls->current);
 
+    if (!generation) {
+        return -ENOENT;
+    }
+    return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, generation->credentials) < 0 ? -ENOMEM : 0;
+}
+
+static int retrieve_none(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+                         const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **ret_chain,
+                         unsigned int *ret_chain_length, gnutls_privkey_t *ret_key)
+{
     (void)session;
     (void)authorities;
     (void)authority_count;
     (void)algorithms;
     (void)algorithm_count;
-    if (generation == NULL) {
-        return -1;
-    }
-    *ret_chain = generation->chain;
-    *ret_chain_length = generation->chain_length;
-    *ret_key = generation->key;
-    return 0;
+    (void)ret_chain;
+    (void)ret_chain_length;
+    (void)ret_key;
+    return -1;
 }
 
-void *tls_retrieve_callback(struct tls *tls)
+void *tls_retrieve_none(void)
 {
-    gnutls_certificate_retrieve_function2 *function = retrieve;
+    gnutls_certificate_retrieve_function2 *function = retrieve_none;
     void *pointer = NULL;
 
-    atomic_store(&the_tls, tls);
     /* ISO C knows no conversion from function pointers; POSIX does. */
     _Static_assert(sizeof(pointer) == sizeof(function), "POSIX has both of one size");
     memcpy(&pointer, &function, sizeof(pointer));

@@ -255,6 +255,29 @@ def test_times(patient, begin, length, verdict, words):
     assert len(findings) <= 2 and {entry["what"] for entry in findings} == {"certificate"}
 
 
+def test_a_second_certificate(patient):
+    certificate, key = patient.ca.issue("check-rsa", ["ddns.example.com"], rsa_bits=2048)
+    patient.d.settings["server"].update(second_certificate=str(certificate), second_private_key=str(key))
+    patient.d.start()
+    found = patient.good()
+    assert [entry["message"].partition(":")[0] for entry in found if "trust it" in entry["message"]] == [
+        str(patient.certificate),
+        str(certificate),
+    ]
+    assert len([entry for entry in found if entry["what"] == "handshake"]) == 2
+    # The one that the daemon shows us is either.
+    server = patient.d.settings["server"]
+    server["certificate"], server["second_certificate"] = server["second_certificate"], server["certificate"]
+    server["private_key"], server["second_private_key"] = server["second_private_key"], server["private_key"]
+    patient.good()
+    shown = patient.d.ctl_json("certificate", "show")
+    assert (shown["served"]["file"], shown["second"]["file"]) == (str(patient.certificate), str(certificate))
+    assert str(certificate) in patient.d.ctl("certificate", "show").stdout
+    other, other_key = patient.ca.issue("check-rsa-other", ["other.example.com"], rsa_bits=2048)
+    server.update(certificate=str(other), private_key=str(other_key))
+    patient.bad("fail", "certificate", f"{other}: it names other.example.com, but not ddns.example.com", "public_url")
+
+
 def test_a_key_of_another(patient):
     _, key = patient.ca.issue("another")
     patient.d.settings["server"]["private_key"] = str(key)

@@ -52,6 +52,11 @@ def presents_the_new_certificate(case: Case) -> bool:
     return fingerprint(case.d) == case.certificate
 
 
+def presents_an_rsa_one_too(case: Case) -> bool:
+    lines = case.d.log_lines("event=certificate .*file=.*rsa.pem")
+    return len(lines) == 1 and fingerprint(case.d) != case.certificate
+
+
 def warns_of_the_name(case: Case) -> bool:
     case.d.wait_log("event=certificate_warning .*elsewhere.example.net", since=case.mark)
     return True
@@ -159,12 +164,15 @@ def with_acme(**acme: Any) -> dict[str, Any]:
 
 RESTART = None
 PAIR = {"server": {"certificate": "new.pem", "private_key": "new.key"}}
+BESIDE = {"server": {"second_certificate": "rsa.pem", "second_private_key": "rsa.key"}}
 TWO_ZONES = {"zones": [{"name": "example.com.", "default_ttl": 5}, {"name": "b.test", "provider": "zonefile"}]}
 # The key: a change of it, and how the change shows; RESTART: only in the log.
 ROWS: dict[str, tuple[dict[str, Any], Callable[[Case], bool] | None]] = {
     "server.listen": ({"server": {"listen": ["127.0.0.2:0"]}}, RESTART),
     "server.certificate": (PAIR, presents_the_new_certificate),
     "server.private_key": (PAIR, presents_the_new_certificate),
+    "server.second_certificate": (BESIDE, presents_an_rsa_one_too),
+    "server.second_private_key": (BESIDE, presents_an_rsa_one_too),
     "server.tls": ({"server": {"tls": False}}, RESTART),
     "server.threads": ({"server": {"threads": 1}}, RESTART),
     "server.public_url": ({"server": {"public_url": "https://elsewhere.example.net"}}, warns_of_the_name),
@@ -223,7 +231,8 @@ def test_a_row_reloaded_twice(daemon, r53, ca, name):
     change, effect = ROWS[name]
     d = daemon(route53=r53, settings=SETTINGS, hosts=[host(HOME), host(WWW)])
     pair = ca.issue(f"of-{name}")
-    for made, file in zip(pair, ("new.pem", "new.key")):
+    other = ca.issue(f"rsa-of-{name}", rsa_bits=2048)
+    for made, file in zip(pair + other, ("new.pem", "new.key", "rsa.pem", "rsa.key")):
         (d.folder / file).write_bytes(made.read_bytes())
         (d.folder / file).chmod(0o600)
     (d.folder / "other.yaml").write_text(dump_yaml({"hosts": [host("other.example.com.")]}))

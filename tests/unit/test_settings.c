@@ -60,6 +60,8 @@ static void every_default(void **state)
     assert_int_equal(settings->listen[0].port, 443);
     assert_null(settings->certificate);
     assert_null(settings->private_key);
+    assert_null(settings->second_certificate);
+    assert_null(settings->second_private_key);
     assert_true(settings->tls);
     assert_int_equal(settings->threads, 0);
     assert_string_equal(settings->public_url, "");
@@ -104,6 +106,8 @@ static const char everything[] =
     "  listen: [\"127.0.0.1:0\", \"[::1]:8443\", \"unix:/run/a \\\"b\\\".sock\"]\n"
     "  certificate: tls/chain.pem\n"
     "  private_key: /etc/ssl/key.pem\n"
+    "  second_certificate: tls/rsa.pem\n"
+    "  second_private_key: /etc/ssl/rsa.pem\n"
     "  tls: false\n"
     "  threads: 3\n"
     "  public_url: https://ddns.example.com/x\n"
@@ -148,6 +152,8 @@ static void every_key(void **state)
     assert_string_equal(settings->listen[2].unix_path, "/run/a \"b\".sock");
     assert_string_equal(settings->certificate, "/etc/ddns53/tls/chain.pem");
     assert_string_equal(settings->private_key, "/etc/ssl/key.pem");
+    assert_string_equal(settings->second_certificate, "/etc/ddns53/tls/rsa.pem");
+    assert_string_equal(settings->second_private_key, "/etc/ssl/rsa.pem");
     assert_false(settings->tls);
     assert_int_equal(settings->threads, 3);
     assert_string_equal(settings->public_url, "https://ddns.example.com/x");
@@ -288,6 +294,13 @@ static const struct {
      "d.yaml:2:23: server.certificate: comes without server.private_key, name both or neither\n"},
     {ZONES "server: {private_key: a.pem, certificate: \"\"}\n",
      "d.yaml:2:23: server.private_key: comes without server.certificate, name both or neither\n"},
+    {ZONES "server: {certificate: a, private_key: b, second_private_key: c}\n",
+     "d.yaml:2:62: server.second_private_key: comes without server.second_certificate, name both or neither\n"},
+    {ZONES "server: {certificate: a, private_key: b, second_certificate: c}\n",
+     "d.yaml:2:62: server.second_certificate: comes without server.second_private_key, name both or neither\n"},
+    {ZONES "server: {second_certificate: c, second_private_key: d}\n",
+     "d.yaml:2:30: server.second_certificate: comes without server.certificate, which it is to stand beside; name that "
+     "one, too\n"},
     {ZONES "server: {public_url: \"https://x/\"}\nroute53: {endpoint: ftp://x}\n",
      "d.yaml:2:22: server.public_url: \"https://x/\" must not end in a slash, remove it\n"
      "d.yaml:3:21: route53.endpoint: \"ftp://x\" must begin with https:// or http://\n"},

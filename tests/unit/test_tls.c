@@ -23,6 +23,9 @@ struct place {
     char *folder;
     char certificate[TEMPORARY_PATH_SIZE];
     char private_key[TEMPORARY_PATH_SIZE];
+    char second_certificate[TEMPORARY_PATH_SIZE];
+    char second_private_key[TEMPORARY_PATH_SIZE];
+    bool has_second; /* is set */
     char own_certificate[TEMPORARY_PATH_SIZE];
     char own_private_key[TEMPORARY_PATH_SIZE];
     struct tls *tls;
@@ -44,6 +47,8 @@ static int set_up(void **state)
     place->folder = temporary_folder_make();
     (void)snprintf(place->certificate, sizeof(place->certificate), "%s/server.pem", place->folder);
     (void)snprintf(place->private_key, sizeof(place->private_key), "%s/server.key", place->folder);
+    (void)snprintf(place->second_certificate, sizeof(place->second_certificate), "%s/rsa.pem", place->folder);
+    (void)snprintf(place->second_private_key, sizeof(place->second_private_key), "%s/rsa.key", place->folder);
     (void)snprintf(place->own_certificate, sizeof(place->own_certificate), "%s/state/certificate.pem", place->folder);
     (void)snprintf(place->own_private_key, sizeof(place->own_private_key), "%s/state/private_key.pem", place->folder);
     place->tls = tls_new();
@@ -76,6 +81,10 @@ static struct settings *settings_of(const struct place *place, bool own_files, c
     buffer_append_text(&text, "server:\n  listen: [\"[::]:0\", \"192.0.2.5:443\", \"[2001:db8::5]:443\"]\n");
     if (own_files) {
         buffer_printf(&text, "  certificate: \"%s\"\n  private_key: \"%s\"\n", place->certificate, place->private_key);
+    }
+    if (place->has_second) {
+        buffer_printf(&text, "  second_certificate: \"%s\"\n  second_private_key: \"%s\"\n", place->second_certificate,
+                      place->second_private_key);
     }
     buffer_printf(&text,
                   "  public_url: \"%s\"\n"
@@ -114,7 +123,6 @@ static void load(struct place *place, bool own_files)
 struct pair {
     int fds[2];
     gnutls_session_t server;
-    gnutls_certificate_credentials_t credentials;
     struct tls_peer client;
     int server_status;
     int client_status;
@@ -122,15 +130,9 @@ struct pair {
 
 static void pair_init(struct pair *pair, struct tls *tls, const char *priorities, const char *trust, const char *name)
 {
-    gnutls_certificate_retrieve_function2 *retrieve = NULL;
-    void *pointer = tls_retrieve_callback(tls);
-
-    memcpy(&retrieve, &pointer, sizeof(retrieve));
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair->fds), 0);
     assert_int_equal(gnutls_init(&pair->server, GNUTLS_SERVER | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL), 0);
-    assert_int_equal(gnutls_certificate_allocate_credentials(&pair->credentials), 0);
-    gnutls_certificate_set_retrieve_function2(pair->credentials, retrieve);
-    assert_int_equal(gnutls_credentials_set(pair->server, GNUTLS_CRD_CERTIFICATE, pair->credentials), 0);
+    assert_int_equal(tls_use(tls, pair->server), tls_expires_s(tls) != 0 ? 0 : -ENOENT);
     assert_int_equal(gnutls_priority_set_direct(pair->server, tls_priorities, NULL), 0);
     gnutls_transport_set_int(pair->server, pair->fds[0]);
     tls_peer_init(&pair->client, pair->fds[1], priorities, trust, name);
@@ -141,7 +143,6 @@ static void pair_init(struct pair *pair, struct tls *tls, const char *priorities
 static void pair_done(struct pair *pair)
 {
     gnutls_deinit(pair->server);
-    gnutls_certificate_free_credentials(pair->credentials);
     tls_peer_done(&pair->client);
     close(pair->fds[0]);
     close(pair->fds[1]);
@@ -365,7 +366,7 @@ static void test_what_is_spoken(void **state)
 
 /* ---- files ---- */
 
-static int check(struct place *place, bool own_files, unsigned *ret_rsa_bits)
+static int check(struct place *place, bool own_files, unsigned ret_rsa_bits[2])
 {
     struct settings *settings = settings_of(place, own_files, "");
 
@@ -381,25 +382,25 @@ static void test_check(void **state)
     struct place *place = *state;
     struct issued leaf;
     struct issued other;
-    unsigned rsa_bits = 1;
+    unsigned rsa_bits[2] = {1, 1};
 
-    assert_int_equal(check(place, false, &rsa_bits), 0);
-    assert_int_equal(rsa_bits, 0);
+    assert_int_equal(check(place, false, rsa_bits), 0);
+    assert_int_equal(rsa_bits[0], 0);
     assert_int_equal(access(place->own_certificate, F_OK), -1);
     load(place, false);
-    assert_int_equal(check(place, false, &rsa_bits), 0);
-    assert_int_equal(rsa_bits, 0);
+    assert_int_equal(check(place, false, rsa_bits), 0);
+    assert_int_equal(rsa_bits[0], 0);
 
-    assert_int_equal(check(place, true, &rsa_bits), -ENOENT);
+    assert_int_equal(check(place, true, rsa_bits), -ENOENT);
     assert_non_null(strstr(buffer_text(&place->message), "server.pem: cannot be read"));
     issue(&leaf, GNUTLS_PK_RSA, 1024, NULL);
     issue(&other, GNUTLS_PK_RSA, 1024, NULL);
     write_certificate(place->certificate, &leaf, NULL);
     write_key(place->private_key, &leaf, NULL, 0600);
-    assert_int_equal(check(place, true, &rsa_bits), 0);
-    assert_int_equal(rsa_bits, 1024);
+    assert_int_equal(check(place, true, rsa_bits), 0);
+    assert_int_equal(rsa_bits[0], 1024);
     write_key(place->private_key, &other, NULL, 0600);
-    assert_int_equal(check(place, true, &rsa_bits), -EINVAL);
+    assert_int_equal(check(place, true, rsa_bits), -EINVAL);
     assert_non_null(strstr(buffer_text(&place->message), "is not the key of the first certificate"));
     issued_done(&leaf);
     issued_done(&other);
@@ -432,9 +433,9 @@ static void test_kinds_of_keys(void **state)
         write_certificate(place->certificate, &leaf, &authority);
         write_key(place->private_key, &leaf, NULL, 0600);
         load(place, true);
-        unsigned rsa_bits = 1;
-        assert_int_equal(check(place, true, &rsa_bits), 0);
-        assert_int_equal(rsa_bits, kinds[i].algorithm == GNUTLS_PK_RSA ? kinds[i].bits : 0);
+        unsigned rsa_bits[2] = {1, 1};
+        assert_int_equal(check(place, true, rsa_bits), 0);
+        assert_int_equal(rsa_bits[0], kinds[i].algorithm == GNUTLS_PK_RSA ? kinds[i].bits : 0);
         assert_false(tls_is_self_signed(place->tls));
         assert_true(tls_expires_s(place->tls) > NOW_S);
         tls_fingerprint(place->tls, fingerprint);
@@ -448,6 +449,94 @@ static void test_kinds_of_keys(void **state)
         issued_done(&leaf);
         issued_done(&authority);
     }
+}
+
+/* The one of this kind, by itself an authority, in the place of the first or the second. */
+static void put(struct place *place, bool is_second, gnutls_pk_algorithm_t algorithm, unsigned bits,
+                char ret_fingerprint[65])
+{
+    struct issued issued;
+    unsigned char digest[32];
+    size_t length = sizeof(digest);
+
+    issue(&issued, algorithm, bits, NULL);
+    write_certificate(is_second ? place->second_certificate : place->certificate, &issued, NULL);
+    write_key(is_second ? place->second_private_key : place->private_key, &issued, NULL, 0600);
+    assert_int_equal(gnutls_x509_crt_get_fingerprint(issued.certificate, GNUTLS_DIG_SHA256, digest, &length), 0);
+    print_hex(digest, sizeof(digest), ret_fingerprint);
+    issued_done(&issued);
+}
+
+/* By what the client can, and of RSA only where it can nothing else; in whichever order the two are given. */
+static void test_two_kinds_side_by_side(void **state)
+{
+    static const struct {
+        const char *priorities;
+        bool is_rsa;
+    } rows[] = {
+        {TLS_PEER_DEFAULT, false},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2", false},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA:+ECDHE-ECDSA", false},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA", true},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.2:-SIGN-ALL:+SIGN-RSA-SHA256", true},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256", true},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-SIGN-ALL:+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-ECDSA-SECP256R1-SHA256", false},
+        {"NORMAL:-VERS-ALL:+VERS-TLS1.3:-SIGN-ALL:+SIGN-ECDSA-SECP256R1-SHA256", false},
+    };
+    const unsigned p256 = GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
+    struct place *place = *state;
+
+    place->has_second = true;
+    for (int rsa_is_first = 0; rsa_is_first < 2; rsa_is_first++) {
+        char fingerprints[2][65]; /* of ECDSA, of RSA */
+        unsigned rsa_bits[2] = {1, 1};
+        char shown[65];
+        put(place, rsa_is_first, GNUTLS_PK_ECDSA, p256, fingerprints[0]);
+        put(place, !rsa_is_first, GNUTLS_PK_RSA, 2048, fingerprints[1]);
+        load(place, true);
+        assert_non_null(strstr(buffer_text(&place->log), fingerprints[0]));
+        assert_non_null(strstr(buffer_text(&place->log), fingerprints[1]));
+        assert_int_equal(check(place, true, rsa_bits), 0);
+        assert_int_equal(rsa_bits[0], rsa_is_first ? 2048 : 0);
+        assert_int_equal(rsa_bits[1], rsa_is_first ? 0 : 2048);
+        for (size_t i = 0; i < ELEMENTS(rows); i++) {
+            int r = shake_hands(place, rows[i].priorities, NULL, NULL, shown);
+            if (r != 0 || strcmp(shown, fingerprints[rows[i].is_rsa]) != 0) {
+                fail_msg("%s: %s", rows[i].priorities, r != 0 ? gnutls_strerror(r) : "the other one");
+            }
+        }
+    }
+}
+
+static void test_one_of_two_is_wrong(void **state)
+{
+    const unsigned p256 = GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
+    struct place *place = *state;
+    char fingerprints[2][65];
+    char renewed[65];
+    char shown[65];
+
+    place->has_second = true;
+    put(place, false, GNUTLS_PK_ECDSA, p256, fingerprints[0]);
+    put(place, true, GNUTLS_PK_RSA, 2048, fingerprints[1]);
+    load(place, true);
+
+    put(place, false, GNUTLS_PK_ECDSA, p256, renewed);
+    assert_int_equal(unlink(place->second_private_key), 0);
+    assert_int_equal(load_at(place, true, "", NOW_S), -ENOENT);
+    assert_non_null(strstr(buffer_text(&place->message), "rsa.key: cannot be read"));
+    put(place, true, GNUTLS_PK_EDDSA_ED25519, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_ED25519), shown);
+    assert_int_equal(load_at(place, true, "", NOW_S), -EINVAL);
+    assert_non_null(strstr(buffer_text(&place->message), "rsa.pem: server.second_certificate has no RSA key"));
+
+    assert_int_equal(shake_hands(place, TLS_PEER_DEFAULT, NULL, NULL, shown), 0);
+    assert_string_equal(shown, fingerprints[0]);
+    assert_int_equal(shake_hands(place, "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA", NULL, NULL, shown), 0);
+    assert_string_equal(shown, fingerprints[1]);
+    put(place, true, GNUTLS_PK_RSA, 2048, fingerprints[1]);
+    load(place, true);
+    assert_int_equal(shake_hands(place, TLS_PEER_DEFAULT, NULL, NULL, shown), 0);
+    assert_string_equal(shown, renewed);
 }
 
 /* In every case the one in force stays in force. */
@@ -656,6 +745,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_spoken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds_of_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_kinds_side_by_side, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_of_two_is_wrong, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_do_not_do, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_files_that_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_expired_never_replaces_valid, set_up, tear_down),

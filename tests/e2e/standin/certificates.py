@@ -10,7 +10,7 @@ from typing import Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -27,7 +27,7 @@ def _general_name(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
     path.write_bytes(
         key.private_bytes(
@@ -76,9 +76,10 @@ class TestCA:
         names: Sequence[str] = LOCAL_NAMES,
         valid_from: timedelta = timedelta(hours=-1),
         valid_for: timedelta = timedelta(days=29),
+        rsa_bits: int = 0,
     ) -> tuple[Path, Path]:
-        """Makes LABEL.pem (server certificate, then the CA's) and LABEL.key; returns both paths."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Makes LABEL.pem (server certificate, then the CA's) and LABEL.key; returns both paths. An ECDSA key, or RSA."""
+        key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(timezone.utc)
         certificate = (
             x509.CertificateBuilder()
