@@ -258,6 +258,7 @@ def test_times(patient, begin, length, verdict, words):
 def test_a_second_certificate(patient):
     certificate, key = patient.ca.issue("check-rsa", ["ddns.example.com"], rsa_bits=2048)
     patient.d.settings["server"].update(second_certificate=str(certificate), second_private_key=str(key))
+    patient.d.write_config()
     patient.d.start()
     found = patient.good()
     assert [entry["message"].partition(":")[0] for entry in found if "trust it" in entry["message"]] == [
