@@ -160,6 +160,9 @@ static int judge_certificate(const struct judge *judge)
         problems_add(judge->problems, 0, 0, "server.certificate: %s", buffer_text(&message));
         return 0;
     }
+    if (message.length > 0) {
+        problems_warn(judge->problems, 0, 0, "server.second_certificate: %s", buffer_text(&message));
+    }
     for (size_t i = 0; i < ELEMENTS(keys); i++) {
         if (rsa_bits[i] > 0 && rsa_bits[i] < TLS_RSA_GOOD_BITS) {
             problems_warn(judge->problems, 0, 0,

@@ -81,20 +81,36 @@ int certificate_facts_read(gnutls_x509_crt_t certificate, struct certificate_fac
     return 0;
 }
 
-/* As it stands there, wildcards too: another certificate would be wanted where only a wildcard fits. */
-static bool names(gnutls_x509_crt_t certificate, const struct name *wanted)
+/* As it stands there, wildcards too: another certificate would be wanted where only a wildcard fits. `type` is
+ * GNUTLS_SAN_DNSNAME, or GNUTLS_SAN_IPADDRESS with the bytes of an address. */
+static bool has_name(gnutls_x509_crt_t certificate, int type, const char *wanted, size_t wanted_length)
 {
-    const size_t wanted_length = strlen(wanted->text) - 1; /* without the final dot */
-
     for (unsigned i = 0;; i++) {
         char name[256];
         size_t length = sizeof(name);
-        const int type = gnutls_x509_crt_get_subject_alt_name(certificate, i, name, &length, NULL);
-        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
+        const int other = gnutls_x509_crt_get_subject_alt_name(certificate, i, name, &length, NULL);
+        if (other == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
             return false;
         }
-        if (type == GNUTLS_SAN_DNSNAME && length == wanted_length && strncasecmp(name, wanted->text, length) == 0) {
+        if (other == type && length == wanted_length &&
+            (type == GNUTLS_SAN_DNSNAME ? strncasecmp(name, wanted, length) : memcmp(name, wanted, length)) == 0) {
             return true;
+        }
+    }
+}
+
+bool certificate_has_names_of(gnutls_x509_crt_t certificate, gnutls_x509_crt_t other)
+{
+    for (unsigned i = 0;; i++) {
+        char name[256];
+        size_t length = sizeof(name);
+        const int type = gnutls_x509_crt_get_subject_alt_name(other, i, name, &length, NULL);
+        if (type == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE) {
+            return true;
+        }
+        if ((type == GNUTLS_SAN_DNSNAME || type == GNUTLS_SAN_IPADDRESS) &&
+            !has_name(certificate, type, name, length)) {
+            return false;
         }
     }
 }
@@ -102,7 +118,8 @@ static bool names(gnutls_x509_crt_t certificate, const struct name *wanted)
 static bool names_all(gnutls_x509_crt_t certificate, const struct name *wanted, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!names(certificate, &wanted[i])) {
+        const char *text = wanted[i].text;
+        if (!has_name(certificate, GNUTLS_SAN_DNSNAME, text, strlen(text) - 1)) { /* without the final dot */
             return false;
         }
     }

@@ -22,6 +22,9 @@ struct certificate_facts {
 int certificate_facts_read(gnutls_x509_crt_t certificate, struct certificate_facts *ret_facts);
 void certificate_facts_done(struct certificate_facts *facts);
 
+/* Does it name all hosts and addresses that the other one names? */
+bool certificate_has_names_of(gnutls_x509_crt_t certificate, gnutls_x509_crt_t other);
+
 /* The same of the first certificate in a PEM file, and whether it names all of these. -EINVAL: it is none; -ENOMEM; errno of
  * reading. */
 int certificate_facts_of_file(const char *path, const struct name *wanted, size_t count,

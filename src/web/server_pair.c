@@ -152,6 +152,20 @@ int pair_read(const char *certificate, const char *private_key, struct buffer *m
     return 0;
 }
 
+bool pair_names_equal(const struct pair *a, const struct pair *b)
+{
+    gnutls_x509_crt_t leaves[2] = {NULL, NULL};
+    bool are_equal = true;
+
+    if (gnutls_pcert_export_x509((gnutls_pcert_st *)&a->chain[0], &leaves[0]) == 0 &&
+        gnutls_pcert_export_x509((gnutls_pcert_st *)&b->chain[0], &leaves[1]) == 0) {
+        are_equal = certificate_has_names_of(leaves[0], leaves[1]) && certificate_has_names_of(leaves[1], leaves[0]);
+    }
+    gnutls_x509_crt_deinit(leaves[0]);
+    gnutls_x509_crt_deinit(leaves[1]);
+    return are_equal;
+}
+
 int pair_give(struct pair *pair, gnutls_certificate_credentials_t credentials, struct buffer *message)
 {
     int r = gnutls_certificate_set_key(credentials, NULL, 0, pair->chain, (int)pair->chain_length, pair->key);

@@ -28,6 +28,9 @@ struct pair {
 int pair_read(const char *certificate, const char *private_key, struct buffer *message, struct pair *ret_pair);
 void pair_done(struct pair *pair);
 
+/* Do both name the same hosts and addresses? */
+bool pair_names_equal(const struct pair *a, const struct pair *b);
+
 /* Chain and key then belong to the credentials. -EINVAL. */
 int pair_give(struct pair *pair, gnutls_certificate_credentials_t credentials, struct buffer *message);
 

@@ -135,6 +135,20 @@ static int check_kinds(const struct generation *generation, struct buffer *messa
     return -EINVAL;
 }
 
+/* The host that a client asks for does not decide which of the two it is shown. */
+static void compare_names(const struct generation *generation, struct buffer *message)
+{
+    const struct pair *pairs = generation->pairs;
+
+    if (generation->count == PAIRS_MAX && !pair_names_equal(&pairs[0], &pairs[1])) {
+        buffer_printf(
+            message,
+            "%s: names %s, but %s names %s; let both name the same, for a client is shown the one that it can "
+            "check, whatever host it asks for",
+            pairs[1].file, pairs[1].facts.names, pairs[0].file, pairs[0].facts.names);
+    }
+}
+
 /* In this order GnuTLS tries them where the client can check both: that of RSA comes last, for it costs the most. */
 static int give_all(struct generation *generation, struct buffer *message)
 {
@@ -277,6 +291,16 @@ static void warn(const struct pair *pair, bool is_self_signed, const struct sett
     }
 }
 
+static void warn_about_names(const struct generation *generation)
+{
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+
+    compare_names(generation, &message);
+    if (message.length > 0) {
+        log_warning("certificate_warning", "%s", buffer_text(&message));
+    }
+}
+
 /* Not one that has expired in the place of one that has not. */
 static int check_against(const struct generation *current, const struct generation *generation, int64_t now_s,
                          struct buffer *message)
@@ -387,6 +411,7 @@ static int load(struct tls *tls, const struct certificate_sources *sources, cons
         }
         warn(pair, generation->is_self_signed, settings, now_s);
     }
+    warn_about_names(generation);
     put_in_force(tls, TAKE_PTR(generation), settings);
     return 0;
 }
@@ -445,6 +470,7 @@ int tls_check(const struct settings *settings, struct buffer *message, unsigned 
     for (unsigned i = 0; i < generation->count; i++) {
         ret_rsa_bits[i] = generation->pairs[i].rsa_bits;
     }
+    compare_names(generation, message);
     return 0;
 }
 

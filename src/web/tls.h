@@ -34,7 +34,8 @@ struct tickets *tls_tickets(const struct tls *tls);
  * machine's name. Checks that key and certificate belong together, and that of two one has an RSA key and the other has
  * none. On failure those in force stay; `message` gets a sentence that says what is wrong and what to do. A self-signed
  * pair that expires within 30 days is made anew. One that has expired is refused where a valid one is in force; otherwise
- * that is warned about, as are one that is not valid yet and one that does not name the host of public_url. Logs
+ * that is warned about, as are one that is not valid yet, one that does not name the host of public_url, and two that
+ * name different hosts. Logs
  * `event=certificate file= names= expires= sha256= self_signed=` of each that was not in force before. */
 int tls_load(struct tls *tls, const struct settings *settings, int64_t now_s, struct buffer *message);
 
@@ -44,8 +45,9 @@ bool tls_has_new_files(struct tls *tls, const struct settings *settings);
 
 #define TLS_RSA_GOOD_BITS 2048
 
-/* Reads what tls_load would read, and makes none: for --check. `ret_rsa_bits`, of the first and the second: 0 where it is no
- * RSA key, or there is none, or where a self-signed pair would have to be made. As tls_load on failure. */
+/* Reads what tls_load would read, and makes none: for --check. `ret_rsa_bits`, of the first and the second: 0 where it is
+ * no RSA key, or there is none, or where a self-signed pair would have to be made. As tls_load on failure; with 0,
+ * `message` gets a warning where the two name different hosts. */
 int tls_check(const struct settings *settings, struct buffer *message, unsigned ret_rsa_bits[2]);
 
 /* Of the one in force that expires first. */

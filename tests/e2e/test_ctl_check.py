@@ -274,9 +274,14 @@ def test_a_second_certificate(patient):
     shown = patient.d.ctl_json("certificate", "show")
     assert (shown["served"]["file"], shown["second"]["file"]) == (str(patient.certificate), str(certificate))
     assert str(certificate) in patient.d.ctl("certificate", "show").stdout
+    more, more_key = patient.ca.issue("check-rsa-more", ["ddns.example.com", "more.example.com"], rsa_bits=2048)
+    server.update(certificate=str(more), private_key=str(more_key))
+    words = f"names ddns.example.com, but {more} names ddns.example.com,more.example.com; let both name the same"
+    patient.bad("warn", "start", f"server.second_certificate: {patient.certificate}: {words}", None)
     other, other_key = patient.ca.issue("check-rsa-other", ["other.example.com"], rsa_bits=2048)
     server.update(certificate=str(other), private_key=str(other_key))
-    patient.bad("fail", "certificate", f"{other}: it names other.example.com, but not ddns.example.com", "public_url")
+    told = [entry["message"] for entry in patient.check() if entry["verdict"] == "fail"]
+    assert told == [f"{other}: it names other.example.com, but not ddns.example.com, the host of server.public_url"]
 
 
 def test_a_key_of_another(patient):

@@ -6,6 +6,8 @@ import hashlib
 import re
 import ssl
 import subprocess
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -85,6 +87,16 @@ def test_each_client_is_shown_the_one_that_it_can_check(daemon, ca, first, secon
     assert d.get().status == 200
 
 
+@pytest.mark.parametrize("client, kind", [([], ECDSA), (["--tls-max", "1.2", "--ciphers", "ECDHE-RSA-AES128-GCM-SHA256"], RSA)])
+def test_curl(daemon, ca, client, kind):
+    pairs = Pairs(ca, f"curl-{kind}")
+    d = daemon(settings={"server": pairs.settings()})
+    command = ["curl", "-sS", "--fail", "--cacert", ca.path, "-o", "/dev/null", "-w", "%{certs}", *client, f"{d.url}/ip"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    leaf = shown[shown.index("-----BEGIN") : shown.index("-----END")] + "-----END CERTIFICATE-----"
+    assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest() == pairs.fingerprint(kind)
+
+
 def rsa_only(d: Daemon) -> str:
     return shown_to(d, "-tls1_2", "-cipher", "aRSA")
 
@@ -129,6 +141,29 @@ def test_the_files_of_the_second_are_watched(daemon, ca):
     assert shown_to(d) == pairs.fingerprint(ECDSA)
 
 
+def test_a_second_that_expires(daemon, ca):
+    pairs = Pairs(ca, "expires")
+    d = daemon(settings={"server": pairs.settings()})
+    before = rsa_only(d)
+    assert d.healthz().status == 200
+    certificate, key = pairs.of[RSA]
+    for valid_days, is_taken in ((-1, False), (3, True)):
+        made = ca.issue(f"expires-{valid_days}", valid_from=timedelta(days=-9), valid_for=timedelta(days=9 + valid_days), rsa_bits=2048)
+        certificate.write_bytes(made[0].read_bytes())
+        key.write_bytes(made[1].read_bytes())
+        mark = d.log_mark()
+        d.signal_reload()
+        if is_taken:
+            d.wait_log(f"event=certificate .*sha256={pairs.fingerprint(RSA)}", since=mark)
+            assert rsa_only(d) == pairs.fingerprint(RSA)
+        else:
+            d.wait_log("event=(certificate_failed|reload_failed).*expires-rsa.pem: has expired at", since=mark)
+            assert rsa_only(d) == before
+    sick = d.healthz()
+    assert (sick.status, "the second certificate expires within 7 days" in sick.text) == (503, True), sick
+    assert d.metrics().value("ddns53_certificate_expiry_timestamp_seconds") < time.time() + 4 * 86400
+
+
 @pytest.mark.parametrize("kind, words", [(ECDSA, "has no RSA key"), (RSA, "has an RSA key")])
 def test_two_of_one_kind_are_refused(daemon, ca, kind, words):
     d = daemon(start=False, settings={"server": Pairs(ca, f"kind-{kind}").settings(kind, kind)})
@@ -156,3 +191,30 @@ def test_a_short_rsa_key_beside_an_ecdsa_one_is_warned_about(daemon, ca):
     d.write_config()
     done = run_binary("--config", d.config_path, "--check")
     assert "server.second_private_key: an RSA key of 1024 bits" in done.stdout + done.stderr, done
+
+
+def test_other_names_in_the_second_are_warned_about(daemon, ca):
+    """Which of the two a client is shown does not depend on the host that it asks for."""
+    pairs = Pairs(ca, "names")
+    d = daemon(start=False, settings={"server": pairs.settings()})
+    rows = [
+        (["localhost", "127.0.0.1", "::1"], ["::1", "LOCALHOST", "127.0.0.1"], False),
+        (["localhost", "a.example.com"], ["localhost"], True),
+        (["localhost"], ["localhost", "a.example.com"], True),
+        (["localhost", "127.0.0.1"], ["localhost", "127.0.0.2"], True),
+        ([f"h{number}.example.com" for number in range(12)], [f"h{number}.example.com" for number in range(12)[::-1]], False),
+    ]
+    for number, (first, second, is_told) in enumerate(rows):
+        pairs.of = {ECDSA: ca.issue(f"names-{number}", first), RSA: ca.issue(f"names-rsa-{number}", second, rsa_bits=2048)}
+        d.settings["server"].update(pairs.settings())
+        d.write_config()
+        done = run_binary("--config", d.config_path, "--check")
+        assert done.returncode == 0, done
+        told = f"{pairs.of[RSA][0]}: names {','.join(second)}, but {pairs.of[ECDSA][0]} names {','.join(first)}; "
+        assert (told in done.stdout + done.stderr) == is_told, (first, second, done)
+    # The last two that differ, at a start.
+    pairs.of = {ECDSA: ca.issue("names-start"), RSA: ca.issue("names-start-rsa", ["localhost"], rsa_bits=2048)}
+    d.settings["server"].update(pairs.settings())
+    d.write_config()
+    d.start()
+    assert len(d.log_lines("event=certificate_warning .*names-start-rsa.pem: names localhost, but ")) == 1

@@ -724,6 +724,36 @@ static void test_replaced_ones_are_freed(void **state)
     assert_int_equal(shake_hands(place, TLS_PEER_DEFAULT, NULL, NULL, NULL), 0);
 }
 
+/* A kept connection has the credentials of its handshake, which may have been freed since: it must not ask them again. */
+static void test_a_session_outlives_its_certificate(void **state)
+{
+    static const char *const versions[] = {"NORMAL:-VERS-ALL:+VERS-TLS1.2", "NORMAL:-VERS-ALL:+VERS-TLS1.3"};
+    struct place *place = *state;
+    struct clock clock;
+
+    clock_init_test(&clock, 1000000, 0);
+    tls_set_clock(place->tls, &clock);
+    load(place, false);
+    for (size_t i = 0; i < ELEMENTS(versions); i++) {
+        struct pair pair;
+        char byte = 'a';
+        pair_init(&pair, place->tls, versions[i], NULL, NULL);
+        assert_int_equal(pair_shake_hands(&pair), 0);
+        load(place, false);
+        clock.test_monotonic_ms += 70001;
+        load(place, false); /* frees the one of this session */
+        assert_int_equal(gnutls_record_send(pair.client.session, &byte, 1), 1);
+        assert_int_equal(gnutls_record_recv(pair.server, &byte, 1), 1);
+        assert_int_equal(gnutls_record_send(pair.server, &byte, 1), 1);
+        if (i == 0) { /* a client that wants another handshake; libmicrohttpd closes the connection then */
+            assert_int_equal(gnutls_handshake(pair.client.session), GNUTLS_E_GOT_APPLICATION_DATA);
+            assert_int_equal(gnutls_record_recv(pair.server, &byte, 1), GNUTLS_E_REHANDSHAKE);
+        }
+        (void)gnutls_bye(pair.server, GNUTLS_SHUT_WR);
+        pair_done(&pair);
+    }
+}
+
 static void test_nothing_loaded(void **state)
 {
     struct place *place = *state;
@@ -753,6 +783,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_key_that_others_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_in_the_middle_of_a_handshake, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_replaced_ones_are_freed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_session_outlives_its_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_loaded, set_up, tear_down),
     };
 
