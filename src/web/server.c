@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/ebb.h"
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "web/connections.h"
@@ -28,7 +29,6 @@
  * also answers 400, 413 or 505 to what is no HTTP. It closes the connection then; see server_library.h for the words. */
 #define CONNECTION_MEMORY_BYTES ((size_t)24 * 1024)
 #define THREADS_MAX 256
-#define TRIM_CONNECTIONS 500
 #define UNREAD_MAX_BYTES 262144 /* of a connection that is closed */
 #define MUCH_BYTES 16384        /* more than a client sends in requests that we answer */
 
@@ -42,8 +42,8 @@ struct server {
     struct listener *listeners;
     size_t listener_count; /* open ones */
     struct server_workers *workers;
-    struct tls *tls;         /* NULL: plain */
-    size_t most_connections; /* since memory was given back */
+    struct tls *tls; /* NULL: plain */
+    struct ebb ebb;  /* of the connections */
 };
 
 /* ---- libmicrohttpd's callbacks ---- */
@@ -152,6 +152,16 @@ static void open_connection(struct server_worker *worker, struct MHD_Connection 
     }
 }
 
+/* What connections leave behind lies in pieces between that of others, where free() keeps it; and most of what one has is
+ * only touched by its answer, so that many which are answered and close take more than those that wait. Whenever many
+ * have closed it is given back: that stops the workers for some milliseconds. */
+static void give_back_memory(struct server *server)
+{
+    if (ebb_note(&server->ebb, connections_count(server->connections))) {
+        (void)malloc_trim(0);
+    }
+}
+
 static void close_connection(struct server *server, struct connection *connection)
 {
     struct session *session = connection_session(connection);
@@ -161,6 +171,7 @@ static void close_connection(struct server *server, struct connection *connectio
     session_free(session);
     end_socket(server, connection_fd(connection), read_bytes);
     connections_close(server->connections, connection);
+    give_back_memory(server);
 }
 
 static void notify_connection(void *userdata, struct MHD_Connection *mhd, void **context,
@@ -388,20 +399,6 @@ int server_free(struct server *server, uint32_t linger_ms)
     return 0;
 }
 
-/* What connections leave behind lies in pieces between that of others, where free() keeps it. It is given back once most
- * of many connections have closed: that stops the workers for a moment. */
-static void give_back_memory(struct server *server)
-{
-    size_t now = connections_count(server->connections);
-
-    if (now > server->most_connections) {
-        server->most_connections = now;
-    } else if (server->most_connections >= TRIM_CONNECTIONS && now <= server->most_connections / 2) {
-        server->most_connections = now;
-        (void)malloc_trim(0);
-    }
-}
-
 void server_reap(struct server *server, int64_t now_ms)
 {
     size_t reaped = connections_reap(server->connections, now_ms, atomic_load(&server->exchanges.request_ms));
@@ -410,7 +407,6 @@ void server_reap(struct server *server, int64_t now_ms)
         log_debug("reaped", "%zu connections took too long to send a request", reaped);
     }
     lingering_tick(server->lingering, now_ms);
-    give_back_memory(server);
 }
 
 void server_set_request_ms(struct server *server, uint32_t request_ms)

@@ -165,6 +165,29 @@ def test_memory_of_connections_goes_back(daemon):
     assert d.get().status == 200
 
 
+@needs_a_plain_build
+def test_memory_goes_back_while_connections_close(daemon):
+    """An answer fills what its connection has of memory. Of many that are answered and closed at once it is given back on
+    the way, so that they never have it all together."""
+    count = 3000
+    plain = {"tls": False, "certificate": None, "private_key": None}
+    limits = {"connections": 4000, "connections_per_address": 4000}
+    d = daemon(settings={"server": plain, "limits": limits})
+
+    def kib(which: str) -> int:
+        return int(re.search(rf"^{which}:\s+(\d+)", Path(f"/proc/{d.pid}/status").read_text(), re.MULTILINE)[1])
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(d.connect()) for _ in range(count)]
+        waiting = kib("VmRSS")
+        for connection in connections:
+            connection.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        for connection in connections:
+            assert receive(connection).status == 404
+    grown = kib("VmHWM") - waiting
+    assert grown < 6 * count, f"{grown} KiB more than {waiting}"
+
+
 def start_resident(d: Daemon, write) -> float:
     """What a fresh start with the same file takes."""
     d.stop()
