@@ -155,6 +155,11 @@ size_t hosts_longest_secret(const struct hosts *hosts)
     return hosts->longest_secret;
 }
 
+size_t hosts_most_rows(const struct hosts *hosts)
+{
+    return hosts->most_rows > 0 ? hosts->most_rows : 1;
+}
+
 size_t hosts_record_count(const struct hosts *hosts)
 {
     return hosts->record_count;

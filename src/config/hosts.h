@@ -90,6 +90,8 @@ size_t hosts_record_count(const struct hosts *hosts);                 /* (hostna
 
 /* Bytes of the longest secret that is known itself; for update/auth, whose work must not depend on one host's. */
 size_t hosts_longest_secret(const struct hosts *hosts);
+/* The rows of the name that has most of them, at least 1; for the same purpose. */
+size_t hosts_most_rows(const struct hosts *hosts);
 
 /* First row for that name (follow more->next_same_name for others), NULL: none. `hostname` normalised. */
 const struct host *hosts_find(const struct hosts *hosts, const char *hostname);

@@ -176,15 +176,20 @@ static bool is_record_twice(struct problems *problems, const struct host *first,
 static int append_same_name(struct hosts *hosts, struct host *first, const struct host *host)
 {
     struct host *last = first;
+    size_t rows = 2; /* with this one */
 
     while (last->more->next_same_name != NULL) {
         last = (struct host *)(uintptr_t)last->more->next_same_name;
+        rows++;
     }
     struct host_more *more = more_of(hosts, last);
     if (more == NULL) {
         return -ENOMEM;
     }
     more->next_same_name = host;
+    if (rows > hosts->most_rows) {
+        hosts->most_rows = rows;
+    }
     return 0;
 }
 
@@ -281,7 +286,7 @@ static int add_draft(struct building *building, const struct host_draft *draft)
     r = r < 0 || draft->hostname.text[0] == '\0' ? r : place_by_name(building, host, draft);
     r = r < 0 ? r : set_secret(hosts, host, draft, note);
     r = r < 0 ? r : set_previous(hosts, host, draft, note);
-    return r < 0 || !host->names_router ? r : note_follower(building, host, draft->given[HOST_FOLLOWS]);
+    return r < 0 || draft->given[HOST_FOLLOWS] == NULL ? r : note_follower(building, host, draft->given[HOST_FOLLOWS]);
 }
 
 static int add_host(const struct yaml_node *node, void *userdata)

@@ -33,6 +33,7 @@ struct hosts {
     struct rows groups; /* of struct secret_group */
     size_t record_count;
     size_t longest_secret;
+    size_t most_rows;             /* of a name that has several; 0: none has */
     struct hash_index *by_name;   /* -> the first row of that name */
     struct hash_index *by_secret; /* -> the group */
     struct names *names;          /* shared with the tables before and after */
