@@ -136,13 +136,27 @@ static void print_ipv6(const uint8_t bytes[16], char ret_text[ADDRESS_TEXT_SIZE]
     ret_text[used] = '\0';
 }
 
+/* Each request prints some: snprintf takes ten times as long. */
+static void print_ipv4(const uint8_t *bytes, char *text)
+{
+    for (size_t i = 0; i < 4; i++) {
+        const unsigned byte = bytes[i];
+        if (byte >= 100) {
+            *text++ = (char)('0' + byte / 100);
+        }
+        if (byte >= 10) {
+            *text++ = (char)('0' + byte / 10 % 10);
+        }
+        *text++ = (char)('0' + byte % 10);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
 void address_print(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE])
 {
-    const uint8_t *b = address->bytes;
-
     switch (address->family) {
-    case ADDRESS_IPV4: (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]); break;
-    case ADDRESS_IPV6: print_ipv6(b, ret_text); break;
+    case ADDRESS_IPV4: print_ipv4(address->bytes, ret_text); break;
+    case ADDRESS_IPV6: print_ipv6(address->bytes, ret_text); break;
     default: (void)snprintf(ret_text, ADDRESS_TEXT_SIZE, "none"); break;
     }
 }

@@ -1,6 +1,7 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -25,18 +26,16 @@ int parse_uint(const char *text, size_t length, uint64_t minimum, uint64_t maxim
     return 0;
 }
 
+/* -1: it is none. A table, for no branch can foretell whether a digit or a letter comes, and a signature has 64 of them. */
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
+    /* what it counts, and one */
+    static const uint8_t digits[UCHAR_MAX + 1] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+        ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+        ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
+    return digits[(unsigned char)c] - 1;
 }
 
 int parse_hex(const char *text, size_t length, uint8_t *ret_bytes, size_t length_bytes)
@@ -112,7 +111,7 @@ size_t utf8_decode(const char *text, size_t length, uint32_t *ret_character)
 bool utf8_is_valid(const char *text, size_t length)
 {
     for (size_t i = 0; i < length;) {
-        size_t step = utf8_decode(text + i, length - i, NULL);
+        size_t step = (uint8_t)text[i] < 0x80 ? 1 : utf8_decode(text + i, length - i, NULL);
         if (step == 0) {
             return false;
         }
