@@ -1,6 +1,7 @@
 /* ddns53d: arguments and exit codes; src/daemon/ does the rest. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "base/standard_files.h"
 #include "config/value.h"
 #include "daemon/daemon.h"
+
+#define LARGE_BLOCK_BYTES (128 * 1024)
 
 struct arguments {
     const char *config;
@@ -186,6 +189,9 @@ int main(int argc, char **argv)
     struct opened opened = {.count = 0};
 
     memory_hide();
+    /* A fixed limit: once a large block was freed, malloc would take the next ones from the heap, where one that is
+     * empty (a table of 2 MB for strangers) is zeroed, and so resident, and one that is freed stays. */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     standard_files_hold();
     int status = read_arguments(argc, argv, &arguments);
 
