@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/buffer.h"
@@ -27,7 +28,7 @@
 struct http_client {
     struct loop *loop;
     CURLM *multi;
-    char *ca_file; /* NULL: the system's */
+    char *ca_file; /* NULL: what libcurl was built with */
     struct list calls;
 };
 
@@ -81,14 +82,23 @@ static void init_curl(void)
     curl_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
-static const char *ca_file_of_environment(void)
+static const char *find_ca_file(void)
 {
     static const char *const names[] = {"AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"};
+    static const char *const of_systems[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
+    };
 
     for (size_t i = 0; i < ELEMENTS(names); i++) {
         const char *value = getenv(names[i]);
         if (value && *value) {
             return value;
+        }
+    }
+    for (size_t i = 0; i < ELEMENTS(of_systems); i++) {
+        if (access(of_systems[i], R_OK) == 0) {
+            return of_systems[i];
         }
     }
     return NULL;
@@ -110,7 +120,7 @@ struct http_client *http_client_new(struct loop *loop)
     if (!client->multi) {
         return NULL;
     }
-    const char *ca_file = ca_file_of_environment();
+    const char *ca_file = find_ca_file();
     if (ca_file) {
         client->ca_file = strdup(ca_file);
         if (!client->ca_file) {
@@ -361,6 +371,8 @@ static int set_transport(struct http_call *call, bool is_on_this_machine)
     set_pointer(call, CURLOPT_PROTOCOLS_STR, "http,https");
     if (call->client->ca_file) {
         set_pointer(call, CURLOPT_CAINFO, call->client->ca_file);
+        /* Debian's libcurl also trusts what is in /etc/ssl/certs, and reads all of that folder for each connection. */
+        set_pointer(call, CURLOPT_CAPATH, NULL);
     }
     if (is_on_this_machine) {
         set_pointer(call, CURLOPT_PROXY, ""); /* also none of the environment */

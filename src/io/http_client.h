@@ -38,8 +38,8 @@ struct http_response {
 /* Both are borrowed for the call. */
 typedef void (*http_done)(const struct http_response *response, void *userdata);
 
-/* Makes itself the loop's poller. Uses the CA bundle of the environment (AWS_CA_BUNDLE, SSL_CERT_FILE,
- * CURL_CA_BUNDLE) or the system's. NULL: no memory. */
+/* Makes itself the loop's poller. Trusts the CA bundle of the environment (AWS_CA_BUNDLE, SSL_CERT_FILE,
+ * CURL_CA_BUNDLE) and nothing else, or without one the system's. NULL: no memory. */
 struct http_client *http_client_new(struct loop *loop);
 void http_client_free(struct http_client *client); /* requests under way are dropped without their `done` */
 DEFINE_CLEANUP(struct http_client *, http_client_free)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -191,6 +194,42 @@ def test_a_ca_that_is_added_to_the_bundle_while_it_runs(daemon, keys, ca, tmp_pa
         d.reload()  # and nobody has to wait for the back-off
         r53.wait_value(HOME, "198.18.7.9")
         ledger.settle()
+
+
+def trusting_as_the_system(folder: Path, ca: TestCA) -> list[str]:
+    """A wrapper for a daemon whose system trusts this CA and no other."""
+    folder.mkdir()
+    for name in ("ca-certificates.crt", "one.pem"):
+        (folder / name).write_bytes(ca.path.read_bytes())
+    subprocess.run(["openssl", "rehash", str(folder)], check=True, capture_output=True)
+    bind = 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"'
+    unshare = ["unshare"] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
+    return [*unshare, "--mount", "--", "sh", "-c", bind, "sh", str(folder)]
+
+
+def test_who_the_system_trusts(daemon, keys, ca, tmp_path):
+    with Route53(["example.com."], ca=ca, keys=keys) as r53:
+        wrapper = trusting_as_the_system(tmp_path / "certs", ca)
+        options = {"wrapper": wrapper, "environment": {"AWS_CA_BUNDLE": None}}
+        d = daemon(route53=r53, https_endpoint=True, settings=HASTY, hosts=[host(HOME)], **options)
+        assert d.set(HOME, via="198.18.7.9").status == 200
+
+
+def test_a_bundle_takes_the_place_of_what_the_system_trusts(daemon, keys, ca, tmp_path):
+    other = TestCA(tmp_path / "other")
+    with Route53(["example.com."], ca=ca, keys=keys) as r53:
+        d = daemon(
+            route53=r53,
+            https_endpoint=True,
+            settings=HASTY,
+            hosts=[host(HOME)],
+            wrapper=trusting_as_the_system(tmp_path / "certs", ca),
+            environment={"AWS_CA_BUNDLE": str(other.path)},
+        )
+        assert d.set(HOME, via="198.18.7.9").status == 503
+        assert not r53.calls
+        assert "certificate" in d.wait_log("event=zone_trouble .*").group().lower()
+        d.kill()  # or it would try to finish the change first
 
 
 @pytest.mark.slow
