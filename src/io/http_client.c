@@ -75,10 +75,19 @@ static void poller_wake(void *userdata)
 
 /* ---- the client ---- */
 
+/* Of libssh2, which libcurl brings for protocols that are not used here; NULL where libcurl was built without it. */
+extern int libssh2_init(int flags) __attribute__((weak));
+#define LIBSSH2_WITHOUT_CRYPTO 1 /* LIBSSH2_INIT_NO_CRYPTO of libssh2.h */
+
 static bool curl_is_ready;
 
 static void init_curl(void)
 {
+    /* libcurl starts it with everything it has, and Debian's then sets up all of OpenSSL: 1.4 MB that nothing else in this
+     * process needs. The first to start it decides. */
+    if (libssh2_init) {
+        (void)libssh2_init(LIBSSH2_WITHOUT_CRYPTO);
+    }
     curl_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 

@@ -10,6 +10,19 @@
 
 #include "http_server.h"
 
+/* In the place of libssh2's: what the client starts it with. */
+static int libssh2_flags[2];
+static size_t libssh2_starts;
+
+int libssh2_init(int flags);
+int libssh2_init(int flags)
+{
+    if (libssh2_starts < ELEMENTS(libssh2_flags)) {
+        libssh2_flags[libssh2_starts++] = flags;
+    }
+    return 0;
+}
+
 /* What the server is to do is in the path: one row each. */
 struct fixture {
     struct http_server server;
@@ -425,6 +438,14 @@ static void test_posted_work_wakes_the_client(void **state)
     loop_run(fixture->loop);
 }
 
+static void test_ssh_is_started_without_cryptography(void **state)
+{
+    (void)state;
+
+    assert_true(libssh2_starts >= 1);
+    assert_int_equal(libssh2_flags[0], 1);
+}
+
 int main(void)
 {
     unsetenv("http_proxy");
@@ -447,6 +468,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_done_may_send_and_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_proxy_for_this_machine, setup, teardown),
         cmocka_unit_test_setup_teardown(test_posted_work_wakes_the_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ssh_is_started_without_cryptography, setup, teardown),
     };
     return cmocka_run_group_tests_name("http_client", tests, NULL, NULL);
 }
