@@ -3,8 +3,8 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/unix_socket.h"
+#include "io/http_library.h"
 
 /* All lines of a response's header together; what we talk to sends less than 2 KiB. */
 #define RESPONSE_HEADER_MAX_BYTES (64 * 1024)
@@ -24,12 +25,15 @@
 
 /* Kept between uses; a stale one is noticed and replaced by curl. */
 #define IDLE_CONNECTIONS_MAX 8L
+/* Without a call for so long, all are closed: with GnuTLS each holds the authorities that were read for it, 2 to 4 MB. */
+#define IDLE_MS (60 * 1000)
 
 struct http_client {
     struct loop *loop;
     CURLM *multi;
     char *ca_file; /* NULL: what libcurl was built with */
     struct list calls;
+    struct loop_timer idle; /* set while there is no call */
 };
 
 struct http_call {
@@ -75,49 +79,41 @@ static void poller_wake(void *userdata)
 
 /* ---- the client ---- */
 
-/* Of libssh2, which libcurl brings for protocols that are not used here; NULL where libcurl was built without it. */
-extern int libssh2_init(int flags) __attribute__((weak));
-#define LIBSSH2_WITHOUT_CRYPTO 1 /* LIBSSH2_INIT_NO_CRYPTO of libssh2.h */
-
-static bool curl_is_ready;
-
-static void init_curl(void)
+static CURLM *new_multi(void)
 {
-    /* libcurl starts it with everything it has, and Debian's then sets up all of OpenSSL: 1.4 MB that nothing else in this
-     * process needs. The first to start it decides. */
-    if (libssh2_init) {
-        (void)libssh2_init(LIBSSH2_WITHOUT_CRYPTO);
+    CURLM *multi = curl_multi_init();
+
+    if (multi) {
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
+        curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     }
-    curl_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    return multi;
 }
 
-static const char *find_ca_file(void)
+static void set_poller(struct http_client *client)
 {
-    static const char *const names[] = {"AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"};
-    static const char *const of_systems[] = {
-        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
-        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
-    };
+    loop_set_poller(client->loop, &(struct loop_poller){.wait = poller_wait, .wake = poller_wake, .userdata = client});
+}
 
-    for (size_t i = 0; i < ELEMENTS(names); i++) {
-        const char *value = getenv(names[i]);
-        if (value && *value) {
-            return value;
-        }
+/* curl closes connections only with their handle. Other threads wake the old one until the poller is taken away. */
+static void close_idle_connections(struct loop_timer *timer)
+{
+    struct http_client *client = CONTAINER_OF(timer, struct http_client, idle);
+    CURLM *fresh = new_multi();
+
+    if (!fresh) {
+        return; /* no memory: they stay until the next pause */
     }
-    for (size_t i = 0; i < ELEMENTS(of_systems); i++) {
-        if (access(of_systems[i], R_OK) == 0) {
-            return of_systems[i];
-        }
-    }
-    return NULL;
+    loop_set_poller(client->loop, NULL);
+    curl_multi_cleanup(client->multi);
+    client->multi = fresh;
+    set_poller(client);
+    (void)malloc_trim(0);
 }
 
 struct http_client *http_client_new(struct loop *loop)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_curl);
-    if (!curl_is_ready) {
+    if (!http_library_start()) {
         return NULL;
     }
 
@@ -125,22 +121,21 @@ struct http_client *http_client_new(struct loop *loop)
     if (!client) {
         return NULL;
     }
-    client->multi = curl_multi_init();
+    client->multi = new_multi();
     if (!client->multi) {
         return NULL;
     }
-    const char *ca_file = find_ca_file();
+    client->idle.run = close_idle_connections;
+    const char *ca_file = http_library_ca_file();
     if (ca_file) {
         client->ca_file = strdup(ca_file);
         if (!client->ca_file) {
             return NULL;
         }
     }
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX);
-    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 
     client->loop = loop;
-    loop_set_poller(loop, &(struct loop_poller){.wait = poller_wait, .wake = poller_wake, .userdata = client});
+    set_poller(client);
     return TAKE_PTR(client);
 }
 
@@ -160,10 +155,19 @@ static void call_free(struct http_call *call)
 }
 DEFINE_CLEANUP(struct http_call *, call_free)
 
+/* Without memory for it the connections stay until the next pause. */
+static void set_idle_timer(struct http_client *client)
+{
+    (void)loop_timer_set(client->loop, &client->idle, loop_now_ms(client->loop) + IDLE_MS);
+}
+
 static void call_unlink(struct http_call *call)
 {
     list_remove(&call->client->calls, &call->link);
     curl_multi_remove_handle(call->client->multi, call->easy);
+    if (!call->client->calls.first) {
+        set_idle_timer(call->client);
+    }
 }
 
 void http_client_free(struct http_client *client)
@@ -176,6 +180,9 @@ void http_client_free(struct http_client *client)
     }
     while (client->calls.first) {
         http_call_cancel(LIST_ITEM(client->calls.first, struct http_call, link));
+    }
+    if (client->loop) {
+        loop_timer_cancel(client->loop, &client->idle);
     }
     curl_multi_cleanup(client->multi);
     free(client->ca_file);
@@ -491,6 +498,7 @@ int http_client_send(struct http_client *client, const struct http_request *requ
     if (curl_multi_add_handle(client->multi, call->easy) != CURLM_OK) {
         return -ENOMEM;
     }
+    loop_timer_cancel(client->loop, &client->idle);
     list_append(&client->calls, &call->link);
     if (ret_call) {
         *ret_call = call;

@@ -1,7 +1,8 @@
 /*
  * HTTP requests that never block: a curl multi handle driven by the loop. Every request has a connect and a
  * total time-out and a cap on the response's size; redirects are not followed, proxies only from the
- * environment's usual variables and never for link-local or loopback addresses. Loop thread only.
+ * environment's usual variables and never for link-local or loopback addresses. Connections are kept for the next
+ * request, until a minute has passed without one. Loop thread only.
  */
 #ifndef DDNS53_IO_HTTP_CLIENT_H
 #define DDNS53_IO_HTTP_CLIENT_H

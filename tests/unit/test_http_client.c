@@ -26,6 +26,7 @@ int libssh2_init(int flags)
 /* What the server is to do is in the path: one row each. */
 struct fixture {
     struct http_server server;
+    struct clock clock;
     struct loop *loop;
     struct http_client *client;
     struct buffer seen; /* head and body of the last request; under the server's lock */
@@ -253,6 +254,103 @@ static void test_connection_is_used_again(void **state)
     assert_int_equal(server_count_connections(&fixture->server), 1);
 }
 
+/* A loop and a client whose time the test moves. */
+static void stop_the_clock(struct fixture *fixture)
+{
+    http_client_free(fixture->client);
+    loop_free(fixture->loop);
+    clock_init_test(&fixture->clock, 0, 0);
+    fixture->loop = loop_new(&fixture->clock);
+    fixture->client = http_client_new(fixture->loop);
+}
+
+static void pass(struct fixture *fixture, int64_t ms)
+{
+    fixture->clock.test_monotonic_ms += ms;
+    loop_turn(fixture->loop, 0);
+}
+
+static void test_connections_are_closed_after_a_minute_without_a_call(void **state)
+{
+    struct fixture *fixture = *state;
+
+    stop_the_clock(fixture);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(get(fixture, "/").status, 200);
+        pass(fixture, 59999);
+    }
+    assert_int_equal(server_count_connections(&fixture->server), 1);
+    pass(fixture, 1);
+    assert_int_equal(get(fixture, "/").status, 200);
+    assert_int_equal(server_count_connections(&fixture->server), 2);
+}
+
+static void test_a_call_of_more_than_a_minute_keeps_its_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct outcome stalled = {0};
+    char url[128];
+
+    stop_the_clock(fixture);
+    assert_int_equal(get(fixture, "/").status, 200);
+    (void)snprintf(url, sizeof(url), "%s/stall", fixture->server.url);
+    const struct http_request request = request_of(url);
+    struct http_call *call = NULL;
+    assert_int_equal(http_client_send(fixture->client, &request, on_done, &stalled, &call), 0);
+    pass(fixture, 3600 * 1000);
+    assert_int_equal(stalled.calls, 0);
+    http_call_cancel(call);
+}
+
+struct poster {
+    struct loop *loop;
+    struct loop_work work;
+    atomic_bool posts;
+    atomic_bool is_over;
+    unsigned runs;
+};
+
+static void count_run(struct loop_work *work)
+{
+    CONTAINER_OF(work, struct poster, work)->runs++;
+}
+
+static void *post_while_wanted(void *userdata)
+{
+    struct poster *poster = userdata;
+
+    while (!atomic_load(&poster->is_over)) {
+        if (atomic_load(&poster->posts)) {
+            loop_post(poster->loop, &poster->work);
+        }
+    }
+    return NULL;
+}
+
+/* Nobody wakes a handle that is gone, and what is posted at that moment runs. */
+static void test_work_is_posted_while_connections_are_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    pthread_t thread;
+
+    stop_the_clock(fixture);
+    struct poster poster = {.loop = fixture->loop, .work.run = count_run};
+    assert_int_equal(pthread_create(&thread, NULL, post_while_wanted, &poster), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(get(fixture, "/").status, 200);
+        atomic_store(&poster.posts, true);
+        pass(fixture, 60000);
+        atomic_store(&poster.posts, false);
+    }
+    atomic_store(&poster.is_over, true);
+    pthread_join(thread, NULL);
+    const unsigned before = poster.runs;
+    loop_post(fixture->loop, &poster.work);
+    loop_turn(fixture->loop, 0);
+    assert_true(poster.runs > before);
+    assert_int_equal(server_count_connections(&fixture->server), 20);
+}
+
 static void test_failures_become_errno(void **state)
 {
     static const struct {
@@ -458,6 +556,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_headers_go_out_exactly_as_given, setup, teardown),
         cmocka_unit_test_setup_teardown(test_body_of_post_and_put, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connection_is_used_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connections_are_closed_after_a_minute_without_a_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_call_of_more_than_a_minute_keeps_its_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_work_is_posted_while_connections_are_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures_become_errno, setup, teardown),
         cmocka_unit_test_setup_teardown(test_time_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nobody_listens, setup, teardown),
