@@ -279,6 +279,7 @@ def trouble(d: Daemon) -> str:
     return answer.text
 
 
+@pytest.mark.waits
 def test_an_authority_that_is_down(machine, knot, authority):
     pebble = authority(knot.port)
     pebble.stop()

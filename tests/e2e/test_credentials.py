@@ -266,6 +266,7 @@ def test_none_at_first_and_some_later(daemon, r53, other, tmp_path):
 # ---- renewal ----
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 def test_renewed_before_they_expire_in_the_background(found, keys, r53):
     """No update waits for it or fails, and the old ones serve until then: a life of 60 s is renewed after its half."""

@@ -179,6 +179,7 @@ def test_files_with_errors(patient):
         assert f"{path.name}:1" in failed[0]["message"]
 
 
+@pytest.mark.waits
 def test_a_port_that_somebody_else_has(patient):
     with socket.socket(socket.AF_INET6) as other:
         other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)

@@ -93,6 +93,7 @@ def test_waits_for_retries_are_cut_short(queued, r53):
     ledger.check_state()
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 def test_what_cannot_be_finished_is_answered_503(queued, r53):
     """After ten seconds; whoever was told so finds nothing done behind their back."""

@@ -53,6 +53,7 @@ def test_a_stall_that_ends_with_the_connection(pair, applied):
     assert history(d.state_dir, HOME) == [("", "198.18.7.9")]
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 @pytest.mark.timeout_s(180)
 def test_a_stall_for_longer_than_a_call_may_take(pair):
@@ -68,6 +69,7 @@ def test_a_stall_for_longer_than_a_call_may_take(pair):
     ledger.settle()
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 def test_an_endpoint_that_does_not_even_accept(daemon, route53, ca, keys):
     """A firewall that drops packets: the connection is given up after 5 seconds and tried again."""
@@ -121,6 +123,7 @@ def test_connections_that_are_dropped_between_calls(pair):
 # ---- names ----
 
 
+@pytest.mark.waits
 def test_a_name_that_does_not_resolve_and_then_does(daemon, route53, tmp_path):
     """No answer of a resolver is kept for longer than it is of use."""
     r53 = route53("example.com.")
@@ -232,6 +235,7 @@ def test_a_bundle_takes_the_place_of_what_the_system_trusts(daemon, keys, ca, tm
         d.kill()  # or it would try to finish the change first
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 def test_a_tls_handshake_that_is_never_answered(daemon, r53):
     """The other end waits for the end of a plain request: the connection is given up after 5 seconds."""

@@ -140,6 +140,7 @@ def test_the_end_of_the_log_is_written(started):
 # ---- strangers ----
 
 
+@pytest.mark.waits
 def test_a_flood_of_404s_is_summed_up(started):
     """The first lines of each source, and a minute later how many more there were, though nobody asks any more."""
     d = started()

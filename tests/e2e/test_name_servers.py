@@ -181,6 +181,7 @@ def test_the_command_is_run_as_it_stands(daemon, tmp_path):
     assert count > 10 and 2 <= runs <= 5  # the one at the start, and one a second
 
 
+@pytest.mark.waits
 def test_a_command_that_hangs_delays_neither_updates_nor_the_end(daemon, tmp_path):
     pid = tmp_path / "pid"
     d = start(daemon, script(tmp_path, f"echo $$ >'{pid}.new'; mv '{pid}.new' '{pid}'\nexec sleep 600\n"), tmp_path / "zones")

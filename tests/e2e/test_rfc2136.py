@@ -342,7 +342,7 @@ def test_another_secret(serve, server):
     d.write_config()
     assert "zones" in d.reload() or d.wait_log("event=restart_needed.*zones", 15, mark)
     server.start()
-    d.stop()
+    d.stop_at_once()
     d.start()
     assert d.set(HOME, via="198.18.7.9").status == 200
     assert server.values(HOME) == ["198.18.7.9"]
@@ -371,6 +371,7 @@ def test_a_key_that_is_not_known(serve, server):
     d = serve(server, settings=HASTY, zone=zone)
     assert ("without a signature" if server.program == "pdns_server" else "BADKEY") in trouble(d)
     assert d.set(HOME, via="198.18.7.9").status == 503
+    d.stop_at_once()  # or it would try to finish the change first
 
 
 def test_a_key_that_may_not_update(serve, server):
@@ -379,6 +380,7 @@ def test_a_key_that_may_not_update(serve, server):
     assert re.search("REFUSED|BADKEY", trouble(d))
     assert d.set(HOME, via="198.18.7.9").status == 503
     assert server.values(HOME) == []
+    d.stop_at_once()  # or it would try to finish the change first
 
 
 def test_a_zone_that_is_not_there(serve, server):
@@ -386,6 +388,7 @@ def test_a_zone_that_is_not_there(serve, server):
     d = serve(server.start(), settings=HASTY)
     assert re.search("does not serve it|without a signature", trouble(d))
     assert d.set(HOME, via="198.18.7.9").status in (403, 503)
+    d.stop_at_once()  # or it would try to finish the change first
 
 
 def with_clock(offset_s: int) -> dict[str, str]:
@@ -444,3 +447,4 @@ def test_by_udp_where_tcp_is_closed(serve, server, made_servers):
     assert d.set("many.example.com.", via="198.18.7.9").status == 503
     assert "short, for UDP" in trouble(d)
     assert len(server.values("many.example.com.")) == 99
+    d.stop_at_once()  # or it would try to finish the change first

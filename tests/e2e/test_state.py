@@ -123,6 +123,7 @@ def test_what_was_only_read_is_written_at_exit(started):
     assert after["last_updated_s"] == before["last_updated_s"] and after["address"] == before["address"]
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 def test_what_was_only_read_is_written_within_ten_seconds(started):
     """A refused update counts as a check as well: the host was heard of."""

@@ -231,6 +231,7 @@ def wait_end_of(tids: list[int], timeout: float) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.waits
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["io", "web"])
 def test_a_thread_that_hangs(daemon, name):
