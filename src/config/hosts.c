@@ -140,6 +140,11 @@ void hosts_unref(struct hosts *hosts)
     free(hosts);
 }
 
+bool hosts_are_shared(const struct hosts *hosts)
+{
+    return atomic_load_explicit(&hosts->references, memory_order_acquire) > 1;
+}
+
 size_t hosts_count(const struct hosts *hosts)
 {
     return hosts->rows.count;

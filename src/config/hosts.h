@@ -73,7 +73,10 @@ int hosts_load(const char *path, const struct settings *settings, const struct h
 int hosts_load_text(const char *text, size_t length, const char *path, const struct settings *settings,
                     struct problems *problems, struct hosts **ret_hosts);
 struct hosts *hosts_ref(struct hosts *hosts);
+/* The last one frees them, which takes 50 ms for a million. */
 void hosts_unref(struct hosts *hosts);
+/* Whether somebody besides the caller has a reference. */
+bool hosts_are_shared(const struct hosts *hosts);
 DEFINE_CLEANUP(struct hosts *, hosts_unref)
 
 /* Rows of hosts.yaml that came, went, or say something else. Rows are the same host when they share a record. */

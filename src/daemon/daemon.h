@@ -36,10 +36,11 @@ struct reload {
     bool is_running;               /* there is a thread to join */
     bool is_wanted;                /* once more, when it has ended */
     unsigned number;               /* of the last one begun, from 1 */
-    pthread_mutex_t lock;          /* over the requests that wait for an answer */
+    pthread_mutex_t lock;          /* over the requests that wait for an answer, and the hosts */
     struct reload_waiter *wanted;  /* for the next one */
     struct reload_waiter *waiting; /* for the one that runs */
     bool is_over;                  /* none is begun any more */
+    struct hosts *retired;         /* not in force any more, but somebody still has them; NULL: none */
     json_t *report;                /* of the one that runs, or ran last; the thread's, then main's */
     atomic_bool has_failed;
     atomic_llong time_s; /* Unix time at which the files were last read */

@@ -123,6 +123,37 @@ static void put_in_force(struct daemon *daemon, struct settings *settings, struc
     work_post_reload(daemon);
 }
 
+/* Requests that began before the swap may still have the hosts that it replaced. Whoever is last frees them, and that
+ * shall not be a thread that serves others: we keep a reference until we are the last. */
+static void retire(struct reload *reload, struct hosts *before)
+{
+    if (!hosts_are_shared(before)) {
+        hosts_unref(before);
+        return;
+    }
+    pthread_mutex_lock(&reload->lock);
+    struct hosts *older = reload->retired;
+    reload->retired = before;
+    pthread_mutex_unlock(&reload->lock);
+    hosts_unref(older);
+}
+
+void reload_tick(struct daemon *daemon)
+{
+    struct reload *reload = &daemon->reload;
+    struct hosts *retired = NULL;
+
+    pthread_mutex_lock(&reload->lock);
+    if (reload->retired && !hosts_are_shared(reload->retired)) {
+        retired = TAKE_PTR(reload->retired);
+    }
+    pthread_mutex_unlock(&reload->lock);
+    if (retired) {
+        hosts_unref(retired);
+        (void)malloc_trim(0);
+    }
+}
+
 /* Returns 0 when what the files say is in force. */
 static int load(struct daemon *daemon, struct attempt *attempt)
 {
@@ -152,6 +183,7 @@ static int load(struct daemon *daemon, struct attempt *attempt)
     attempt->hosts = hosts_count(hosts);
     hosts_compare(before, hosts, &attempt->difference);
     put_in_force(daemon, settings, hosts, attempt);
+    retire(&daemon->reload, TAKE_PTR(before));
     atomic_store(&daemon->reload.has_failed, false);
     return 0;
 }
@@ -188,7 +220,7 @@ static void *run(void *userdata)
     note_time(daemon);
     const bool ok = load(daemon, &attempt) == 0;
     if (ok) {
-        /* The old table has gone by now, or goes with the last request that holds it. What it took goes back. */
+        /* The old table has gone by now, unless a request holds it. What it took goes back. */
         (void)malloc_trim(0);
         log_reloaded(&attempt);
     }
@@ -214,6 +246,7 @@ void reload_done(struct daemon *daemon)
     if (daemon->reload.ended >= 0) {
         close(daemon->reload.ended);
     }
+    hosts_unref(TAKE_PTR(daemon->reload.retired));
     pthread_mutex_destroy(&daemon->reload.lock);
 }
 

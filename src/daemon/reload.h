@@ -18,6 +18,8 @@ void reload_begin(struct daemon *daemon);
 void reload_end(struct daemon *daemon);
 /* Waits for a reload that is under way, begins no other, and answers all who wait. False: it did not end in time, and still uses the daemon. */
 bool reload_stop(struct daemon *daemon, int timeout_ms);
+/* Every second: frees hosts that the last reload replaced, once no request has them any more. */
+void reload_tick(struct daemon *daemon);
 
 /* Any thread: an operator asks for one; the request is answered when it has ended. */
 void reload_ask(void *userdata, struct request *request);

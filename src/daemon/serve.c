@@ -31,6 +31,7 @@ static void tick(struct daemon *daemon, int64_t now_ms)
         service_manager_watchdog();
     }
     work_post_beat(daemon);
+    reload_tick(daemon);
     if (records_have_shrunk(daemon->records)) {
         (void)malloc_trim(0); /* hosts that left at a reload */
     }

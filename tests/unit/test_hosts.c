@@ -746,6 +746,19 @@ static int setup(void **state)
 #define ROUTER "  - {hostname: r.example.com, record_type: AAAA, shared_secret: " SECRET "}\n"
 #define BASE "hostname: a.example.com, record_type: AAAA, shared_secret: " SECRET
 
+static void who_is_the_last_to_have_them(void **state)
+{
+    (void)state;
+    struct hosts *hosts = load_good("hosts: []\n");
+
+    assert_false(hosts_are_shared(hosts));
+    assert_ptr_equal(hosts_ref(hosts), hosts);
+    assert_true(hosts_are_shared(hosts));
+    hosts_unref(hosts);
+    assert_false(hosts_are_shared(hosts));
+    hosts_unref(hosts);
+}
+
 static void what_a_reload_changes(void **state)
 {
     static const struct {
@@ -829,6 +842,7 @@ int main(void)
         cmocka_unit_test(modes_of_the_file),
         cmocka_unit_test(names_are_shared),
         cmocka_unit_test(ten_thousand_hosts),
+        cmocka_unit_test(who_is_the_last_to_have_them),
         cmocka_unit_test(the_example_loads_and_has_every_key),
         cmocka_unit_test(the_manual_page_has_every_key),
     };
