@@ -163,6 +163,7 @@ int zone_new(struct zone_shared *shared, uint32_t index, const char *name, const
     zone->read_retry.timer.run = run_read_retry;
     zone->reconcile.run = run_reconcile;
     zone->meeting.timer.run = run_meeting;
+    zone->meeting.since = records_zone_since(shared->records, index); /* the read-back at the start finds those */
     zone_sync_init(zone);
     trouble_init(&zone->apply_trouble, "zone_trouble", "zone_recovered", zone->name);
     trouble_init(&zone->read_trouble, "zone_trouble", "zone_recovered", zone->name);

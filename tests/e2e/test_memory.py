@@ -13,6 +13,7 @@ import pytest
 
 from harness import BEHIND_PROXY, Daemon, binary_path, hash_token, host, merged, receive
 from harness.daemon import SECRET
+from harness.updates import Background, wait_until
 
 HOME, OLD_HOME, WWW = "home.example.test.", "old-home.example.test.", "www.example.test."
 
@@ -134,6 +135,38 @@ def test_hosts_that_left_leave_the_memory(daemon):
         assert time.monotonic() < deadline, (few, many, resident)
         time.sleep(0.05)
     assert d.get().status == 200
+
+
+def resident_pages(d: Daemon) -> int:
+    return int(Path(f"/proc/{d.pid}/statm").read_text().split()[1])
+
+
+def serving_cpu_ms(d: Daemon) -> float:
+    """Of the threads that clients and zones wait for."""
+    threads = [path.parent for path in Path(f"/proc/{d.pid}/task").glob("*/comm") if path.read_text() in ("web\n", "io\n")]
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+
+
+@needs_a_plain_build
+def test_a_request_over_a_reload_does_not_free_the_hosts_of_before(daemon, r53):
+    """It had them from before; the thread that ends it has others to serve."""
+    home = host("home.example.com.", "A")
+    d = daemon(start=False, route53=r53, hosts=[home], settings=merged(BEHIND_PROXY, {"update": {"timeout_s": 60}}))
+    row = "  - {{hostname: h{}.example.com., record_type: A, shared_secret: {}-{:06}}}\n"
+    rows = "".join(row.format(number, SECRET, number) for number in range(300000))
+    own = f"  - {{hostname: {home['hostname']}, record_type: A, shared_secret: {SECRET}}}\n"
+    d.write_hosts_text("hosts:\n" + own + rows)
+    d.start()
+    held = r53.faults.hold(count=1, operation="ChangeResourceRecordSets")
+    asked = Background(d.set, home["hostname"], via="198.18.7.9")
+    wait_until(lambda: held.hits == 1, "no change is made")
+    assert "hosts=300001 added=0 removed=0 changed=0" in d.reload(60)
+    pages, cpu_ms = resident_pages(d), serving_cpu_ms(d)
+    held.release()
+    assert asked.result().status == 200
+    wait_until(lambda: resident_pages(d) < 0.9 * pages, "the hosts of before stay")
+    cpu_ms = serving_cpu_ms(d) - cpu_ms
+    assert cpu_ms < 5, cpu_ms
 
 
 @needs_a_plain_build
