@@ -390,6 +390,20 @@ static int read_pair(const struct certificate_sources *sources, const struct set
     return r == -EKEYREJECTED ? -EINVAL : r;
 }
 
+/* `before`: the one that it replaced, NULL: none. */
+static void tell(const struct generation *generation, const struct generation *before, const struct settings *settings,
+                 int64_t now_s)
+{
+    for (unsigned i = 0; i < generation->count; i++) {
+        const struct pair *pair = &generation->pairs[i];
+        if (!has(before, pair)) {
+            log_certificate(pair, generation->is_self_signed);
+        }
+        warn(pair, generation->is_self_signed, settings, now_s);
+    }
+    warn_about_names(generation);
+}
+
 static int load(struct tls *tls, const struct certificate_sources *sources, const struct settings *settings,
                 int64_t now_s, struct buffer *message)
 {
@@ -404,15 +418,9 @@ static int load(struct tls *tls, const struct certificate_sources *sources, cons
     if (r < 0) {
         return r;
     }
-    for (unsigned i = 0; i < generation->count; i++) {
-        const struct pair *pair = &generation->pairs[i];
-        if (!has(current, pair)) {
-            log_certificate(pair, generation->is_self_signed);
-        }
-        warn(pair, generation->is_self_signed, settings, now_s);
-    }
-    warn_about_names(generation);
+    const struct generation *loaded = generation;
     put_in_force(tls, TAKE_PTR(generation), settings);
+    tell(loaded, current, settings, now_s); /* whoever reads it in the log finds it in force */
     return 0;
 }
 
