@@ -86,8 +86,10 @@ def stop(proxy: LoggedProcess) -> None:
 
 
 def wait_until_it_listens(island: Island, proxy: LoggedProcess) -> None:
+    """It takes connections: that there is a socket says less, for a proxy may bind all of its own before it listens."""
     end = time.monotonic() + 60
-    while ":443" not in island.run(["ss", "-Hltn"], {}).stdout:
+    connect = "import socket, sys; [socket.create_connection((address, 443), 5).close() for address in sys.argv[1:]]"
+    while island.run(["/usr/bin/python3", "-c", connect, *SOURCES.values()], {}).returncode != 0:
         assert proxy.running and time.monotonic() < end, f"the proxy does not listen{proxy.tail()}"
         time.sleep(0.1)
 
