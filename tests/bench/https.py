@@ -24,7 +24,7 @@ from setup import SECRET, memory_kib, program, raise_file_limit
 from standin import TestCA
 
 ROUND_TRIPS_MS = (0, 20, 100)
-SIGNERS = 2000  # each may sign 256 requests in ten minutes
+SIGNERS = 9000  # each may sign 256 requests in ten minutes: two million in all
 SIGNED_PER_SECOND = 120000  # more than one core can serve
 
 Server = tuple[int, int]  # port, pid
