@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "base/hash_index.h"
+#include "base/list.h"
 #include "base/names.h"
 #include "base/table.h"
 #include "queue/records.h"
@@ -32,8 +33,8 @@ enum kept { KEPT_NOTHING, KEPT_VALUE, KEPT_LAST_SET, KEPT_SAME, KEPT_APART };
 
 /* Who asked for a record last, until that is saved. Few records have one at a time, so they lie apart. */
 struct touch {
+    struct list_link link; /* in records->touched */
     struct record *record; /* held; the key in the table of touches */
-    struct touch *next;
     struct address from;
     int64_t time_s;
 };
@@ -113,8 +114,7 @@ struct records {
 
     pthread_mutex_t touched_lock; /* taken alone; over all below */
     struct table *touches;        /* by record */
-    struct touch *touched_first;
-    struct touch *touched_last;
+    struct list touched;          /* the oldest first */
 };
 
 static inline struct entry *entry_of(const struct record *record)

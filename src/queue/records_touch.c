@@ -17,9 +17,9 @@ int touches_init(struct records *records)
 
 void touches_done(struct records *records)
 {
-    while (records->touched_first) {
-        struct touch *touch = records->touched_first;
-        records->touched_first = touch->next;
+    while (records->touched.first) {
+        struct touch *touch = LIST_ITEM(records->touched.first, struct touch, link);
+        list_remove(&records->touched, &touch->link);
         free(touch);
     }
     table_free(records->touches);
@@ -40,12 +40,7 @@ static struct touch *touch_append(struct records *records, struct record *record
         return NULL;
     }
     record_hold(record);
-    if (records->touched_last) {
-        records->touched_last->next = touch;
-    } else {
-        records->touched_first = touch;
-    }
-    records->touched_last = touch;
+    list_append(&records->touched, &touch->link);
     return touch;
 }
 
@@ -65,7 +60,7 @@ void record_touch(struct record *record, const struct address *source, int64_t n
 
 static void touch_take_first(struct records *records, struct store_touch *ret_touch)
 {
-    struct touch *touch = records->touched_first;
+    struct touch *touch = LIST_ITEM(records->touched.first, struct touch, link);
 
     *ret_touch = (struct store_touch){
         .record = touch->record,
@@ -73,10 +68,7 @@ static void touch_take_first(struct records *records, struct store_touch *ret_to
         .time_s = touch->time_s,
     };
     (void)table_remove(records->touches, &touch->record, sizeof(struct record *));
-    records->touched_first = touch->next;
-    if (!records->touched_first) {
-        records->touched_last = NULL;
-    }
+    list_remove(&records->touched, &touch->link);
     free(touch);
 }
 
@@ -85,7 +77,7 @@ size_t records_take_touches(struct records *records, struct store_touch *ret_tou
     size_t taken = 0;
 
     pthread_mutex_lock(&records->touched_lock);
-    while (taken < count && records->touched_first) {
+    while (taken < count && records->touched.first) {
         touch_take_first(records, &ret_touches[taken++]);
     }
     pthread_mutex_unlock(&records->touched_lock);
