@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "base/address.h"
 #include "base/buffer.h"
@@ -155,18 +154,15 @@ static void call_free(struct http_call *call)
 }
 DEFINE_CLEANUP(struct http_call *, call_free)
 
-/* Without memory for it the connections stay until the next pause. */
-static void set_idle_timer(struct http_client *client)
-{
-    (void)loop_timer_set(client->loop, &client->idle, loop_now_ms(client->loop) + IDLE_MS);
-}
-
 static void call_unlink(struct http_call *call)
 {
-    list_remove(&call->client->calls, &call->link);
-    curl_multi_remove_handle(call->client->multi, call->easy);
-    if (!call->client->calls.first) {
-        set_idle_timer(call->client);
+    struct http_client *client = call->client;
+
+    list_remove(&client->calls, &call->link);
+    curl_multi_remove_handle(client->multi, call->easy);
+    if (!client->calls.first) {
+        /* without memory for it the connections stay until the next pause */
+        (void)loop_timer_set(client->loop, &client->idle, loop_now_ms(client->loop) + IDLE_MS);
     }
 }
 
