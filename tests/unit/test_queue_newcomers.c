@@ -73,6 +73,12 @@ static void assert_all_known(struct world *world, unsigned count)
     }
 }
 
+static void assert_one_read_back(const struct provider_zone *zone)
+{
+    assert_int_equal(zone->counts[CALL_PREPARE], 1);
+    assert_int_equal(zone->counts[CALL_LIST], PAGES);
+}
+
 static void test_few_are_looked_up(void **state)
 {
     struct world *world = world_with(900);
@@ -100,8 +106,7 @@ static void test_many_are_read_with_the_zone(void **state)
     world_run(world, SOON_MS);
     assert_all_known(world, HOSTS);
     assert_int_equal(zone->counts[CALL_LOOK_UP], 0);
-    assert_int_equal(zone->counts[CALL_PREPARE], 1);
-    assert_int_equal(zone->counts[CALL_LIST], PAGES);
+    assert_one_read_back(zone);
     world_free(world);
 }
 
@@ -119,8 +124,7 @@ static void test_a_burst_of_reloads_makes_one(void **state)
     world_run(world, SOON_MS);
     assert_all_known(world, 900);
     assert_int_equal(zone->counts[CALL_LOOK_UP], 0);
-    assert_int_equal(zone->counts[CALL_PREPARE], 1);
-    assert_int_equal(zone->counts[CALL_LIST], PAGES);
+    assert_one_read_back(zone);
     world_free(world);
 }
 
@@ -155,8 +159,7 @@ static void test_during_a_read_back(void **state)
     reload(world, 900);
     world_run(world, SOON_MS);
     assert_all_known(world, 900);
-    assert_int_equal(zone->counts[CALL_PREPARE], 1);
-    assert_int_equal(zone->counts[CALL_LIST], PAGES);
+    assert_one_read_back(zone);
     assert_int_equal(zone->counts[CALL_LOOK_UP], 2);
     world_free(world);
 }
@@ -194,8 +197,7 @@ static void test_failures_and_the_read_back_in_time(void **state)
     assert_int_equal(zone->counts[CALL_LOOK_UP], 4);
     assert_int_equal(world->queue->zones[0]->reconcile.at_ms, due_ms);
     world_run_by(world, due_ms - now_ms(world) + SOON_MS, 100);
-    assert_int_equal(zone->counts[CALL_PREPARE], 1);
-    assert_int_equal(zone->counts[CALL_LIST], PAGES);
+    assert_one_read_back(zone);
     world_free(world);
 }
 
