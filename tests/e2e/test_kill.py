@@ -107,7 +107,7 @@ def test_kill_9_with_route_53(daemon, r53):
     for name in stream.names:  # and all goes on as if nothing had been
         assert d.set(name, via="203.0.113.7").status == 200
         assert r53.values(name) == ["203.0.113.7"] and state_addresses(d)[name] == "203.0.113.7"
-    assert set(r53.results()) <= {"ok"}
+    assert set(r53.results()) <= {"ok", "PriorRequestNotComplete"}  # what a killed one had asked for was under way
 
 
 def test_kill_9_with_a_zone_file(daemon):
