@@ -148,7 +148,7 @@ int file_write_all(int fd, const void *bytes, size_t length)
     return write_vector(fd, &whole, 1);
 }
 
-static int write_parts(int fd, const struct bytes *parts, size_t count)
+static int write_parts(int fd, const struct file_part *parts, size_t count)
 {
     _cleanup_free_ struct iovec *vector = calloc(count + 1, sizeof(*vector));
 
@@ -230,15 +230,20 @@ void file_place_done(struct file_place *place)
     free(place->name);
 }
 
-/* A name that nobody else has; -EEXIST never comes back but after several draws of 64 random bits. */
+void file_temporary_name(char ret_name[FILE_TEMPORARY_SIZE])
+{
+    uint8_t random[8];
+    char hex[2 * sizeof(random) + 1];
+    random_bytes(random, sizeof(random));
+    print_hex(random, sizeof(random), hex);
+    (void)snprintf(ret_name, FILE_TEMPORARY_SIZE, ".new-%s", hex);
+}
+
+/* -EEXIST never comes back but after several draws. */
 static int create_temporary(int folder_fd, char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd)
 {
     for (unsigned attempt = 0; attempt < 16; attempt++) {
-        uint8_t random[8];
-        char hex[2 * sizeof(random) + 1];
-        random_bytes(random, sizeof(random));
-        print_hex(random, sizeof(random), hex);
-        (void)snprintf(ret_name, FILE_TEMPORARY_SIZE, ".new-%s", hex);
+        file_temporary_name(ret_name);
         int fd = openat(folder_fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd >= 0) {
             *ret_fd = fd;
@@ -261,7 +266,16 @@ static int keep_owner(int fd, const struct stat *old)
     return errno == EPERM || errno == EINVAL ? 0 : -errno;
 }
 
-int file_make_temporary(int folder_fd, const struct bytes *parts, size_t count, mode_t mode, const struct stat *old,
+int file_finish(int fd, mode_t mode, const struct stat *old)
+{
+    int r = old != NULL ? keep_owner(fd, old) : 0;
+    if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0)) {
+        r = -errno;
+    }
+    return r;
+}
+
+int file_make_temporary(int folder_fd, const struct file_part *parts, size_t count, mode_t mode, const struct stat *old,
                         char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd)
 {
     _cleanup_close_ int fd = -1;
@@ -270,11 +284,8 @@ int file_make_temporary(int folder_fd, const struct bytes *parts, size_t count, 
         return r;
     }
     r = write_parts(fd, parts, count);
-    if (r == 0 && old != NULL) {
-        r = keep_owner(fd, old);
-    }
-    if (r == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0)) {
-        r = -errno;
+    if (r == 0) {
+        r = file_finish(fd, mode, old);
     }
     if (r < 0) {
         (void)unlinkat(folder_fd, ret_name, 0);
@@ -301,7 +312,7 @@ int file_replace(const char *path, const void *bytes, size_t length, mode_t mode
     if (exists && !S_ISREG(old.st_mode)) {
         return S_ISDIR(old.st_mode) ? -EISDIR : -EINVAL;
     }
-    const struct bytes content = {bytes, length};
+    const struct file_part content = {.data = bytes, .length = length};
     char temporary[FILE_TEMPORARY_SIZE];
     _cleanup_close_ int fd = -1;
     r = file_make_temporary(place.folder_fd, &content, 1, mode, exists ? &old : NULL, temporary, &fd);

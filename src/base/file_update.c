@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/file_internal.h"
+#include "base/file_spare.h"
 
 #define TURNS_MAX 100
 
@@ -18,8 +19,7 @@ static bool is_same_inode(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* Without the time of the last status change: renaming a file moves it. */
-static bool is_same_content(const struct stat *a, const struct stat *b)
+bool file_is_same_content(const struct stat *a, const struct stat *b)
 {
     return is_same_inode(a, b) && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
@@ -27,7 +27,8 @@ static bool is_same_content(const struct stat *a, const struct stat *b)
 
 bool file_is_version(const struct stat *a, const struct stat *b)
 {
-    return is_same_content(a, b) && a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+    return file_is_same_content(a, b) && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
 /* ---- locks and leases ---- */
@@ -41,8 +42,7 @@ static int lock_folder(int folder_fd)
     return 0; /* a file system without locks: nobody else has one either */
 }
 
-/* 1: we have it, 0: it is not to be had here, -EBUSY: who has the file open stands in its way. */
-static int take_lease(int fd, int kind)
+int file_take_lease(int fd, int kind)
 {
     /* The kernel says by a signal that somebody waits for the lease. One that does nothing by default: F_GETLEASE tells
      * it as well. */
@@ -66,7 +66,7 @@ static int read_steadily(const struct file_place *place, int fd, size_t limit_by
     struct stat after;
     int r = lock_folder(place->folder_fd);
 
-    r = r < 0 ? r : take_lease(fd, F_RDLCK);
+    r = r < 0 ? r : file_take_lease(fd, F_RDLCK);
     if (r < 0) {
         return r;
     }
@@ -131,7 +131,7 @@ static int hold_version(struct swap *swap)
     if (swap->old_fd < 0) {
         return errno == EAGAIN ? -EBUSY : -errno;
     }
-    r = take_lease(swap->old_fd, F_RDLCK);
+    r = file_take_lease(swap->old_fd, F_RDLCK);
     if (r < 0) {
         return r;
     }
@@ -172,7 +172,7 @@ static bool is_what_we_read(const struct swap *swap)
 {
     struct stat out;
 
-    return look(swap, swap->temporary, &out) == 0 && is_same_content(&out, swap->version) &&
+    return look(swap, swap->temporary, &out) == 0 && file_is_same_content(&out, swap->version) &&
            !(swap->has_old_lease && is_lease_wanted(swap->old_fd, F_RDLCK));
 }
 
@@ -229,7 +229,7 @@ static int put_in(struct swap *swap, struct stat *ret_version)
     if (fstat(swap->new_fd, &ours) < 0) {
         return -errno;
     }
-    swap->has_new_lease = take_lease(swap->new_fd, F_WRLCK) > 0;
+    swap->has_new_lease = file_take_lease(swap->new_fd, F_WRLCK) > 0;
     r = hold_version(swap);
     r = r < 0 ? r : exchange(swap);
     if (r == 0 && !is_what_we_read(swap)) {
@@ -243,8 +243,22 @@ static int put_in(struct swap *swap, struct stat *ret_version)
     return r == -ENOENT ? -ESTALE : r; /* gone: reading says so in its own words */
 }
 
-int file_update(const char *path, const struct stat *version, const struct bytes *parts, size_t count,
-                struct stat *ret_version)
+static int make_new(const struct file_place *place, const struct file_part *parts, size_t count,
+                    struct file_spare *spare, struct swap *swap)
+{
+    const mode_t mode = swap->version->st_mode & 0777;
+    int r = -ENOENT;
+
+    if (spare) {
+        r = file_spare_fill(spare, place, parts, count, mode, swap->version, swap->temporary, &swap->new_fd);
+    }
+    return r != -ENOENT ? r
+                        : file_make_temporary(place->folder_fd, parts, count, mode, swap->version, swap->temporary,
+                                              &swap->new_fd);
+}
+
+int file_update(const char *path, const struct stat *version, const struct file_part *parts, size_t count,
+                struct file_spare *spare, struct stat *ret_version)
 {
     _cleanup_place_ struct file_place place = {.folder_fd = -1};
     struct swap swap = {.new_fd = -1, .old_fd = -1, .version = version};
@@ -252,18 +266,16 @@ int file_update(const char *path, const struct stat *version, const struct bytes
     int r = file_find_place(path, &place);
 
     r = r < 0 ? r : lock_folder(place.folder_fd);
-    if (r < 0) {
-        return r;
-    }
-    r = file_make_temporary(place.folder_fd, parts, count, version->st_mode & 0777, version, swap.temporary,
-                            &swap.new_fd);
+    r = r < 0 ? r : make_new(&place, parts, count, spare, &swap);
     if (r < 0) {
         return r;
     }
     swap.folder_fd = place.folder_fd;
     swap.name = place.name;
     r = put_in(&swap, &made);
-    if (swap.temporary[0] != '\0') {
+    if (r == 0 && spare && swap.temporary[0] != '\0') {
+        file_spare_exchanged(spare, &place, parts, count, version, &made, swap.temporary);
+    } else if (swap.temporary[0] != '\0') {
         (void)unlinkat(place.folder_fd, swap.temporary, 0);
     }
     closep(&swap.old_fd);

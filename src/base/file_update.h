@@ -17,18 +17,39 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/buffer.h"
-#include "base/secret.h"
+#include "base/cleanup.h"
 
 /* As file_read. -EBUSY: another program has the folder locked, or the file open for writing: try again. */
 int file_read_version(const char *path, size_t limit_bytes, struct buffer *buffer, struct stat *ret_version);
 
-/* Replaces the version that was read by the parts, one after the other, and keeps its mode, owner and group. -ESTALE: it is not there any more: read
- * the newer one and try again. -EBUSY: as above. Or another negative errno; the file is as it was. */
-int file_update(const char *path, const struct stat *version, const struct bytes *parts, size_t count,
-                struct stat *ret_version);
+/* Of two parts with the same place, length and stamp, the bytes are the same. */
+struct file_part {
+    const char *data;
+    size_t length;
+    uint64_t stamp;
+};
+
+/* For a large file that is updated again and again: its version before the one that is there stays beside it, in
+ * `.NAME.spare`, and is made into the next one, so that only the parts that differ are written. Anybody may remove it
+ * at any time. Where the kernel gives no lease on it, or files cannot be exchanged, the file is written whole. */
+struct file_spare;
+
+/* Copies; does not touch the disk. NULL: no memory. */
+struct file_spare *file_spare_new(const char *path);
+/* Stamps begin anew: what is known of the versions is forgotten, and the spare removed. */
+void file_spare_drop(struct file_spare *spare);
+void file_spare_free(struct file_spare *spare); /* and removes it */
+DEFINE_CLEANUP(struct file_spare *, file_spare_free)
+
+/* Replaces the version that was read by the parts, one after the other, and keeps its mode, owner and group. `spare`
+ * (may be NULL) is this file's. -ESTALE: it is not there any more: read the newer one and try again. -EBUSY: as above.
+ * Or another negative errno; the file is as it was. */
+int file_update(const char *path, const struct stat *version, const struct file_part *parts, size_t count,
+                struct file_spare *spare, struct stat *ret_version);
 
 /* Is it the same content of the same file, as far as its inode, size and times tell? */
 bool file_is_version(const struct stat *a, const struct stat *b);

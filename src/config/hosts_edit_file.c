@@ -91,8 +91,8 @@ static int edit_once(struct attempt *attempt)
                             &attempt->is_changed);
     }
     if (r == 0 && attempt->is_changed && !attempt->is_rehearsal) {
-        const struct bytes content = {buffer_text(&new_text), new_text.length};
-        r = file_update(attempt->path, &version, &content, 1, &version);
+        const struct file_part content = {.data = buffer_text(&new_text), .length = new_text.length};
+        r = file_update(attempt->path, &version, &content, 1, NULL, &version);
     }
     buffer_wipe(&text);
     buffer_wipe(&new_text);

@@ -3,7 +3,8 @@
  * else is the owner's and is kept byte for byte, but for the SOA serial on the line that ends in `; serial`, which
  * is raised at each change (YYYYMMDDnn, never going back, RFC 1982). Called on the I/O thread; the file itself is a
  * worker's (zonefile_file.h), and a large file is another worker's, so that it delays no other zone. A large file is
- * written every 200 ms at most, and takes in all changes of that time.
+ * written every 200 ms at most, takes in all changes of that time, and is made from a spare copy of it
+ * (base/file_update.h), so that only what differs is written.
  * The owner may edit the file at any time (base/file_update.h says how safely): it is read anew whenever it is not the
  * one that was last read or written, and it is looked at each second.
  * A name that the owner has a record of that type or a CNAME for is RECORD_FOREIGN. A file that cannot be

@@ -40,7 +40,8 @@ struct zone_file {
 
     struct zone_text *text; /* NULL: to be read; else what `version` of the file holds */
     struct stat version;
-    struct stat noticed; /* by zone_file_has_changed; inode 0: no file */
+    struct file_spare *spare; /* stamps are those of `text` */
+    struct stat noticed;      /* by zone_file_has_changed; inode 0: no file */
     bool was_seen;
     bool is_written;
     uint32_t serial;        /* of what the current call has written, 0: nothing */
@@ -91,6 +92,7 @@ static void say(const struct zone_file *file, const struct buffer *words, struct
 static void forget(struct zone_file *file)
 {
     zone_text_free(TAKE_PTR(file->text));
+    file_spare_drop(file->spare);
 }
 
 static int make_file(struct zone_file *file, struct zone_now now, struct buffer *message)
@@ -249,7 +251,8 @@ static int read_serial(const struct zone_file *file, struct buffer *message, uin
 /* -ESTALE: the file is another version by now. */
 static int write_file(struct zone_file *file, struct zone_now now, struct buffer *message)
 {
-    const struct bytes *parts = NULL;
+    const bool is_large = file->version.st_size > LARGE_BYTES;
+    const struct file_part *parts = NULL;
     size_t count = 0;
     uint32_t serial = 0;
     int r = read_serial(file, message, &serial);
@@ -261,8 +264,12 @@ static int write_file(struct zone_file *file, struct zone_now now, struct buffer
         serial = file->latest_serial; /* an older copy came back, and name servers have seen newer ones */
     }
     serial = zone_serial_next(serial, now.realtime_s);
-    r = zone_text_write(file->text, serial, &parts, &count);
-    r = r < 0 ? r : file_update(file->path, &file->version, parts, count, &file->version);
+    if (!is_large) {
+        file_spare_drop(file->spare);
+    }
+    r = zone_text_write(file->text, serial, is_large, &parts, &count);
+    r = r < 0 ? r
+              : file_update(file->path, &file->version, parts, count, is_large ? file->spare : NULL, &file->version);
     if (r < 0) {
         return r == -ESTALE ? r : explain(file, r, message);
     }
@@ -455,7 +462,11 @@ struct zone_file *zone_file_new(const char *folder, const char *name, uint32_t d
     file->default_ttl_s = default_ttl_s;
     file->folder = strdup(folder);
     file->path = zone_file_path_of(folder, file->name.text);
-    return file->folder && file->path ? TAKE_PTR(file) : NULL;
+    if (!file->folder || !file->path) {
+        return NULL;
+    }
+    file->spare = file_spare_new(file->path);
+    return file->spare ? TAKE_PTR(file) : NULL;
 }
 
 void zone_file_free(struct zone_file *file)
@@ -464,6 +475,7 @@ void zone_file_free(struct zone_file *file)
         return;
     }
     zone_text_free(file->text);
+    file_spare_free(file->spare);
     drop_recent(file, file->recent_first, file->recent_count - file->recent_first);
     free(file->recent);
     free(file->path);

@@ -42,6 +42,7 @@ struct line_block {
     enum record_type type;
     bool is_stale; /* to be formatted again */
     struct buffer text;
+    uint64_t stamp; /* of the text */
 };
 
 struct zone_text {
@@ -65,8 +66,10 @@ struct zone_text {
 
     struct line_block *blocks;
     size_t block_count;
-    char serial_text[12]; /* as it was last written */
-    struct bytes *parts;  /* of the whole file, as it was last written */
+    char serial_text[12];    /* as it was last written */
+    struct file_part *parts; /* of the whole file, as it was last written */
+    uint64_t stamp;          /* the last one that was given */
+    uint64_t owner_stamp;
 };
 
 /* The name's labels reversed; back again. */

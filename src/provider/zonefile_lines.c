@@ -10,6 +10,7 @@
 /* Records of a block: when the blocks are made, and at most, before they are all made anew. */
 #define BLOCK_RECORDS 256
 #define BLOCK_RECORDS_MAX 1024
+#define BLOCK_ROOM 256 /* bytes; about a fiftieth */
 
 /* ---- lines ---- */
 
@@ -117,11 +118,26 @@ static size_t first_of_block(const struct zone_text *zone, size_t index)
     return zone_records_from(zone, zone->blocks[index].key, zone->blocks[index].type, false);
 }
 
+/* Spaces before the end of the last line: as many as keep the block's length, or give it room anew. */
+static void add_room(const struct zone_text *zone, size_t length_before, struct buffer *text)
+{
+    const size_t lines = text->length;
+
+    if (lines == 0) {
+        return;
+    }
+    const bool fits = lines <= length_before && length_before <= lines + 2 * BLOCK_ROOM;
+    const size_t length = fits ? length_before : lines + BLOCK_ROOM;
+    text->length -= strlen(zone->line_end);
+    buffer_printf(text, "%*s%s", (int)(length - lines), "", zone->line_end);
+}
+
 /* -E2BIG: it has grown too large. */
-static int format_block(struct zone_text *zone, size_t index)
+static int format_block(struct zone_text *zone, size_t index, bool has_room)
 {
     const size_t first = first_of_block(zone, index), end = first_of_block(zone, index + 1);
     struct line_block *block = &zone->blocks[index];
+    const size_t length_before = block->text.length;
 
     if (end - first > BLOCK_RECORDS_MAX) {
         return -E2BIG;
@@ -130,27 +146,31 @@ static int format_block(struct zone_text *zone, size_t index)
     for (size_t i = first; i < end; i++) {
         write_ours(&zone->records[i], zone->line_end, &block->text);
     }
+    if (has_room && buffer_status(&block->text) == 0) {
+        add_room(zone, length_before, &block->text);
+    }
+    block->stamp = ++zone->stamp;
     block->is_stale = buffer_status(&block->text) < 0;
     return buffer_status(&block->text);
 }
 
-static int format_stale(struct zone_text *zone)
+static int format_stale(struct zone_text *zone, bool has_room)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < zone->block_count; i++) {
-        r = zone->blocks[i].is_stale ? format_block(zone, i) : 0;
+        r = zone->blocks[i].is_stale ? format_block(zone, i, has_room) : 0;
     }
     return r;
 }
 
-static int format(struct zone_text *zone)
+static int format(struct zone_text *zone, bool has_room)
 {
-    int r = zone->block_count > 0 || zone->record_count == 0 ? format_stale(zone) : -E2BIG;
+    int r = zone->block_count > 0 || zone->record_count == 0 ? format_stale(zone, has_room) : -E2BIG;
 
     if (r == -E2BIG) {
         r = make_blocks(zone);
-        r = r < 0 ? r : format_stale(zone);
+        r = r < 0 ? r : format_stale(zone, has_room);
     }
     return r;
 }
@@ -163,10 +183,10 @@ void zone_lines_done(struct zone_text *zone)
 
 /* ---- the file ---- */
 
-static void add_part(struct zone_text *zone, size_t *count, const char *text, size_t length)
+static void add_part(struct zone_text *zone, size_t *count, const char *text, size_t length, uint64_t stamp)
 {
     if (length > 0) {
-        zone->parts[(*count)++] = (struct bytes){text, length};
+        zone->parts[(*count)++] = (struct file_part){text, length, stamp};
     }
 }
 
@@ -176,31 +196,33 @@ static void add_owners(struct zone_text *zone, size_t *count, size_t from, size_
     const char *text = zone->owner.data;
 
     if (zone->serial_at >= from && zone->serial_at < to) {
-        add_part(zone, count, text + from, zone->serial_at - from);
-        add_part(zone, count, zone->serial_text, strlen(zone->serial_text));
+        add_part(zone, count, text + from, zone->serial_at - from, zone->owner_stamp);
+        add_part(zone, count, zone->serial_text, strlen(zone->serial_text), ++zone->stamp);
         from = zone->serial_at + zone->serial_length;
     }
-    add_part(zone, count, text + from, to - from);
+    add_part(zone, count, text + from, to - from, zone->owner_stamp);
 }
 
-int zone_text_write(struct zone_text *zone, uint32_t serial, const struct bytes **ret_parts, size_t *ret_count)
+int zone_text_write(struct zone_text *zone, uint32_t serial, bool has_room, const struct file_part **ret_parts,
+                    size_t *ret_count)
 {
     size_t count = 0;
 
-    const int r = format(zone);
+    const int r = format(zone, has_room);
     if (r < 0) {
         return r;
     }
-    struct bytes *parts = reallocarray(zone->parts, zone->block_count + 6, sizeof(*parts)); /* 3 of each half */
+    struct file_part *parts = reallocarray(zone->parts, zone->block_count + 6, sizeof(*parts)); /* 3 of each half */
     if (!parts) {
         return -ENOMEM;
     }
     zone->parts = parts;
+    zone->owner_stamp = zone->owner_stamp ? zone->owner_stamp : ++zone->stamp;
     (void)snprintf(zone->serial_text, sizeof(zone->serial_text), "%u", serial);
     add_owners(zone, &count, 0, zone->block_at);
     for (size_t i = 0; i < zone->block_count; i++) {
-        const struct buffer *text = &zone->blocks[i].text;
-        add_part(zone, &count, text->data, text->length);
+        const struct line_block *block = &zone->blocks[i];
+        add_part(zone, &count, block->text.data, block->text.length, block->stamp);
     }
     add_owners(zone, &count, zone->block_at, zone->owner.length);
     *ret_parts = zone->parts;

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/file_update.h"
 #include "base/name.h"
-#include "base/secret.h"
 #include "provider/provider.h"
 
 struct zone_text;
@@ -56,9 +56,11 @@ bool zone_text_page(const struct zone_text *zone, struct zone_cursor *cursor, si
 int zone_text_set(struct zone_text *zone, const struct change_request *const *changes, size_t count, bool *ret_changed);
 
 /* The whole file with that serial, as parts that are to stand one after the other. They are borrowed until the next
- * call for the zone. Lines that stay as they were are not formatted again. Needs a serial that zone_text_serial
- * accepts. -ENOMEM. */
-int zone_text_write(struct zone_text *zone, uint32_t serial, const struct bytes **ret_parts, size_t *ret_count);
+ * call for the zone. Lines that stay as they were are not formatted again, and lie in a part with the same stamp; one
+ * value never gives a stamp twice. `has_room`: between the parts is some room (white space), so that a line that gets
+ * longer does not move all that comes after it. Needs a serial that zone_text_serial accepts. -ENOMEM. */
+int zone_text_write(struct zone_text *zone, uint32_t serial, bool has_room, const struct file_part **ret_parts,
+                    size_t *ret_count);
 /* That serial is the file's now. */
 void zone_text_keep_serial(struct zone_text *zone, uint32_t serial);
 

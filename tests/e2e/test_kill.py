@@ -8,9 +8,13 @@ import threading
 import time
 from contextlib import closing
 
+import pytest
+
 from harness import BEHIND_PROXY, Client, Daemon, hash_token, host, merged, query_target
 from harness.daemon import SECRET
+from harness.updates import wait_until
 
+HEAD = "$TTL 60\n@ SOA ns1 hostmaster ( 2020010100 ; serial\n 1h 1h 1w 1h )\n NS ns1\n"
 KILLS = 50
 CLIENTS = 4
 SETTINGS = merged(
@@ -72,11 +76,14 @@ def state_addresses(d: Daemon) -> dict[str, str]:
         return dict(database.execute("SELECT hostname, address FROM record WHERE type = 'A' AND address <> ''"))
 
 
-def kill_again_and_again(d: Daemon, stream: Stream, in_dns, seed: int, kills: int) -> None:
+def kill_again_and_again(d: Daemon, stream: Stream, in_dns, seed: int, kills: int, settled: int = 0) -> None:
+    """`settled`: how many answers each life has before it is killed, at a random moment after that."""
     chance = random.Random(seed)
     for turn in range(kills):
         killed = threading.Event()
         threads = stream.run(d, killed)
+        enough = stream.acknowledgements + settled
+        wait_until(lambda enough=enough: stream.acknowledgements >= enough or stream.errors, "too few answers", 60)
         time.sleep(chance.uniform(0.0, 0.12))  # the random moment
         killed.set()
         d.kill()
@@ -110,20 +117,31 @@ def test_kill_9_with_route_53(daemon, r53):
     assert set(r53.results()) <= {"ok", "PriorRequestNotComplete"}  # what a killed one had asked for was under way
 
 
-def test_kill_9_with_a_zone_file(daemon):
+@pytest.mark.parametrize("records, kills, settled", [(0, 20, 0), (30000, 8, 4 * CLIENTS)], ids=["small", "large"])
+def test_kill_9_with_a_zone_file(daemon, records, kills, settled):
+    """A large file is written into its spare from the third time on."""
     stream = Stream("example.test.")
-    d = daemon(settings=SETTINGS, hosts=[host(name) for name in stream.names])
+    d = daemon(start=False, settings=SETTINGS, hosts=[host(name) for name in stream.names])
+    if records:
+        lines = (f"r{number:06}.example.test. 60 IN A 198.18.0.1\n" for number in range(records))
+        d.zone_file().parent.mkdir()
+        d.zone_file().write_text(f"{HEAD}; ddns53 begin\n{''.join(lines)}; ddns53 end\n")
+    d.start()
 
     def in_dns(name: str) -> str | None:
-        for line in d.zone_file().read_text().splitlines():
+        lines = d.zone_file().read_text().splitlines()
+        assert sum(line.startswith("r") for line in lines) == records and lines[-1] == "; ddns53 end"
+        for line in lines:
             words = line.split()
             if words and words[0] == name and words[3] == "A":
                 return words[4]
         return None
 
-    kill_again_and_again(d, stream, in_dns, 2, 20)
-    leftovers = [path.name for path in d.zone_file().parent.iterdir() if path != d.zone_file()]
-    assert all(name.startswith(".new-") for name in leftovers), leftovers  # being written when it was killed
+    kill_again_and_again(d, stream, in_dns, 2, kills, settled)
+    leftovers = {path.name for path in d.zone_file().parent.iterdir()} - {d.zone_file().name}
+    spare = {f".{d.zone_file().name}.spare"} if records else set()
+    # Being written when it was killed.
+    assert all(name.startswith(".new-") for name in leftovers - spare), leftovers
     for name in stream.names:
         assert d.set(name, via="203.0.113.7").status == 200
         assert in_dns(name) == "203.0.113.7"

@@ -200,6 +200,35 @@ def test_it_is_replaced_as_a_whole(zoned):
     assert [name.name for name in path.parent.iterdir()] == [path.name]  # nothing is left beside it
 
 
+def written_bytes(d: Daemon) -> int:
+    """What it has handed to the kernel so far, for any file."""
+    found = re.search(r"^wchar: (\d+)$", Path(f"/proc/{d.pid}/io").read_text(), re.MULTILINE)
+    assert found
+    return int(found.group(1))
+
+
+def test_a_large_file_is_written_in_part(zoned):
+    """From the third change on, into a spare copy of it; what comes of that, name servers read."""
+    names = [f"h{number}.example.test." for number in range(8)]
+    lines = "".join(f"r{number:06}.example.test. 60 IN A 198.18.0.1\n" for number in range(30000))
+    head = "$TTL 60\n@ SOA ns1 hostmaster ( 2020010100 ; serial\n 1h 1h 1w 1h )\n NS ns1\nns1 A 192.0.2.1\n"
+    d = zoned(f"{head}; ddns53 begin\n{lines}; ddns53 end\n", [host(name) for name in names])
+    path = d.zone_file()
+    spare = path.with_name(f".{path.name}.spare")
+    for count, name in enumerate(names):
+        before = written_bytes(d)
+        assert d.set(name, via=f"198.18.7.{count}").status == 200
+        is_whole = written_bytes(d) - before > path.stat().st_size
+        assert is_whole == (count < 2) and spare.exists() == (count > 0)
+    records = compiled(path)
+    assert {(name, "A", f"198.18.7.{count}") for count, name in enumerate(names)} <= records
+    assert sum(name.startswith("r0") for name, _, _ in records) == 30000
+    done = subprocess.run(["/usr/sbin/nsd-checkzone", ZONE, path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    d.stop()
+    assert [name.name for name in path.parent.iterdir()] == [path.name]
+
+
 # ---- the serial ----
 
 
@@ -377,8 +406,8 @@ def set_all(d: Daemon, names: list[str], owner: threading.Thread) -> dict[str, s
 
 @pytest.mark.parametrize(
     "padding, edits, in_place",
-    [(0, 400, False), (60000, 40, False), (200, 200, True)],
-    ids=["replaced", "replaced, 5 MB", "in place"],
+    [(0, 400, False), (60000, 40, False), (200, 200, True), (60000, 20, True)],
+    ids=["replaced", "replaced, 5 MB", "in place", "in place, 5 MB"],
 )
 def test_no_edit_of_the_owner_is_lost(zoned, padding, edits, in_place):
     """Nor an update: an edit that was made from an older copy does not undo those since. In place it takes a file system
@@ -395,6 +424,7 @@ def test_no_edit_of_the_owner_is_lost(zoned, padding, edits, in_place):
     lost = [number for number in range(edits) if (f"owner{number}.example.test.", "A", "192.0.2.7") not in records]
     assert lost == []
     assert {(name, "A", address) for name, address in acknowledged.items()} <= records
+    d.stop()
     assert [name.name for name in d.zone_file().parent.iterdir()] == [d.zone_file().name]
 
 

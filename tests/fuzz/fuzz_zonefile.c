@@ -52,12 +52,12 @@ static void check_set(const struct zone_text *zone, const struct change_request 
                                                  rdata_equal(&found.value, &change->value)));
 }
 
-static void write_text(struct zone_text *zone, struct buffer *buffer)
+static void write_text(struct zone_text *zone, bool has_room, struct buffer *buffer)
 {
-    const struct bytes *parts = NULL;
+    const struct file_part *parts = NULL;
     size_t count = 0;
 
-    insist(zone_text_write(zone, SERIAL, &parts, &count) == 0);
+    insist(zone_text_write(zone, SERIAL, has_room, &parts, &count) == 0);
     buffer_clear(buffer);
     for (size_t i = 0; i < count; i++) {
         buffer_append(buffer, parts[i].data, parts[i].length);
@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Written in between: then only what changes is formatted again. */
     insist(zone_text_set(zone, changes, 2, &is_changed) == 0);
     if (zone_text_serial(zone, &message, &serial) == 0) {
-        write_text(zone, &written);
+        write_text(zone, true, &written);
     }
     buffer_clear(&message);
     insist(zone_text_set(zone, changes, ELEMENTS(changes), &is_changed) == 0);
@@ -108,14 +108,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         insist(message.length > 0);
         return 0;
     }
-    write_text(zone, &written);
+    write_text(zone, true, &written);
+    _cleanup_(zone_text_freep) struct zone_text *with_room = read_text(written.data, written.length);
+    insist(with_room != NULL);
+    write_text(with_room, false, &written);
     again = read_text(written.data, written.length);
     insist(again != NULL);
     insist(zone_text_serial(again, &message, &serial) == 0 && serial == SERIAL);
     for (size_t i = 0; i < ELEMENTS(changes); i++) {
         check_set(again, changes[i]);
     }
-    write_text(again, &written_again);
+    write_text(again, false, &written_again);
     insist(written.length == written_again.length && memcmp(written.data, written_again.data, written.length) == 0);
     return 0;
 }

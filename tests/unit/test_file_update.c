@@ -93,9 +93,9 @@ static void assert_content(const char *expected)
 /* In three parts, of which one is empty. */
 static int update_with(const char *path, const struct stat *version, const char *content, struct stat *ret_version)
 {
-    const struct bytes parts[] = {{content, 1}, {"", 0}, {content + 1, strlen(content) - 1}};
+    const struct file_part parts[] = {{content, 1, 0}, {"", 0, 0}, {content + 1, strlen(content) - 1, 0}};
 
-    return file_update(path, version, parts, ELEMENTS(parts), ret_version);
+    return file_update(path, version, parts, ELEMENTS(parts), NULL, ret_version);
 }
 
 /* Nothing is left beside the file. */

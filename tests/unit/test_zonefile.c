@@ -73,10 +73,10 @@ static void assert_text_refused(const char *text, const char *words)
 
 static void write_text(struct zone_text *zone, uint32_t serial, struct buffer *buffer)
 {
-    const struct bytes *parts = NULL;
+    const struct file_part *parts = NULL;
     size_t count = 0;
 
-    assert_int_equal(zone_text_write(zone, serial, &parts, &count), 0);
+    assert_int_equal(zone_text_write(zone, serial, false, &parts, &count), 0);
     for (size_t i = 0; i < count; i++) {
         buffer_append(buffer, parts[i].data, parts[i].length);
     }

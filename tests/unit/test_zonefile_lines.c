@@ -24,10 +24,10 @@ static struct zone_text *read_text(const char *text, size_t length)
 
 static void write_text(struct zone_text *zone, struct buffer *buffer)
 {
-    const struct bytes *parts = NULL;
+    const struct file_part *parts = NULL;
     size_t count = 0;
 
-    assert_int_equal(zone_text_write(zone, 7, &parts, &count), 0);
+    assert_int_equal(zone_text_write(zone, 7, false, &parts, &count), 0);
     buffer_clear(buffer);
     for (size_t i = 0; i < count; i++) {
         assert_true(parts[i].length > 0);
@@ -165,6 +165,66 @@ static void ends_of_blocks(void **state)
     }
 }
 
+/* Where the parts lie in the file. */
+struct layout {
+    size_t ends[64];
+    uint64_t stamps[64];
+    size_t count;
+};
+
+static struct layout write_with_room(struct zone_text *zone, struct buffer *text)
+{
+    const struct file_part *parts = NULL;
+    struct layout layout = {.count = 0};
+
+    assert_int_equal(zone_text_write(zone, 7, true, &parts, &layout.count), 0);
+    assert_true(layout.count < ELEMENTS(layout.ends));
+    buffer_clear(text);
+    for (size_t i = 0; i < layout.count; i++) {
+        buffer_append(text, parts[i].data, parts[i].length);
+        layout.ends[i] = text->length;
+        layout.stamps[i] = parts[i].stamp;
+    }
+    return layout;
+}
+
+/* A line that gets longer moves nothing else of the file, and only its block and the serial are other parts. */
+static void room_between_the_blocks(void **state)
+{
+    enum { NAMES = 3000, CHANGES = 300 };
+    static struct model models[NAMES];
+    _cleanup_buffer_ struct buffer text = BUFFER_INIT;
+    uint64_t seed = 1;
+    unsigned moved = 0;
+
+    (void)state;
+    append_hosts(&text, NAMES);
+    _cleanup_(zone_text_freep) struct zone_text *zone = read_text(text.data, text.length);
+    struct layout before = write_with_room(zone, &text);
+    for (unsigned i = 0; i < NAMES; i++) {
+        (void)snprintf(models[i].hostname, sizeof(models[i].hostname), "h%06u." ZONE, i);
+        models[i].record = (struct record){models[i].hostname, RECORD_A};
+        memcpy(&models[i].value, "\xc6\x12\x00\x01", 4);
+    }
+    for (unsigned i = 0; i < CHANGES; i++) {
+        struct model *one = &models[i * 37 % NAMES]; /* each once */
+        const uint32_t value = i % 3 == 0 ? 0x01010101 : next_random(&seed) | 1;
+        set(zone, &one, &value, 1);
+        const struct layout after = write_with_room(zone, &text);
+        assert_int_equal(after.count, before.count);
+        moved += memcmp(after.ends, before.ends, after.count * sizeof(*after.ends)) != 0;
+        size_t changed = 0;
+        for (size_t part = 0; part < after.count; part++) {
+            changed += after.stamps[part] != before.stamps[part];
+        }
+        assert_int_equal(changed, 2);
+        before = after;
+    }
+    assert_true(moved <= CHANGES / 50);
+    _cleanup_(zone_text_freep) struct zone_text *again = read_text(text.data, text.length);
+    assert_holds(again, models, NAMES);
+}
+
 static int64_t cpu_ns(void)
 {
     struct timespec now;
@@ -178,7 +238,7 @@ static void one_change_of_many_records(void **state)
 {
     enum { NAMES = 50000 };
     _cleanup_buffer_ struct buffer text = BUFFER_INIT;
-    const struct bytes *parts = NULL;
+    const struct file_part *parts = NULL;
     size_t count = 0;
     int64_t least_ns = INT64_MAX;
 
@@ -187,7 +247,7 @@ static void one_change_of_many_records(void **state)
     _cleanup_(zone_text_freep) struct zone_text *zone = read_text(text.data, text.length);
 
     const int64_t begun_ns = cpu_ns();
-    assert_int_equal(zone_text_write(zone, 6, &parts, &count), 0);
+    assert_int_equal(zone_text_write(zone, 6, false, &parts, &count), 0);
     const int64_t whole_ns = cpu_ns() - begun_ns;
     struct model model = {.hostname = "h023456." ZONE};
     struct model *one = &model;
@@ -196,7 +256,7 @@ static void one_change_of_many_records(void **state)
         const uint32_t value = i + 1;
         const int64_t before_ns = cpu_ns();
         set(zone, &one, &value, 1);
-        assert_int_equal(zone_text_write(zone, 7, &parts, &count), 0);
+        assert_int_equal(zone_text_write(zone, 7, false, &parts, &count), 0);
         const int64_t taken_ns = cpu_ns() - before_ns;
         least_ns = taken_ns < least_ns ? taken_ns : least_ns;
     }
@@ -209,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_changes),
         cmocka_unit_test(ends_of_blocks),
+        cmocka_unit_test(room_between_the_blocks),
         cmocka_unit_test(one_change_of_many_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
