@@ -273,7 +273,7 @@ int file_update(const char *path, const struct stat *version, const struct file_
     swap.folder_fd = place.folder_fd;
     swap.name = place.name;
     r = put_in(&swap, &made);
-    if (r == 0 && spare && swap.temporary[0] != '\0') {
+    if (r == 0 && spare && swap.has_new_lease && swap.temporary[0] != '\0') {
         file_spare_exchanged(spare, &place, parts, count, version, &made, swap.temporary);
     } else if (swap.temporary[0] != '\0') {
         (void)unlinkat(place.folder_fd, swap.temporary, 0);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,6 +44,22 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t at)
     return n;
 }
 
+static bool has_leases;
+
+int fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, command);
+    const long argument = va_arg(arguments, long);
+    va_end(arguments);
+    if (command == F_SETLEASE && !has_leases) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
 static void (*before_exchange)(void);
 
 int renameat2(int old_folder, const char *old_name, int new_folder, const char *new_name, unsigned flags)
@@ -79,6 +96,7 @@ static int setup(void **state)
     assert_non_null(fixture);
     memset(&writes, 0, sizeof(writes));
     before_exchange = NULL;
+    has_leases = true;
     fixture->folder = temporary_folder_make();
     fixture->path = path_join(fixture->folder, "file");
     fixture->spare_path = path_join(fixture->folder, SPARE);
@@ -299,6 +317,20 @@ static void another_file_in_its_place(void **state)
     assert_string_equal(buffer_text(&content), "target");
 }
 
+/* There nobody could tell whether the spare is being read. */
+static void a_file_system_without_leases(void **state)
+{
+    struct fixture *fixture = *state;
+
+    has_leases = false;
+    read_version(fixture);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(update(fixture), 0);
+        assert_int_equal(files_in(fixture), 1);
+        set_part(fixture, 0, (char)('1' + i), PART_LENGTH);
+    }
+}
+
 static void a_write_that_fails(void **state)
 {
     struct fixture *fixture = *state;
@@ -385,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(hard_links_keep_their_version, setup, teardown),
         cmocka_unit_test_setup_teardown(a_spare_that_was_changed_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(another_file_in_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_system_without_leases, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(an_edit_right_before_the_exchange, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_sees_it_half_made, setup, teardown),
