@@ -14,8 +14,8 @@
 #define PAGES 4 /* of 300 records, for HOSTS that have one each */
 #define SOON_MS 3000
 
-/* After a reload that leaves h(first) to h(end - 1), with a record each. */
-static void reload_from(struct world *world, unsigned first, unsigned end)
+/* h(first) to h(end - 1), with a record each. */
+static void configure(struct world *world, unsigned first, unsigned end)
 {
     _cleanup_buffer_ struct buffer text = BUFFER_INIT;
 
@@ -25,6 +25,11 @@ static void reload_from(struct world *world, unsigned first, unsigned end)
     }
     _cleanup_(hosts_unrefp) struct hosts *hosts = hosts_of(buffer_text(&text));
     assert_int_equal(records_configure(world->records, hosts), 0);
+}
+
+static void reload_from(struct world *world, unsigned first, unsigned end)
+{
+    configure(world, first, end);
     queue_reconfigure(world->queue, &world->options);
 }
 
@@ -143,6 +148,27 @@ static void test_none_that_is_new(void **state)
     world_free(world);
 }
 
+/* Records come before the queue, as in the daemon. The read-back of the start has them all: a walk over a million would
+ * be in vain. */
+static void test_none_of_those_that_the_start_brought(void **state)
+{
+    struct world *world = world_new(5);
+
+    (void)state;
+    configure(world, 0, HOSTS);
+    world_add_zone(world, "a.test.", HOSTS);
+    const struct meeting *meeting = &world->queue->zones[0]->meeting;
+    world_start(world);
+    reload(world, HOSTS);
+    assert_false(meeting->is_wanted);
+    assert_int_equal(meeting->timer.heap_index, 0);
+    reload(world, HOSTS - 1);
+    assert_false(meeting->is_wanted);
+    reload(world, HOSTS);
+    assert_true(meeting->is_wanted);
+    world_free(world);
+}
+
 /* Those that come during a read-back, behind what it has read, are looked at when it ends. */
 static void test_during_a_read_back(void **state)
 {
@@ -234,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_many_are_read_with_the_zone),
         cmocka_unit_test(test_a_burst_of_reloads_makes_one),
         cmocka_unit_test(test_none_that_is_new),
+        cmocka_unit_test(test_none_of_those_that_the_start_brought),
         cmocka_unit_test(test_during_a_read_back),
         cmocka_unit_test(test_before_the_zone_is_found),
         cmocka_unit_test(test_failures_and_the_read_back_in_time),
