@@ -190,7 +190,8 @@ int main(int argc, char **argv)
 
     memory_hide();
     /* A fixed limit: once a large block was freed, malloc would take the next ones from the heap, where one that is
-     * empty (a table of 2 MB for strangers) is zeroed, and so resident, and one that is freed stays. */
+     * empty (a table of 2 MB for strangers) is zeroed, and so resident. It would also keep twice as much at the end of a
+     * thread's heap, which malloc_trim leaves alone. */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
     standard_files_hold();
     int status = read_arguments(argc, argv, &arguments);
