@@ -355,8 +355,7 @@ static void arrive(struct loop_work *work)
     if (!challenge_name_is_permitted(challenges->means.current, &step->hostname, &is_of_host)) {
         end(step, -EPERM,
             "the name is none of server.acme; for another client add its _acme-challenge to hosts.yaml, with "
-            "record_type "
-            "TXT");
+            "record_type TXT");
         return;
     }
     if (step->is_removal) {

@@ -21,8 +21,7 @@ static const struct row {
      "no host of hosts.yaml has this name: correct it in the device, or add the host"},
     {"badauth", "wrong_secret", COLOR_BAD,
      "the password, hash or signature fits none of the host's secrets: enter the host's secret in the device; a hash "
-     "is "
-     "made of the address that the device comes from, so that behind NAT it must not hash its inner one"},
+     "is made of the address that the device comes from, so that behind NAT it must not hash its inner one"},
     {"badauth", "other_hosts_secret", COLOR_BAD,
      "the secret is that of another host: exchange the hostname or the secret in the device"},
     {"badauth", "scheme_not_allowed", COLOR_BAD,
@@ -44,8 +43,7 @@ static const struct row {
     {"locked", NULL, COLOR_BAD, "the host is locked: only the operator sets its records, until lock_record is removed"},
     {"private_address", NULL, COLOR_BAD,
      "it is a private address, which only hosts with allow_internal may set; behind carrier-grade NAT the device does "
-     "not "
-     "know its public one: leave the address out"},
+     "not know its public one: leave the address out"},
     {"not_source_address", NULL, COLOR_BAD,
      "a hash covers only the address that the request comes from: send another one signed, or set allow_internal"},
     {"unusable_address", NULL, COLOR_BAD,

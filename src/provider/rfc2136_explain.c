@@ -17,8 +17,7 @@ static const struct rcode_row rcodes[] = {
     {DNS_FORMERR, "FORMERR", PROVIDER_REFUSED, "it cannot read the message: see what its log says"},
     {DNS_SERVFAIL, "SERVFAIL", PROVIDER_TRANSIENT,
      "it cannot serve the zone at present: see what its log says (a zone file or journal that cannot be written, a "
-     "zone "
-     "that has not loaded)"},
+     "zone that has not loaded)"},
     {DNS_NXDOMAIN, "NXDOMAIN", PROVIDER_REFUSED, "a record that was there is gone: it is looked at again"},
     {DNS_NOTIMP, "NOTIMP", PROVIDER_CREDENTIALS,
      "it does not do dynamic updates: turn them on there (PowerDNS: dnsupdate=yes)"},
