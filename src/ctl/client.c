@@ -246,6 +246,18 @@ static int print_qr(const struct recipe *recipe, bool is_asked)
     return r < 0 && is_asked ? EXIT_FAILED : EXIT_FINE;
 }
 
+int client_device(const char *name, const struct device **ret_device)
+{
+    *ret_device = name ? device_find(name) : NULL;
+    if (name && !*ret_device) {
+        ctl_error("--for %s: there is no recipe for that; \"ddns53ctl client --devices\" lists them, "
+                  "generic is for all others",
+                  name);
+        return EXIT_UNKNOWN;
+    }
+    return EXIT_FINE;
+}
+
 int client_print(struct ctl *ctl, const struct settings *settings, const struct host *host, const struct device *device,
                  bool with_qr)
 {
@@ -279,6 +291,7 @@ static int run_client(struct ctl *ctl, const struct arguments *arguments)
 {
     const char *name = option_value(arguments, "for");
     const struct settings *settings;
+    const struct device *device;
     const struct host *host;
 
     if (option_given(arguments, "devices")) {
@@ -288,18 +301,9 @@ static int run_client(struct ctl *ctl, const struct arguments *arguments)
         ctl_error("client: name a HOST, and the device with --for; \"ddns53ctl client --devices\" lists those");
         return EXIT_USAGE;
     }
-    const struct device *device = device_find(name);
-    if (!device) {
-        ctl_error(
-            "--for %s: there is no recipe for that; \"ddns53ctl client --devices\" lists them, generic is for all "
-            "others",
-            name);
-        return EXIT_UNKNOWN;
-    }
-    int status = ctl_settings(ctl, &settings);
-    if (status == EXIT_FINE) {
-        status = find_client(ctl, argument_at(arguments, 0), &host);
-    }
+    int status = client_device(name, &device);
+    status = status == EXIT_FINE ? ctl_settings(ctl, &settings) : status;
+    status = status == EXIT_FINE ? find_client(ctl, argument_at(arguments, 0), &host) : status;
     return status == EXIT_FINE ? client_print(ctl, settings, host, device, option_given(arguments, "qr")) : status;
 }
 

@@ -279,7 +279,7 @@ static int run_add(struct ctl *ctl, const struct arguments *arguments)
     status = status == EXIT_FINE && group ? ctl_name(ctl, group, &group_name) : status;
     status = status == EXIT_FINE ? check_usage(arguments) : status;
     status = status == EXIT_FINE ? edit_types(addition.type_text, &addition.types) : status;
-    status = status == EXIT_FINE ? edit_device(option_value(arguments, "for"), &device) : status;
+    status = status == EXIT_FINE ? client_device(option_value(arguments, "for"), &device) : status;
     status = status == EXIT_FINE ? ctl_settings(ctl, &settings) : status;
     if (status != EXIT_FINE) {
         return status;

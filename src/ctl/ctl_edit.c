@@ -505,7 +505,7 @@ static int run_rotate(struct ctl *ctl, const struct arguments *arguments)
     int64_t overlap_s;
     int status = read_overlap(option_value(arguments, "overlap"), &overlap_s);
 
-    status = status == EXIT_FINE ? edit_device(option_value(arguments, "for"), &device) : status;
+    status = status == EXIT_FINE ? client_device(option_value(arguments, "for"), &device) : status;
     status = status == EXIT_FINE ? ctl_host(ctl, argument_at(arguments, 0), &host) : status;
     status = status == EXIT_FINE ? ctl_hosts(ctl, &hosts) : status;
     if (status != EXIT_FINE) {

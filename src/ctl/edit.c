@@ -114,16 +114,3 @@ int edit_tell(struct ctl *ctl, const char *hostname, const char *what, bool is_c
     }
     return ctl_reload(ctl);
 }
-
-int edit_device(const char *name, const struct device **ret_device)
-{
-    *ret_device = name ? device_find(name) : NULL;
-    if (name && !*ret_device) {
-        ctl_error(
-            "--for %s: there is no recipe for that; \"ddns53ctl client --devices\" lists them, generic is for all "
-            "others",
-            name);
-        return EXIT_UNKNOWN;
-    }
-    return EXIT_FINE;
-}

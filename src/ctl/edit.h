@@ -7,7 +7,6 @@
 
 #include "config/hosts_edit.h"
 #include "ctl/ctl.h"
-#include "ctl/device.h"
 
 /* Makes the change (config/hosts_edit.h) in the hosts file of the settings. EXIT_FINE, or an exit status once it was said
  * what is wrong. Then ctl_hosts has the hosts as they are now. `ret_changed`: was there something to change? */
@@ -25,8 +24,5 @@ void edit_make_secret(char ret_secret[EDIT_SECRET_SIZE]);
 
 /* "A", "A,AAAA" -> bits 1 << enum record_type; NULL is 0, all of them. EXIT_USAGE after having said what is wrong. */
 int edit_types(const char *text, unsigned *ret_types);
-
-/* The device of --for; NULL where `name` is. EXIT_UNKNOWN after having said that there is none. */
-int edit_device(const char *name, const struct device **ret_device);
 
 #endif
