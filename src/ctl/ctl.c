@@ -51,9 +51,12 @@ static void tell_errors(const struct problems *problems)
     }
 }
 
-/* What a loader returned as an exit status. */
-static int status_of_load(int r)
+/* Says why a file was not loaded, and returns the exit status. `problems` NULL: no memory. */
+static int load_failed(const struct problems *problems, int r)
 {
+    if (problems) {
+        tell_errors(problems);
+    }
     return r == -ENOMEM ? ctl_no_memory() : EXIT_SETTINGS;
 }
 
@@ -62,11 +65,8 @@ int ctl_settings(struct ctl *ctl, const struct settings **ret_settings)
     if (!ctl->settings) {
         _cleanup_(problems_freep) struct problems *problems = problems_new(ctl->config);
         int r = problems ? settings_load(ctl->config, problems, &ctl->settings) : -ENOMEM;
-        if (problems) {
-            tell_errors(problems);
-        }
         if (r < 0) {
-            return status_of_load(r);
+            return load_failed(problems, r);
         }
     }
     *ret_settings = ctl->settings;
@@ -84,11 +84,8 @@ int ctl_hosts(struct ctl *ctl, const struct hosts **ret_hosts)
     if (!ctl->hosts) {
         _cleanup_(problems_freep) struct problems *problems = problems_new(settings->hosts_file);
         int r = problems ? hosts_load(settings->hosts_file, settings, NULL, problems, &ctl->hosts) : -ENOMEM;
-        if (problems) {
-            tell_errors(problems);
-        }
         if (r < 0) {
-            return status_of_load(r);
+            return load_failed(problems, r);
         }
     }
     *ret_hosts = ctl->hosts;
