@@ -210,6 +210,13 @@ bool address_is_loopback(const struct address *address)
     return address->family == ADDRESS_IPV4 ? address->bytes[0] == 127 : address_equal(address, &ipv6_loopback);
 }
 
+bool address_is_wildcard(const struct address *address)
+{
+    static const uint8_t zeros[sizeof(address->bytes)];
+
+    return address->family != ADDRESS_NONE && memcmp(address->bytes, zeros, sizeof(zeros)) == 0;
+}
+
 enum address_class address_classify(const struct address *address)
 {
     if (address->family != ADDRESS_IPV4 && address->family != ADDRESS_IPV6) {

@@ -40,6 +40,7 @@ int address_from_sockaddr(const struct sockaddr *sockaddr, struct address *ret_a
 void address_print(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE]);
 bool address_equal(const struct address *a, const struct address *b);
 bool address_is_loopback(const struct address *address); /* 127.0.0.0/8, ::1 */
+bool address_is_wildcard(const struct address *address); /* 0.0.0.0, :: */
 enum address_class address_classify(const struct address *address);
 
 /* `ADDRESS/LENGTH`; an address alone is a prefix of full length. Host bits that are set are cleared when

@@ -32,17 +32,10 @@ static bool read_proc_address(const char *text, size_t words, struct address *re
     return true;
 }
 
-static bool is_wildcard(const struct address *address)
-{
-    static const uint8_t zeros[16];
-
-    return memcmp(address->bytes, zeros, sizeof(zeros)) == 0;
-}
-
 /* Would a socket at `endpoint` and one at `held` exclude each other? [::] takes the port for IPv4 too. */
 static bool is_in_the_way(const struct endpoint *endpoint, const struct address *held)
 {
-    if (is_wildcard(held) || is_wildcard(&endpoint->address)) {
+    if (address_is_wildcard(held) || address_is_wildcard(&endpoint->address)) {
         return held->family == endpoint->address.family || held->family == ADDRESS_IPV6 ||
                endpoint->address.family == ADDRESS_IPV6;
     }

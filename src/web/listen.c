@@ -29,13 +29,6 @@ static struct place place_of(const struct endpoint *endpoint)
     return place;
 }
 
-static bool is_wildcard(const struct address *address)
-{
-    static const struct address any[] = {{.family = ADDRESS_IPV4}, {.family = ADDRESS_IPV6}};
-
-    return address_equal(address, &any[0]) || address_equal(address, &any[1]);
-}
-
 /* Does another endpoint want IPv4 at this one's port? Both could not listen there. */
 static bool leaves_ipv4_to_another(const struct endpoint *endpoints, size_t count, const struct endpoint *endpoint)
 {
@@ -97,7 +90,7 @@ static int open_tcp(const struct endpoint *endpoint, bool ipv6_only, struct buff
     _cleanup_close_ int fd = socket(place.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     /* The default is [::], and some machines boot without IPv6: what is meant is "everywhere". */
-    if (fd < 0 && errno == EAFNOSUPPORT && is_wildcard(&endpoint->address) && !ipv6_only) {
+    if (fd < 0 && errno == EAFNOSUPPORT && address_is_wildcard(&endpoint->address) && !ipv6_only) {
         struct endpoint everywhere = ipv4_wildcard;
         everywhere.port = endpoint->port;
         place = place_of(&everywhere);

@@ -46,12 +46,6 @@ static int add_host(gnutls_x509_crt_t certificate, const char *host, size_t leng
                                                 (unsigned)strlen(name.text) - 1, GNUTLS_FSAN_APPEND);
 }
 
-static bool is_wildcard(const struct address *address)
-{
-    static const uint8_t zeros[sizeof(address->bytes)];
-    return memcmp(address->bytes, zeros, sizeof(zeros)) == 0;
-}
-
 static int add_names(gnutls_x509_crt_t certificate, const struct settings *settings, const char *machine)
 {
     static const struct address loopback[] = {{ADDRESS_IPV4, {127, 0, 0, 1}}, {ADDRESS_IPV6, {[15] = 1}}};
@@ -73,7 +67,7 @@ static int add_names(gnutls_x509_crt_t certificate, const struct settings *setti
     }
     for (size_t i = 0; r == 0 && i < settings->listen_count; i++) {
         const struct address *address = &settings->listen[i].address;
-        if (address->family != ADDRESS_NONE && !is_wildcard(address) && !address_equal(address, &loopback[0]) &&
+        if (address->family != ADDRESS_NONE && !address_is_wildcard(address) && !address_equal(address, &loopback[0]) &&
             !address_equal(address, &loopback[1])) {
             r = add_address(certificate, address);
         }

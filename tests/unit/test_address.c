@@ -207,6 +207,21 @@ static void test_classes(void **state)
     assert_int_equal(address_classify(&mapped), ADDRESS_PRIVATE);
 }
 
+static void test_wildcard(void **state)
+{
+    static const char *const others[] = {"0.0.0.1", "1.0.0.0", "127.0.0.1", "::1", "1::", "fe80::"};
+    const struct address any4 = address_of("0.0.0.0"), any6 = address_of("::"), none = {.family = ADDRESS_NONE};
+
+    (void)state;
+    assert_true(address_is_wildcard(&any4));
+    assert_true(address_is_wildcard(&any6));
+    assert_false(address_is_wildcard(&none));
+    for (size_t i = 0; i < ELEMENTS(others); i++) {
+        const struct address other = address_of(others[i]);
+        assert_false(address_is_wildcard(&other));
+    }
+}
+
 static void test_sockaddr(void **state)
 {
     (void)state;
@@ -600,6 +615,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_wildcard),
         cmocka_unit_test(test_sockaddr),
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_prefix_spellings),
