@@ -175,17 +175,7 @@ static int open_unix(const struct endpoint *endpoint, struct buffer *message, st
 
 /* ---- what the socket really is ---- */
 
-static char *print_unix(const struct sockaddr_un *un, socklen_t length)
-{
-    size_t path_length = length > offsetof(struct sockaddr_un, sun_path)
-                             ? strnlen(un->sun_path, length - offsetof(struct sockaddr_un, sun_path))
-                             : 0;
-    char *text = NULL;
-
-    return asprintf(&text, UNIX_PREFIX "%.*s", (int)path_length, un->sun_path) < 0 ? NULL : text;
-}
-
-static char *print_path(const char *path)
+static char *print_unix(const char *path)
 {
     char *text = NULL;
 
@@ -218,11 +208,10 @@ static int describe(struct listener *listener)
         return -errno;
     }
     if (storage.ss_family == AF_UNIX) {
-        struct sockaddr_un un;
-        memcpy(&un, &storage, sizeof(un));
+        /* The rest of `storage` is zero, and ends a path of any length. */
+        const char *bound = (const char *)&storage + offsetof(struct sockaddr_un, sun_path);
         /* Ours goes by its path: the address may be one of /proc. */
-        listener->text = listener->unix_path ? print_path(listener->unix_path)
-                                             : print_unix(&un, length < sizeof(un) ? length : (socklen_t)sizeof(un));
+        listener->text = print_unix(listener->unix_path ? listener->unix_path : bound);
     } else if (storage.ss_family == AF_INET || storage.ss_family == AF_INET6) {
         listener->text = print_tcp(&storage, &listener->port);
     } else {

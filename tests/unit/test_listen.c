@@ -320,6 +320,29 @@ static void test_adopt(void **state)
     buffer_done(&message);
 }
 
+/* Linux takes a path that fills its field, without a NUL. */
+static void test_adopt_with_the_longest_path(void **state)
+{
+    const struct place *place = *state;
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    char text[sizeof("unix:") + sizeof(un.sun_path)] = "unix:";
+    char *path = text + strlen("unix:");
+    struct buffer message = BUFFER_INIT;
+    struct listener listener;
+
+    const int length = snprintf(path, sizeof(un.sun_path), "%s/", place->folder);
+    assert_in_range(length, 1, sizeof(un.sun_path) - 1);
+    memset(path + length, 's', sizeof(un.sun_path) - (size_t)length);
+    memcpy(un.sun_path, path, sizeof(un.sun_path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(listener_adopt(fd, &message, &listener), 0);
+    assert_string_equal(listener.text, text);
+    listener_done(&listener);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +356,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_file_in_its_place_is_kept, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_folder_that_is_not_there, make_place, remove_place),
         cmocka_unit_test_setup_teardown(test_adopt, make_place, remove_place),
+        cmocka_unit_test_setup_teardown(test_adopt_with_the_longest_path, make_place, remove_place),
     };
 
     return cmocka_run_group_tests_name("listen", tests, NULL, NULL);
