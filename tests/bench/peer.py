@@ -14,7 +14,7 @@ import dns.query
 import dns.rcode
 import dns.update
 
-from harness.nameserver import free_dns_port
+from harness import free_port
 
 CONFIG = """\
 server:
@@ -60,7 +60,7 @@ class Knot:
         self.program = shutil.which("knotd", path="/usr/sbin:/usr/bin:/sbin:/bin")
         if not self.program:
             raise SystemExit("Knot DNS, the peer in this benchmark, is missing; install Debian's package knot")
-        self.folder, self.zone, self.port = folder, zone, free_dns_port()
+        self.folder, self.zone, self.port = folder, zone, free_port()
         folder.mkdir()
         write_zone(folder / "zone", zone, count, addresses)
         (folder / "knot.conf").write_text(CONFIG.format(folder=folder, port=self.port, zone=zone))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import SECRET, host, keep_confidential
+from harness import SECRET, free_port, host, keep_confidential
 from harness.middle import Middle
 from harness.shells import CLIENTS, DIGESTS, POSIX_TOOLS, SHELLS, ShellClient, Tools
 
@@ -56,19 +56,6 @@ def middle(ca):
     yield make
     for one in made:
         one.close()
-
-
-def free_port_of_both_families() -> int:
-    for _ in range(50):
-        with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
-            four.bind(("127.0.0.1", 0))
-            port = four.getsockname()[1]
-            try:
-                six.bind(("::1", port))
-            except OSError:
-                continue
-            return port
-    pytest.fail("no port is free for IPv4 and IPv6")
 
 
 def zone_of(d) -> str:
@@ -179,7 +166,7 @@ def test_busybox_tools_will_do(daemon, client, tools):
 
 
 def test_both_families(daemon, client):
-    port = free_port_of_both_families()
+    port = free_port()
     settings = {"server": {"listen": [f"127.0.0.1:{port}", f"[::1]:{port}"]}}
     d = daemon(settings=settings, hosts=[home("A", "AAAA")])
     done = client.run("--url", f"https://localhost:{port}/", "--both")
@@ -193,7 +180,7 @@ def test_both_families(daemon, client):
 
 
 def test_one_family_fails_the_other_is_set(daemon, client):
-    port = free_port_of_both_families()
+    port = free_port()
     settings = {"server": {"listen": [f"127.0.0.1:{port}", f"[::1]:{port}"]}}
     d = daemon(settings=settings, hosts=[home("AAAA")])
     done = client.run("--url", f"https://localhost:{port}/", "--both")
@@ -358,7 +345,7 @@ def test_refusals(daemon, client):
 
 
 def test_server_down(daemon, client):
-    d = daemon(hosts=[home()])
+    d = daemon(settings={"server": {"listen": [f"127.0.0.1:{free_port()}"]}}, hosts=[home()])
     url = d.url
     d.stop()
     begin = time.monotonic()

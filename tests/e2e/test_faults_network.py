@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from harness import host, merged
+from harness import free_port, host, merged
 from harness.updates import HASTY, MORE_THAN_A_BACKOFF_S, Background, Ledger, history, wait_ready
 from standin import Route53, TestCA
 
@@ -73,8 +72,8 @@ def test_a_stall_for_longer_than_a_call_may_take(pair):
 @pytest.mark.slow
 def test_an_endpoint_that_does_not_even_accept(daemon, route53, ca, keys):
     """A firewall that drops packets: the connection is given up after 5 seconds and tried again."""
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port), backlog=0):
         filler = [socket.socket() for _ in range(4)]  # once the backlog is full, whoever comes gets no answer
         for connection in filler:
             connection.setblocking(False)
@@ -96,11 +95,11 @@ def test_an_endpoint_that_does_not_even_accept(daemon, route53, ca, keys):
 
 
 def test_an_endpoint_that_is_down_and_comes_back(daemon, ca, keys):
-    with Route53(["example.com."], ca=ca, keys=keys) as before:
+    port = free_port()
+    with Route53(["example.com."], ca=ca, keys=keys, port=port) as before:
         d = daemon(route53=before, settings=HASTY, hosts=[host(HOME)])
         ledger = Ledger(d, before)
         assert ledger.set(HOME, "198.18.7.1").status == 200
-        port = int(before.url.rpartition(":")[2])
     assert ledger.set(HOME, "198.18.7.2").status == 503
     assert d.get(via="198.18.7.2").message == "198.18.7.2"  # what needs no provider goes on
     d.wait_log("event=zone_trouble zone=example.com")
@@ -170,14 +169,14 @@ def test_an_endpoint_whose_certificate_is_not_to_be_trusted(daemon, keys, tmp_pa
     bundle = tmp_path / "bundle.pem"
     bundle.write_bytes(good.path.read_bytes() + bad.path.read_bytes())
     spoil(bad)
-    with Route53(["example.com."], ca=bad, keys=keys) as impostor:
+    port = free_port()
+    with Route53(["example.com."], ca=bad, keys=keys, tls_port=port) as impostor:
         environment = {"AWS_CA_BUNDLE": str(bundle)}
         d = daemon(route53=impostor, https_endpoint=True, settings=HASTY, hosts=[host(HOME)], environment=environment)
         ledger = Ledger(d, impostor)
         assert ledger.set(HOME, "198.18.7.9").status == 503
         assert not impostor.calls
         assert "certificate" in d.wait_log("event=zone_trouble .*").group().lower()
-        port = int(impostor.https_url.rpartition(":")[2])
     with Route53(["example.com."], ca=good, keys=keys, tls_port=port) as real:
         ledger.r53 = real
         real.wait_value(HOME, "198.18.7.9", timeout=MORE_THAN_A_BACKOFF_S)

@@ -10,15 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from harness import binary_path
-from harness.process import base_environment
+from harness import base_environment, binary_path, free_port
 
 
 @pytest.fixture
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+def port() -> int:
+    return free_port()
 
 
 def health(d, **variables: str) -> subprocess.CompletedProcess:
@@ -32,8 +29,8 @@ def settings_at(place: str) -> dict:
     return {"admin": {"listen": place}}
 
 
-def test_all_is_well_over_tcp(daemon, free_port):
-    d = daemon(settings=settings_at(f"127.0.0.1:{free_port}"))
+def test_all_is_well_over_tcp(daemon, port):
+    d = daemon(settings=settings_at(f"127.0.0.1:{port}"))
     done = health(d)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ok\n", "")
 
@@ -43,17 +40,17 @@ def test_all_is_well_over_a_unix_socket(daemon, tmp_path):
     assert (health(d).returncode, health(d).stdout) == (0, "ok\n")
 
 
-def test_where_the_environment_says(daemon, free_port):
-    d = daemon(environment={"DDNS53_ADMIN__LISTEN": f"127.0.0.1:{free_port}"})
+def test_where_the_environment_says(daemon, port):
+    d = daemon(environment={"DDNS53_ADMIN__LISTEN": f"127.0.0.1:{port}"})
     assert health(d).returncode == 0
     assert health(d, DDNS53_ADMIN__LISTEN="127.0.0.1:1").returncode == 1
 
 
-def test_nobody_is_there(daemon, free_port):
-    d = daemon(start=False, settings=settings_at(f"127.0.0.1:{free_port}"))
+def test_nobody_is_there(daemon, port):
+    d = daemon(start=False, settings=settings_at(f"127.0.0.1:{port}"))
     done = health(d)
     assert done.returncode == 1
-    assert done.stderr == f"ddns53d: no answer from 127.0.0.1:{free_port}: Connection refused\n"
+    assert done.stderr == f"ddns53d: no answer from 127.0.0.1:{port}: Connection refused\n"
 
 
 def test_it_is_turned_off(daemon):
@@ -69,18 +66,18 @@ def test_settings_that_are_wrong(daemon):
     assert done.returncode == 1 and "zones" in done.stderr
 
 
-def test_trouble_is_told(daemon, free_port, ca):
+def test_trouble_is_told(daemon, port, ca):
     """A certificate that runs out is what /healthz tells of at once."""
     chain, key = ca.issue("old", ["localhost"], valid_for=timedelta(days=2))
     server = {"certificate": str(chain), "private_key": str(key)}
-    d = daemon(settings={"server": server, **settings_at(f"127.0.0.1:{free_port}")})
+    d = daemon(settings={"server": server, **settings_at(f"127.0.0.1:{port}")})
     done = health(d)
     assert done.returncode == 1
     assert done.stderr == "the certificate expires within 7 days; renew it and send SIGHUP\n" and done.stdout == ""
 
 
-def test_somebody_else_is_there(daemon, free_port):
-    with socket.create_server(("127.0.0.1", free_port)) as server:
+def test_somebody_else_is_there(daemon, port):
+    with socket.create_server(("127.0.0.1", port)) as server:
 
         def answer() -> None:
             connection, _ = server.accept()
@@ -89,14 +86,14 @@ def test_somebody_else_is_there(daemon, free_port):
                 connection.sendall(b"SSH-2.0-OpenSSH\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        done = health(daemon(start=False, settings=settings_at(f"127.0.0.1:{free_port}")))
+        done = health(daemon(start=False, settings=settings_at(f"127.0.0.1:{port}")))
     assert done.returncode == 1 and "is no ddns53d" in done.stderr
 
 
-def test_who_does_not_answer_is_not_waited_for(daemon, free_port):
-    with socket.create_server(("127.0.0.1", free_port)):
+def test_who_does_not_answer_is_not_waited_for(daemon, port):
+    with socket.create_server(("127.0.0.1", port)):
         began = time.monotonic()
-        done = health(daemon(start=False, settings=settings_at(f"127.0.0.1:{free_port}")))
+        done = health(daemon(start=False, settings=settings_at(f"127.0.0.1:{port}")))
     assert done.returncode == 1 and "it takes too long" in done.stderr
     assert time.monotonic() - began < 20
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from harness import Daemon, receive
+from harness import Daemon, free_port, receive
 
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: x\r\n\r\n"
 HEAD = GET.replace(b"GET ", b"HEAD ", 1)
@@ -106,12 +106,10 @@ def test_a_session_is_resumed_after_a_reload(daemon, version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_session_is_not_resumed_by_another_process(daemon, version):
     """The key is nowhere but in the process. The client makes a full handshake, and is served."""
-    d = daemon()
+    d = daemon(settings={"server": {"listen": [f"127.0.0.1:{free_port()}"]}})
     context = context_of(d, version)
     _, session = visit(d, context)
     d.stop()
-    d.settings["server"]["listen"] = [d.url.partition("//")[2]]
-    d.write_config()
     d.start()
     resumed, session = visit(d, context, session)
     assert not resumed

@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable, Iterable
 
@@ -29,7 +28,7 @@ import dns.zone
 
 from .client import keep_confidential
 from .daemon import REPOSITORY
-from .process import LoggedProcess, base_environment
+from .process import LoggedProcess, base_environment, free_port
 
 PAGE = REPOSITORY / "man" / "ddns53-rfc2136.7"
 ZONE = "example.com."
@@ -60,18 +59,6 @@ def example(first_words: str) -> str:
 (SECRET,) = re.findall(r'secret "(.*)";', example("key \""))
 
 
-def free_dns_port() -> int:
-    """One that is free by TCP and UDP."""
-    while True:
-        with closing(socket.socket()) as tcp, closing(socket.socket(type=socket.SOCK_DGRAM)) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-
-
 class NameServer:
     """One primary of example.com. Changed before `start`: `zone_text`, `lets_transfer`, `permits`, `knows_key`."""
 
@@ -81,7 +68,7 @@ class NameServer:
     def __init__(self, folder: Path, wrapper: Iterable[str] = ()):
         self.folder, self.wrapper = folder, list(wrapper)
         self.folder.mkdir(parents=True)
-        self.port = free_dns_port()
+        self.port = free_port()
         # The path of a unix socket has 107 characters at most, and that of the test's folder may have more.
         self.sockets = tempfile.TemporaryDirectory(prefix="ns-")
         self.zone_text = ZONE_TEXT
@@ -302,7 +289,7 @@ class UdpOnly:
 
     def __init__(self, server: NameServer):
         self.target = ("127.0.0.1", server.port)
-        self.port = free_dns_port()
+        self.port = free_port()
         self.tcp = socket.socket()  # bound, so that nobody else gets the port; nobody listens
         self.tcp.bind(("127.0.0.1", self.port))
         self.udp = socket.socket(type=socket.SOCK_DGRAM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 import random
 import re
@@ -12,7 +14,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|ERROR: ThreadSanitizer"
@@ -186,16 +188,39 @@ def cpu_seconds(pid: int) -> float:
     return total_ns / 1e9
 
 
+PORTS_FIRST, PORT_BLOCKS, PORTS_OF_A_BLOCK = 10000, 100, 200  # below those that connections, and listeners at port 0, get
+
+
+@functools.cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """A block of ports that no other test process gets while this one lives: the name of the socket is the lock."""
+    for block in random.sample(range(PORT_BLOCKS), PORT_BLOCKS):
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0ddns53 test ports {block}")
+        except OSError:
+            lock.close()
+            continue
+        first = PORTS_FIRST + block * PORTS_OF_A_BLOCK
+        return lock, itertools.cycle(range(first, first + PORTS_OF_A_BLOCK))
+    raise RuntimeError(f"{PORT_BLOCKS} other test processes run")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET6) as tcp, socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+        try:
+            tcp.bind(("::", port))
+            udp.bind(("::", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port() -> int:
-    """A port that nobody listens at, below those that connections get, so that it is still free a moment later."""
-    while True:
-        port = random.randrange(10000, 30000)
-        with socket.socket(socket.AF_INET6) as probe:
-            try:
-                probe.bind(("::", port))
-            except OSError:
-                continue
-        return port
+    """A port that nobody has by TCP or UDP, of either family, and that nobody but the test gets. So it is free until
+    somebody listens there, and again when that ends."""
+    _, ports = _own_ports()
+    return next(port for port in ports if _is_free(port))
 
 
 def base_environment(**extra: str) -> dict[str, str]:
