@@ -166,10 +166,15 @@ def test_a_stream_of_addresses_for_one_record(started, r53):
     d, ledger = started(r53, [HOME])
     r53.change_latency_s = 0.05
     for wave in range(1, 6):
+        superseded = d.metrics().sum("ddns53_changes_total", result="superseded")
+        held = r53.faults.hold(operation=CHANGE)
         asked = [Background(d.set, HOME, via=f"198.18.{wave}.{number}") for number in range(1, 21)]
+        # All but the one whose call is held and the one that waits: they have come, however slowly.
+        d.wait_metric("ddns53_changes_total", superseded + 18, result="superseded")
+        held.release()
         assert {update.result().status for update in asked} == {200}
         assert ledger.set(HOME, f"198.18.{wave}.200").status == 200
-    assert len(r53.calls_of(CHANGE)) <= 5 * 21 / 2
+    assert len(r53.calls_of(CHANGE)) <= 5 * 3
     ledger.settle()
 
 
@@ -188,7 +193,7 @@ def test_queue_full(started, r53):
     for name in names[4:]:
         full = d.set(name, via="198.18.7.9")
         assert full.status == 503 and "queue" in full.message and int(full.headers["Retry-After"]) > 0
-    assert time.monotonic() - began < 5  # not update.timeout_s
+    assert time.monotonic() - began < PATIENT["update"]["timeout_s"]
     assert d.metrics().value("ddns53_changes_total", zone=ZONE, result="queue_full") == 6
     asked.append(ledger.start_set(names[0], "198.18.7.10"))  # is in the queue already: takes no more room
     d.wait_metric("ddns53_changes_total", 1, zone=ZONE, result="superseded")

@@ -259,13 +259,14 @@ def test_under_load_no_request_fails(daemon, r53):
 def test_requests_that_wait_for_the_provider_survive_a_reload(daemon, r53):
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME), host(WWW)])
     r53.wait_calls(1, "ListResourceRecordSets")
-    r53.change_latency_s = 1.0
+    held = r53.faults.hold(operation="ChangeResourceRecordSets")
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(d.set, name, via="198.18.7.1") for name in (HOME, WWW)]
         d.wait_metric("ddns53_queue_depth", 2, zone="example.com.")
         d.hosts = [host(HOME)]  # the other leaves while its change is under way
         d.write_config()
         d.reload()
+        held.release()
         assert [answer.result().status for answer in answers] == [200, 200]
     assert r53.values(HOME) == r53.values(WWW) == ["198.18.7.1"]
 

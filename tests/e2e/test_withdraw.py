@@ -396,13 +396,14 @@ def test_a_withdrawal_that_overtakes_a_set(daemon, r53):
     other = "other.example.com."
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME, **OPEN), host(other, **OPEN)])
     r53.wait_calls(1, "ListResourceRecordSets")
-    r53.change_latency_s = 2.0
+    held = r53.faults.hold(operation="ChangeResourceRecordSets")
     first = Background(d.set, other, via=V4)  # the zone is busy with it
-    r53.wait_for(lambda: r53.zone("example.com.").busy)
+    r53.wait_for(lambda: held.hits == 1)
     second = Background(d.set, HOME, via=V4)
     d.wait_metric("ddns53_queue_depth", 2)
-    r53.change_latency_s = 0.0
     third = Background(clear, d, HOME)
+    d.wait_metric("ddns53_changes_total", 1, zone="example.com.", result="superseded")
+    held.release()
     assert first.result().status == second.result().status == third.result().status == 200
     wait_queue_empty(d)
     assert r53.values(HOME) == [] and state(d, HOME) == {}
@@ -413,13 +414,13 @@ def test_a_failed_call_may_have_set_it(daemon, r53):
     """The answer to a set is lost; what is withdrawn next may be in DNS or not, and nobody believes either."""
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME, **OPEN)])
     r53.wait_calls(1, "ListResourceRecordSets")
-    r53.change_latency_s = 1.0
+    held = r53.faults.hold(operation="ChangeResourceRecordSets", applied=True)
     first = Background(d.set, HOME, via=V4)
-    r53.wait_for(lambda: r53.zone("example.com.").busy)
+    r53.wait_value(HOME, V4)
     second = Background(clear, d, HOME)
     d.wait_metric("ddns53_queue_depth", 2)
     r53.drop_connections()
-    r53.change_latency_s = 0.0
+    held.release()
     assert second.result().status == 200
     assert first.result().status == 200  # it was set, or the newer wish took its place
     assert r53.values(HOME) == [] and state(d, HOME) == {}
