@@ -140,4 +140,5 @@ def test_only_what_fails_counts_as_a_failed_login(daemon):
     answers(nic_update(d, "home.example.test", via=source), 503, "abuse\n")
     answers(nic_update(d, "home.example.test", user=None, via=source), 401, "badauth\n")
     answers(nic_update(d, "home.example.test", via=other), 200, f"good {other}\n")
-    assert len(d.log_lines(f"event=auth_failure dialect=dyndns2 source={source} host=home.example.test. reason=wrong_secret$")) == 3
+    line = f"event=auth_failure dialect=dyndns2 source={source} host=home.example.test. reason=wrong_secret$"
+    assert len(d.wait_log_lines(line, 3)) == 3

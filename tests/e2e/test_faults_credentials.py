@@ -182,7 +182,7 @@ def test_a_clock_that_jumps_and_comes_back(daemon, r53):
     for number, offset_s in enumerate([0, TWO_HOURS_S, -TWO_HOURS_S, 0], 1):
         r53.clock.offset_s = offset_s
         assert ledger.set(HOME, f"198.18.7.{number}").status == 200
-    assert len(d.log_lines("event=clock_skew")) == 3
+    assert len(d.wait_log_lines("event=clock_skew", 3)) == 3
     ledger.settle()
 
 

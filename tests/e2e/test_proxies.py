@@ -107,7 +107,7 @@ def test_the_source_is_the_clients(proxied, ca, record_type):
     done = ask(island, ca, source)
     assert done.stdout == f"good {source}\n", done.stdout + done.stderr + proxy.tail()
     assert zone_values(island.daemon.zone_file("example.com."), HOME, record_type) == [source]
-    (line,) = island.daemon.log_lines("event=update")
+    (line,) = island.daemon.wait_log_lines("event=update", 1)
     assert f" source={source} " in line
 
 

@@ -171,7 +171,7 @@ def test_too_many_failures(daemon):
         refused(plain_secret(d, "wrong-secret-of-nobody", newip="198.18.7.9", via="198.18.7.9"), 401)
     refused(plain_secret(d, hostname=HOME, newip="198.18.7.9", via="198.18.7.9"), 429)
     ok(plain_secret(d, hostname=HOME, newip="198.18.7.9", via="198.18.7.10"))
-    assert len(d.log_lines("event=auth_failure dialect=secret source=198.18.7.9 reason=wrong_secret$")) == 2
+    assert len(d.wait_log_lines("event=auth_failure dialect=secret source=198.18.7.9 reason=wrong_secret$", 2)) == 2
 
 
 @pytest.mark.refusals_expected

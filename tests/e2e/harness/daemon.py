@@ -364,6 +364,9 @@ class Daemon:
     def wait_log(self, pattern: str, timeout: float = 15.0, since: int = 0) -> re.Match:
         return self.process.wait_log(pattern, timeout, since)
 
+    def wait_log_lines(self, pattern: str, count: int, timeout: float = 15.0) -> list[str]:
+        return self.process.wait_log_lines(pattern, count, timeout)
+
     def log_lines(self, pattern: str | None = None) -> list[str]:
         return self.process.log_lines(pattern)
 
