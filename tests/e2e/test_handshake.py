@@ -152,9 +152,9 @@ def test_a_client_that_leaves_in_the_middle(daemon, beginning, reset):
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_time_is_up_for_a_silent_client(daemon, beginning):
     d = daemon(settings={"limits": {"request_s": 1}})
+    began = time.monotonic()
     with plain(d) as connection:
         connection.sendall(BEGINNINGS[beginning])
-        began = time.monotonic()
         while connection.recv(65536):
             pass
         assert 0.5 < time.monotonic() - began < 10

@@ -187,8 +187,8 @@ def test_sighup_takes_a_new_certificate_and_keeps_connections(daemon, ca):
         assert new != old
         kept.sendall(GET)
         assert receive(kept).status == 200
-    key.write_text("rubbish")
     mark = d.log_mark()
+    key.write_text("rubbish")
     d.signal_reload()
     d.wait_log("event=(certificate_failed|reload_failed).*before-reload", since=mark)
     assert fingerprint(d) == new
@@ -205,8 +205,8 @@ def test_an_expired_certificate_never_replaces_a_valid_one(daemon, ca):
     expired = ca.issue("expired", valid_from=timedelta(days=-9), valid_for=timedelta(days=8))
     d = daemon(settings={"server": {"certificate": str(pair[0]), "private_key": str(pair[1])}})
     before = fingerprint(d)
-    put(pair, expired)
     mark = d.log_mark()
+    put(pair, expired)
     d.reload()
     d.wait_log(rf"event=certificate_failed .*stays: {re.escape(str(pair[0]))}: has expired at 20", since=mark)
     assert fingerprint(d) == before
@@ -366,9 +366,9 @@ def test_pipelined_requests_are_answered_in_order(daemon):
 def test_a_slow_client_is_reaped(daemon, sent):
     d = daemon(settings={"limits": {"request_s": 1}})
     port = int(d.url.rpartition(":")[2])
+    started = time.monotonic()  # before the server's time begins, however long the handshake takes
     connection = socket.create_connection(("127.0.0.1", port), 20) if sent is None else d.connect(timeout=20)
     with connection:
-        started = time.monotonic()
         if sent:
             connection.sendall(sent)
         try:
@@ -383,7 +383,8 @@ def test_a_slow_client_is_reaped(daemon, sent):
 
 def test_a_client_that_drips_is_reaped_all_the_same(daemon):
     d = daemon(settings={"limits": {"request_s": 1}})
-    with d.connect(timeout=0.1) as connection:
+    with d.connect() as connection:
+        connection.settimeout(0.1)
         connection.sendall(b"GET /?mode=get HTTP/1.1\r\n")
         deadline = time.monotonic() + 10
         while True:

@@ -286,8 +286,8 @@ def test_drift_is_seen_and_mended_at_the_next_update(daemon, r53):
     assert r53.values(HOME) == ["203.0.113.66"]  # the next update mends it, nothing else
     assert d.set(HOME, via="198.18.7.9").status == 200
     assert r53.values(HOME) == ["198.18.7.9"]
-    r53.delete_record(HOME)
     mark = d.log_mark()
+    r53.delete_record(HOME)
     d.wait_log(f'event=drift .*records="{HOME} A"', since=mark)
     assert d.set(HOME, via="198.18.7.9").status == 200
     assert r53.values(HOME) == ["198.18.7.9"]

@@ -117,9 +117,9 @@ def test_a_reload_swaps_either_and_keeps_connections(daemon, ca):
         assert receive(kept).status == 200
     # What is wrong with one of them leaves both in force.
     before = pairs.fingerprint(ECDSA), pairs.fingerprint(RSA)
+    mark = d.log_mark()
     pairs.put(ECDSA, Pairs(ca, "again"))
     pairs.of[RSA][1].write_text("rubbish")
-    mark = d.log_mark()
     d.signal_reload()
     d.wait_log("event=(certificate_failed|reload_failed).*first-rsa.key", since=mark)
     assert (shown_to(d), rsa_only(d)) == before
@@ -149,9 +149,9 @@ def test_a_second_that_expires(daemon, ca):
     certificate, key = pairs.of[RSA]
     for valid_days, is_taken in ((-1, False), (3, True)):
         made = ca.issue(f"expires-{valid_days}", valid_from=timedelta(days=-9), valid_for=timedelta(days=9 + valid_days), rsa_bits=2048)
+        mark = d.log_mark()  # the files are looked at each second, too
         certificate.write_bytes(made[0].read_bytes())
         key.write_bytes(made[1].read_bytes())
-        mark = d.log_mark()
         d.signal_reload()
         if is_taken:
             d.wait_log(f"event=certificate .*sha256={pairs.fingerprint(RSA)}", since=mark)
