@@ -3,6 +3,7 @@ and what goes where."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -153,19 +154,20 @@ def test_output_that_cannot_be_written():
 def on_terminal(*arguments: str, **variables: str) -> str:
     """What it prints where standard output is a terminal."""
     parent, child = pty.openpty()
-    try:
-        done = subprocess.run(
-            [ctl_path(), *arguments], env=base_environment(TERM="xterm", **variables), stdin=child, stdout=child,
-            stderr=subprocess.PIPE, timeout=30,
-        )  # fmt: skip
+    with open(parent, "rb", buffering=0) as terminal:
+        try:
+            done = subprocess.run(
+                [ctl_path(), *arguments], env=base_environment(TERM="xterm", **variables), stdin=child, stdout=child,
+                stderr=subprocess.PIPE, timeout=30,
+            )  # fmt: skip
+        finally:
+            os.close(child)  # it is nobody's any more: what is still on its way comes, and then an end
         assert done.returncode == 0, done.stderr
         text = b""
-        while select.select([parent], [], [], 0)[0]:
-            text += os.read(parent, 65536)
+        with contextlib.suppress(OSError):  # EIO: the end
+            while data := terminal.read(65536):
+                text += data
         return text.decode()
-    finally:
-        os.close(child)
-        os.close(parent)
 
 
 def test_colour_is_for_terminals():
