@@ -11,7 +11,6 @@ from harness.disk import fill, small_disk
 from harness.updates import (
     HASTY,
     PATIENT,
-    Background,
     Ledger,
     history,
     state_addresses,
