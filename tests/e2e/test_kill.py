@@ -76,19 +76,23 @@ def state_addresses(d: Daemon) -> dict[str, str]:
         return dict(database.execute("SELECT hostname, address FROM record WHERE type = 'A' AND address <> ''"))
 
 
-def kill_again_and_again(d: Daemon, stream: Stream, in_dns, seed: int, kills: int, settled: int = 0) -> None:
-    """`settled`: how many answers each life has before it is killed, at a random moment after that."""
+def kill_again_and_again(
+    d: Daemon, stream: Stream, in_dns, is_done, seed: int, kills: int, settled: int = 0
+) -> None:
+    """`is_done`: nothing more comes of what a killed daemon had asked for. `settled`: how many answers each life has at
+    least before it is killed, at a random moment after that."""
     chance = random.Random(seed)
     for turn in range(kills):
         killed = threading.Event()
         threads = stream.run(d, killed)
-        enough = stream.acknowledgements + settled
+        enough = stream.acknowledgements + settled + chance.randrange(8)
         wait_until(lambda enough=enough: stream.acknowledgements >= enough or stream.errors, "too few answers", 60)
         time.sleep(chance.uniform(0.0, 0.12))  # the random moment
         killed.set()
         d.kill()
         for thread in threads:
             thread.join()
+        wait_until(is_done, "what was asked for is not done")
         if chance.random() < 0.2:  # and while it starts
             d.process.spawn()
             time.sleep(chance.uniform(0.0, 0.03))
@@ -110,7 +114,7 @@ def test_kill_9_with_route_53(daemon, r53):
     def in_dns(name: str) -> str | None:
         return (r53.values(name) or [None])[0]
 
-    kill_again_and_again(d, stream, in_dns, 1, KILLS)
+    kill_again_and_again(d, stream, in_dns, lambda: r53.connections == 0, 1, KILLS)
     for name in stream.names:  # and all goes on as if nothing had been
         assert d.set(name, via="203.0.113.7").status == 200
         assert r53.values(name) == ["203.0.113.7"] and state_addresses(d)[name] == "203.0.113.7"
@@ -137,7 +141,7 @@ def test_kill_9_with_a_zone_file(daemon, records, kills, settled):
                 return words[4]
         return None
 
-    kill_again_and_again(d, stream, in_dns, 2, kills, settled)
+    kill_again_and_again(d, stream, in_dns, lambda: True, 2, kills, settled)
     leftovers = {path.name for path in d.zone_file().parent.iterdir()} - {d.zone_file().name}
     spare = {f".{d.zone_file().name}.spare"} if records else set()
     # Being written when it was killed.

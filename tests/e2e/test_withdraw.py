@@ -24,7 +24,7 @@ from harness import (
     signed_parameters,
 )
 from harness.dialects import basic, check_headers, nic_update, plain_secret, zone_values
-from harness.updates import PATIENT, Background, history, wait_queue_empty
+from harness.updates import PATIENT, Background, history, wait_queue_empty, wait_until
 
 FAST = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}})
 SOURCE = "198.18.7.9"
@@ -530,11 +530,14 @@ def test_kill_9_between_sets_and_withdrawals(daemon, r53, provider):
         threads = [threading.Thread(target=client, args=(n, turn, killed)) for n in range(len(names))]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.02, 0.15))  # the random moment
+        wanted = sum(told) + chance.randrange(12)
+        wait_until(lambda: sum(told) >= wanted or errors, "nobody is answered", 60)
+        time.sleep(chance.uniform(0.0, 0.02))  # the random moment
         killed.set()
         d.kill()
         for thread in threads:
             thread.join()
+        wait_until(lambda: provider != "route53" or r53.connections == 0, "what was asked for is not done")
         d.start()
         assert errors == []
         for name, values in possible.items():

@@ -25,7 +25,7 @@ Route53(zones, ca=, keys=, clock=, region=, rate_limit=, latency_s=, host=, port
                 when=predicate(Call), applied= and returns a Fault with .hits and .remove(); clear()
     keys        r53.keys.default, add(), issue(lifetime_s), reject(key_id), deny(key_id),
                 accept(key_id), expire(key_id)
-    connections drop_connections()
+    connections connections (how many), drop_connections()
 
 Credentials services, which hand out keys of the KeyStore they are given (share it with a Route53):
     Imds(keys, role=, lifetime_s=)               .environment(), .failing, .issued, .calls, forget_tokens()

@@ -144,6 +144,11 @@ class Route53:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @property
+    def connections(self) -> int:
+        """0 once all is done that clients which have gone had asked for."""
+        return sum(server.connections for server in self._servers)
+
     def drop_connections(self) -> None:
         for server in self._servers:
             server.drop_connections()

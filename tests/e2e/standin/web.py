@@ -105,6 +105,11 @@ class WebServer:
         for _, thread in open_now:
             thread.join()
 
+    @property
+    def connections(self) -> int:
+        with self._lock:
+            return len(self._connections)
+
     def drop_connections(self) -> None:
         """Closes every open connection, as a server that restarts does."""
         with self._lock:
