@@ -53,7 +53,7 @@ def test_wrong_credentials_that_are_later_corrected(from_file, r53, keys):
     assert ledger.set(HOME, "198.18.7.10").status == 503 and len(r53.calls) == tried
     write(keys.default.key_id, keys.default.secret)
     d.reload()
-    r53.wait_value(HOME, "198.18.7.10", timeout=5)
+    r53.wait_value(HOME, "198.18.7.10")
     d.wait_log("event=zone_recovered zone=example.com")
     ledger.settle()
     assert history(d.state_dir, HOME) == [("", "198.18.7.10")]
@@ -66,7 +66,7 @@ def test_an_unknown_key_that_is_later_made(from_file, r53, keys):
     assert "InvalidClientTokenId" in r53.results()
     keys.add("AKIAWILLBEMADELATER1", "its-secret-0123456789abcdef")
     d.reload()
-    r53.wait_value(HOME, "198.18.7.9", timeout=5)
+    r53.wait_value(HOME, "198.18.7.9")
     ledger.settle()
 
 
@@ -85,7 +85,7 @@ def test_permission_is_taken_away_with_a_change_on_its_way(from_file, r53, keys)
     keys.accept()
     again.remove()
     d.reload()
-    r53.wait_value(HOME, "198.18.7.2", timeout=5)
+    r53.wait_value(HOME, "198.18.7.2")
     ledger.settle()
     assert history(d.state_dir, HOME) == [("", "198.18.7.1"), ("198.18.7.1", "198.18.7.2")]
 
@@ -149,7 +149,7 @@ def test_keys_expire_while_their_source_is_down(daemon, r53, keys):
         assert ledger.set(HOME, "198.18.7.2").status == 503
         imds.failing = None
         d.reload()
-        r53.wait_value(HOME, "198.18.7.2", timeout=5)
+        r53.wait_value(HOME, "198.18.7.2")
         ledger.settle()
 
 
