@@ -228,6 +228,7 @@ def test_a_zones_trouble_stays_its_own(daemon, route53):
     r53.faults.error(500, zone="example.com.")
     settings = merged(FAST, {"update": {"timeout_s": 1}})
     d = daemon(route53=r53, settings=settings, hosts=[host(HOME), host("www.example.org.")])
+    d.wait_log("event=zone_ready zone=example.org.")  # one second is for an update, not for finding the zone, too
     stuck = threading.Thread(target=lambda: d.set(HOME, via="198.18.7.9"))
     stuck.start()
     assert d.set("www.example.org.", via="198.18.7.9").status == 200

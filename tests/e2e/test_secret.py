@@ -182,6 +182,7 @@ def test_provider(daemon, r53):
     r53.faults.refuse_record("bad.example.com.", "A")
     settings = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}, "update": {"timeout_s": 1}})
     d = daemon(route53=r53, settings=settings, hosts=rows)
+    d.wait_log("event=zone_ready")
     ok(plain_secret(d, hostname=name, newip="198.18.7.9"))
     assert r53.values(name) == ["198.18.7.9"]
     refused(plain_secret(d, hostname="several.example.com.", newip="198.18.7.9"), 409, "several values")

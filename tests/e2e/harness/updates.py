@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable
 
 from standin import Route53
 
-from .client import Response, keep_confidential
+from .client import Client, Response, hash_token, keep_confidential, query_target
 from .daemon import BEHIND_PROXY, SECRET, Daemon, merged
 from .process import ProcessFailed
 
@@ -67,9 +67,14 @@ class Ledger:
         self.told: dict[str, int] = {}
         self.threads = self._thread_count()
 
-    def set(self, hostname: str, address: str, timeout: float = 60.0) -> Response:
-        """An update by the query API from `address`. A success must be true at that moment."""
-        answer = self.daemon.set(hostname, via=address, timeout=timeout)
+    def set(self, hostname: str, address: str, timeout: float = 60.0, client: Client | None = None) -> Response:
+        """An update by the query API from `address`, over a connection of its own unless there is a `client`. A success
+        must be true at that moment."""
+        if client:
+            parameters = {"mode": "set", "hostname": hostname, "hash": hash_token(address, hostname, SECRET)}
+            answer = client.request(query_target(parameters), headers={"X-Forwarded-For": address})
+        else:
+            answer = self.daemon.set(hostname, via=address, timeout=timeout)
         self._note(hostname, address, answer.status)
         if answer.status == 200:
             assert self.r53.values(hostname) == [address], f"{hostname}: told {answer.text}"
