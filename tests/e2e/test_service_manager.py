@@ -71,7 +71,7 @@ class Manager:
             return [message for message in self.messages[since:] if line in message]
 
         with self._cond:
-            assert self._cond.wait_for(lambda: len(found()) >= count, 20), (line, self.messages)
+            assert self._cond.wait_for(lambda: len(found()) >= count, 60), (line, self.messages)
             return found()
 
     def close(self) -> None:

@@ -259,21 +259,21 @@ class Daemon:
         self.process.kill()
         self.process.check_sanitizers()
 
-    def reload(self, timeout: float = 15.0) -> str:
+    def reload(self, timeout: float = 45.0) -> str:
         """SIGHUP; waits for the end of that reload, returns its `event=reloaded` line, and fails on another."""
         line = self.signal_reload(timeout)
         if "event=reload_failed" in line:
             raise ProcessFailed(line)
         return line
 
-    def reload_fails(self, timeout: float = 15.0) -> str:
+    def reload_fails(self, timeout: float = 45.0) -> str:
         """SIGHUP; returns all lines of that reload, `event=reload_failed` last, and fails when it was accepted."""
         line = self.signal_reload(timeout)
         if "event=reload_failed" not in line:
             raise ProcessFailed(f"the reload was accepted: {line}")
         return line
 
-    def signal_reload(self, timeout: float = 15.0) -> str:
+    def signal_reload(self, timeout: float = 45.0) -> str:
         """A line of an earlier reload that comes late has that one's number, and is not taken for this one's."""
         number = self._last_reload() + 1
         self.process.signal(signal.SIGHUP)
@@ -361,10 +361,10 @@ class Daemon:
 
     # -- log --------------------------------------------------------------------
 
-    def wait_log(self, pattern: str, timeout: float = 15.0, since: int = 0) -> re.Match:
+    def wait_log(self, pattern: str, timeout: float = 45.0, since: int = 0) -> re.Match:
         return self.process.wait_log(pattern, timeout, since)
 
-    def wait_log_lines(self, pattern: str, count: int, timeout: float = 15.0) -> list[str]:
+    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0) -> list[str]:
         return self.process.wait_log_lines(pattern, count, timeout)
 
     def log_lines(self, pattern: str | None = None) -> list[str]:
@@ -484,7 +484,7 @@ class Daemon:
             raise ProcessFailed(f"/metrics answered {response.status}")
         return Metrics(response.text)
 
-    def wait_metric(self, name: str, minimum: float, timeout: float = 15.0, **labels: str) -> float:
+    def wait_metric(self, name: str, minimum: float, timeout: float = 45.0, **labels: str) -> float:
         """Waits until the sum of the samples reaches `minimum`; for what no log line or call tells."""
         deadline = time.monotonic() + timeout
         while True:

@@ -100,7 +100,7 @@ class LoggedProcess:
         with self._cond:
             return len(self._lines)
 
-    def wait_log(self, pattern: str, timeout: float = 15.0, since: int = 0) -> re.Match:
+    def wait_log(self, pattern: str, timeout: float = 45.0, since: int = 0) -> re.Match:
         """The first line from `since` on that matches; fails at once when the process has ended."""
         regex = re.compile(pattern)
         deadline = time.monotonic() + timeout
@@ -124,7 +124,7 @@ class LoggedProcess:
                     )
                 self._cond.wait(remaining)
 
-    def wait_log_lines(self, pattern: str, count: int, timeout: float = 15.0) -> list[str]:
+    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0) -> list[str]:
         """Every line that matches, once there are so many: what is logged before an answer may be read after it."""
         with self._cond:
             self._cond.wait_for(lambda: self._ended or len(self._matching(pattern)) >= count, timeout)

@@ -155,7 +155,7 @@ def history(state_dir: Path, hostname: str) -> list[tuple[str, str]]:
         return list(state.execute(query, (hostname,)))
 
 
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = 15.0) -> None:
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = 45.0) -> None:
     """For what neither a log line nor a call tells; looks every 20 ms."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -47,7 +47,7 @@ class _Endpoint:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def wait_for(self, predicate: Callable[[], Any], timeout: float = 15.0) -> Any:
+    def wait_for(self, predicate: Callable[[], Any], timeout: float = 45.0) -> Any:
         with self._cond:
             result = self._cond.wait_for(predicate, timeout)
         if not result:

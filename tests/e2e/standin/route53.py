@@ -288,7 +288,7 @@ class Route53:
 
     # -- looking and waiting ------------------------------------------------
 
-    def wait_for(self, predicate: Callable[[], Any], timeout: float = 15.0) -> Any:
+    def wait_for(self, predicate: Callable[[], Any], timeout: float = 45.0) -> Any:
         """Waits until `predicate()` is true, looking again after every event; returns what it returned."""
         with self._cond:
             result = self._cond.wait_for(predicate, timeout)
@@ -298,10 +298,10 @@ class Route53:
                 )
             return result
 
-    def wait_value(self, name: str, value: str, record_type: str = "A", timeout: float = 15.0) -> None:
+    def wait_value(self, name: str, value: str, record_type: str = "A", timeout: float = 45.0) -> None:
         self.wait_for(lambda: self.values(name, record_type) == [value], timeout)
 
-    def wait_calls(self, count: int, operation: str | None = None, timeout: float = 15.0) -> list[Call]:
+    def wait_calls(self, count: int, operation: str | None = None, timeout: float = 45.0) -> list[Call]:
         """Waits until so many calls (of one operation) have been answered; returns them."""
         self.wait_for(lambda: len(self.calls_of(operation)) >= count, timeout)
         return self.calls_of(operation)

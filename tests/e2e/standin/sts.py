@@ -92,7 +92,7 @@ class Sts:
     def mend(self) -> None:
         self._fault = None
 
-    def wait_for(self, predicate: Callable[[], Any], timeout: float = 15.0) -> Any:
+    def wait_for(self, predicate: Callable[[], Any], timeout: float = 45.0) -> Any:
         with self._cond:
             result = self._cond.wait_for(predicate, timeout)
         if not result:
