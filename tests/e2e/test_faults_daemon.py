@@ -91,7 +91,8 @@ def test_a_full_disk_with_a_queue(started, r53, tmp_path):
         ballast = fill(disk)
         asked = [ledger.start_set(name, address_of(name)) for name in NAMES]
         assert {update.result().status for update in asked} == {503}
-        assert all(r53.values(name) == [address_of(name)] for name in NAMES)
+        r53.wait_for(lambda: all(r53.values(name) == [address_of(name)] for name in NAMES))
+        d.wait_log("event=state_trouble")
         assert d.metrics().value("ddns53_queue_depth", zone=ZONE) == len(NAMES)
         healthz = d.healthz()
         assert healthz.status == 503 and "state" in healthz.text
