@@ -175,13 +175,15 @@ fuzz-replay: $(FUZZ_REPLAYS)
 	tests/run-programs --logs $(BUILD)/log --seeds tests/fuzz/seeds $(FUZZ_REPLAYS)
 programs-for-check: all $(UNIT_TESTS) $(FUZZ_REPLAYS)
 
-# make fuzz TARGET=yaml [SECONDS=60]: libFuzzer, from the seeds on; what it learns is kept in build/fuzzing/corpus.
+# make fuzz TARGET=yaml [SECONDS=60]: libFuzzer, from the seeds on; what it learns is kept in build/fuzzing/corpus. Files
+# are read in small pieces, so that a text of a few lines has several.
 .PHONY: fuzz
 SECONDS ?= 60
 fuzz:
 	@test -f 'tests/fuzz/fuzz_$(TARGET).c' || { \
 	    echo 'make fuzz TARGET=NAME, where NAME is one of: $(FUZZ_SOURCES:tests/fuzz/fuzz_%.c=%)' >&2; exit 2; }
-	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined BUILD=build/fuzzing build/fuzzing/libfuzzer/fuzz_$(TARGET)
+	$(MAKE) CC=clang SANITIZE=fuzzer-no-link,address,undefined CPPFLAGS='$(CPPFLAGS) -DFILE_LINES_PIECE_BYTES=64' \
+	    BUILD=build/fuzzing build/fuzzing/libfuzzer/fuzz_$(TARGET)
 	@mkdir -p build/fuzzing/corpus/$(TARGET)
 	cd build/fuzzing && ./libfuzzer/fuzz_$(TARGET) -max_total_time=$(SECONDS) -timeout=10 \
 	    corpus/$(TARGET) ../../tests/fuzz/seeds/$(TARGET)

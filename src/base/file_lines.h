@@ -9,7 +9,9 @@
 
 #include "base/cleanup.h"
 
+#ifndef FILE_LINES_PIECE_BYTES /* "make fuzz" makes it smaller */
 #define FILE_LINES_PIECE_BYTES ((size_t)256 * 1024)
+#endif
 
 struct file_lines;
 

@@ -304,7 +304,8 @@ static bool read_document(struct scanner *scanner, const char *key)
 
 static struct scanner scanner_of(const struct yaml_source *source)
 {
-    struct scanner scanner = {.at = source->text, .end = source->text + source->length, .lines = source->lines};
+    const char *text = source->lines ? "" : source->text;
+    struct scanner scanner = {.at = text, .end = text + source->length, .lines = source->lines};
 
     if (scanner.lines) {
         read_lines(&scanner);

@@ -1,11 +1,15 @@
 /* Any text: the tree that comes out keeps what yaml.h promises, and a refusal says why. What is handed over item by item,
- * which may be read without libyaml, is the same as what libyaml makes of the whole. */
+ * which may be read without libyaml, and of a file in pieces, is the same as what libyaml makes of the whole. */
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/parse.h"
 #include "base/yaml.h"
 
@@ -83,15 +87,36 @@ static const struct yaml_node *list_of(const struct yaml_document *document)
     return list && list->kind == YAML_SEQUENCE ? list : NULL;
 }
 
-static void check_stream(const uint8_t *data, size_t size, int whole_r, const struct problems *whole_problems,
-                         const struct yaml_document *whole)
+typedef int stream(const uint8_t *data, size_t size, const struct yaml_items *items, struct problems *problems,
+                   struct yaml_document **ret_document);
+
+/* The text as a file, in memory. */
+static int stream_file(const uint8_t *data, size_t size, const struct yaml_items *items, struct problems *problems,
+                       struct yaml_document **ret_document)
+{
+    _cleanup_close_ int fd = memfd_create("fuzz.yaml", MFD_CLOEXEC);
+    char path[64];
+
+    insist(fd >= 0 && fchmod(fd, S_IRUSR | S_IWUSR) == 0 && file_write_all(fd, data, size) == 0);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return yaml_stream_file(path, SIZE_MAX, items, problems, ret_document);
+}
+
+static int stream_text(const uint8_t *data, size_t size, const struct yaml_items *items, struct problems *problems,
+                       struct yaml_document **ret_document)
+{
+    return yaml_stream_text((const char *)data, size, items, problems, ret_document);
+}
+
+static void check_stream(stream *read, const uint8_t *data, size_t size, int whole_r,
+                         const struct problems *whole_problems, const struct yaml_document *whole)
 {
     _cleanup_(problems_freep) struct problems *problems = problems_new("fuzz.yaml");
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
     _cleanup_buffer_ struct buffer items = BUFFER_INIT, whole_items = BUFFER_INIT;
     const struct yaml_items handed = {"hosts", print_item, &items};
 
-    insist(yaml_stream_text((const char *)data, size, &handed, problems, &document) == whole_r);
+    insist(read(data, size, &handed, problems, &document) == whole_r);
     insist(problems_count(problems) == problems_count(whole_problems));
     for (size_t i = 0; problems_text(problems, i); i++) {
         insist(strcmp(problems_text(problems, i), problems_text(whole_problems, i)) == 0);
@@ -113,7 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     _cleanup_(problems_freep) struct problems *problems = problems_new("fuzz.yaml");
     _cleanup_(yaml_document_freep) struct yaml_document *document = NULL;
     int r = yaml_load_text((const char *)data, size, problems, &document);
-    check_stream(data, size, r, problems, document);
+    check_stream(stream_text, data, size, r, problems, document);
+    check_stream(stream_file, data, size, r, problems, document);
     if (r == 0) {
         insist(problems_count(problems) == 0);
         check_node(yaml_root(document), 0);
