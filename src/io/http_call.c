@@ -223,6 +223,9 @@ static int set_common_options(struct transfer *transfer, const char *ca_file, bo
         /* Debian's libcurl also trusts what is in /etc/ssl/certs, and reads all of that folder for each connection. */
         set_pointer(transfer, CURLOPT_CAPATH, NULL);
     }
+    /* What is added to the bundle counts from the next connection on. With OpenSSL, and from 8.9 on with GnuTLS, libcurl
+     * keeps for a day what it has read; a TLS library that keeps nothing may refuse the option. */
+    (void)curl_easy_setopt(transfer->call.easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     if (is_on_this_machine) {
         set_pointer(transfer, CURLOPT_PROXY, ""); /* also none of the environment */
     }
