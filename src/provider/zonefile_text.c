@@ -136,9 +136,11 @@ static int compare_to(const struct our_record *record, const char *key, enum rec
 static struct our_record *find_ours(const struct zone_text *zone, const char *key, enum record_type type)
 {
     const size_t index = zone_records_from(zone, key, type, false);
-    struct our_record *record = &zone->records[index];
 
-    return index < zone->record_count && compare_to(record, key, type) == 0 ? record : NULL;
+    if (index == zone->record_count || compare_to(&zone->records[index], key, type) != 0) {
+        return NULL;
+    }
+    return &zone->records[index];
 }
 
 unsigned zone_text_owners_line(const struct zone_text *zone, const char *hostname, enum record_type type)
