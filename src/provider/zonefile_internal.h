@@ -42,7 +42,7 @@ struct line_block {
     enum record_type type;
     bool is_stale; /* to be formatted again */
     struct buffer text;
-    uint64_t stamp; /* of the text */
+    uint64_t stamp; /* of the text, from 1 on */
 };
 
 struct zone_text {
@@ -69,7 +69,6 @@ struct zone_text {
     char serial_text[12];    /* as it was last written */
     struct file_part *parts; /* of the whole file, as it was last written */
     uint64_t stamp;          /* the last one that was given */
-    uint64_t owner_stamp;
 };
 
 /* The name's labels reversed; back again. */

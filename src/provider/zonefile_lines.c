@@ -12,6 +12,9 @@
 #define BLOCK_RECORDS_MAX 1024
 #define BLOCK_ROOM 256 /* bytes; about a fiftieth */
 
+/* Of the owner's text, which stays as it is. */
+#define OWNER_STAMP 0
+
 /* ---- lines ---- */
 
 /* No format strings but for the TTL: a large zone has many of these. */
@@ -196,11 +199,11 @@ static void add_owners(struct zone_text *zone, size_t *count, size_t from, size_
     const char *text = zone->owner.data;
 
     if (zone->serial_at >= from && zone->serial_at < to) {
-        add_part(zone, count, text + from, zone->serial_at - from, zone->owner_stamp);
+        add_part(zone, count, text + from, zone->serial_at - from, OWNER_STAMP);
         add_part(zone, count, zone->serial_text, strlen(zone->serial_text), ++zone->stamp);
         from = zone->serial_at + zone->serial_length;
     }
-    add_part(zone, count, text + from, to - from, zone->owner_stamp);
+    add_part(zone, count, text + from, to - from, OWNER_STAMP);
 }
 
 int zone_text_write(struct zone_text *zone, uint32_t serial, bool has_room, const struct file_part **ret_parts,
@@ -217,7 +220,6 @@ int zone_text_write(struct zone_text *zone, uint32_t serial, bool has_room, cons
         return -ENOMEM;
     }
     zone->parts = parts;
-    zone->owner_stamp = zone->owner_stamp ? zone->owner_stamp : ++zone->stamp;
     (void)snprintf(zone->serial_text, sizeof(zone->serial_text), "%u", serial);
     add_owners(zone, &count, 0, zone->block_at);
     for (size_t i = 0; i < zone->block_count; i++) {
