@@ -148,6 +148,18 @@ int file_write_all(int fd, const void *bytes, size_t length)
     return write_vector(fd, &whole, 1);
 }
 
+int file_write_at(int fd, const char *bytes, size_t length, off_t at)
+{
+    for (size_t written = 0; written < length;) {
+        const ssize_t n = pwrite(fd, bytes + written, length - written, at + (off_t)written);
+        if (n < 0 && errno != EINTR) {
+            return -errno;
+        }
+        written += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
 static int write_parts(int fd, const struct file_part *parts, size_t count)
 {
     _cleanup_free_ struct iovec *vector = calloc(count + 1, sizeof(*vector));

@@ -26,8 +26,12 @@ void file_temporary_name(char ret_name[FILE_TEMPORARY_SIZE]);
 /* Appends what there is to read; -EFBIG past the limit. */
 int file_read_all(int fd, size_t limit_bytes, size_t size_hint, struct buffer *buffer);
 
-/* A new file in the folder with the parts one after the other, on disk when it returns. `old` (may be NULL): the file that it is to
- * replace, whose owner and group it gets as far as the process may. The caller closes the descriptor (for writing). */
+/* Overwrites what is there. */
+int file_write_at(int fd, const char *bytes, size_t length, off_t at);
+
+/* A new file in the folder with the parts one after the other, on disk when it returns. `old` (may be NULL): the file
+ * that it is to replace, whose owner and group it gets as far as the process may. The caller closes the descriptor (for
+ * writing). */
 int file_make_temporary(int folder_fd, const struct file_part *parts, size_t count, mode_t mode, const struct stat *old,
                         char ret_name[FILE_TEMPORARY_SIZE], int *ret_fd);
 

@@ -75,18 +75,6 @@ static int open_it(const struct file_spare *spare, const struct file_place *plac
     return file_is_same_content(&now, &spare->spare.version) && now.st_nlink == 1 ? TAKE_FD(fd) : -ENOENT;
 }
 
-static int write_at(int fd, const struct file_part *part, off_t at)
-{
-    for (size_t written = 0; written < part->length;) {
-        const ssize_t n = pwrite(fd, part->data + written, part->length - written, at + (off_t)written);
-        if (n < 0 && errno != EINTR) {
-            return -errno;
-        }
-        written += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static int write_different(int fd, const struct known_version *known, const struct file_part *parts, size_t count)
 {
     off_t at = 0, known_at = 0;
@@ -95,7 +83,7 @@ static int write_different(int fd, const struct known_version *known, const stru
     for (size_t i = 0; r == 0 && i < count; i++) {
         const struct piece *piece = i < known->count ? &known->pieces[i] : NULL;
         if (!piece || known_at != at || piece->length != parts[i].length || piece->stamp != parts[i].stamp) {
-            r = write_at(fd, &parts[i], at);
+            r = file_write_at(fd, parts[i].data, parts[i].length, at);
         }
         at += (off_t)parts[i].length;
         known_at += piece ? (off_t)piece->length : 0;

@@ -181,7 +181,6 @@ static void refill(const struct swap *swap)
 {
     _cleanup_buffer_ struct buffer content = BUFFER_INIT;
     _cleanup_close_ int fd = -1;
-    ssize_t written = 0;
 
     if (!swap->has_new_lease || !is_lease_wanted(swap->new_fd, F_WRLCK)) {
         return;
@@ -190,9 +189,7 @@ static void refill(const struct swap *swap)
     if (fd < 0 || file_read_all(fd, SIZE_MAX, 0, &content) < 0 || ftruncate(swap->new_fd, 0) < 0) {
         return;
     }
-    for (size_t at = 0; at < content.length && written >= 0; at += (size_t)written) {
-        written = pwrite(swap->new_fd, content.data + at, content.length - at, (off_t)at);
-    }
+    (void)file_write_at(swap->new_fd, buffer_text(&content), content.length, 0);
 }
 
 /* What came out of the exchange is newer than what we read: it goes back. Whoever replaces the file meanwhile is newer
