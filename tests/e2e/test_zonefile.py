@@ -200,6 +200,9 @@ def test_it_is_replaced_as_a_whole(zoned):
     assert [name.name for name in path.parent.iterdir()] == [path.name]  # nothing is left beside it
 
 
+LARGE_NAMES = [f"h{number}.example.test." for number in range(8)]
+
+
 def written_bytes(d: Daemon) -> int:
     """What it has handed to the kernel so far, for any file."""
     found = re.search(r"^wchar: (\d+)$", Path(f"/proc/{d.pid}/io").read_text(), re.MULTILINE)
@@ -207,13 +210,17 @@ def written_bytes(d: Daemon) -> int:
     return int(found.group(1))
 
 
-def test_a_large_file_is_written_in_part(zoned):
-    """From the third change on, into a spare copy of it; what comes of that, name servers read."""
-    names = [f"h{number}.example.test." for number in range(8)]
+@pytest.fixture
+def large(zoned):
+    """With 30,000 records of hosts that are no more, r000000 to r029999."""
     lines = "".join(f"r{number:06}.example.test. 60 IN A 198.18.0.1\n" for number in range(30000))
     head = "$TTL 60\n@ SOA ns1 hostmaster ( 2020010100 ; serial\n 1h 1h 1w 1h )\n NS ns1\nns1 A 192.0.2.1\n"
-    d = zoned(f"{head}; ddns53 begin\n{lines}; ddns53 end\n", [host(name) for name in names])
-    path = d.zone_file()
+    return zoned(f"{head}; ddns53 begin\n{lines}; ddns53 end\n", [host(name) for name in LARGE_NAMES])
+
+
+def test_a_large_file_is_written_in_part(large):
+    """From the third change on, into a spare copy of it; what comes of that, name servers read."""
+    d, names, path = large, LARGE_NAMES, large.zone_file()
     spare = path.with_name(f".{path.name}.spare")
     for count, name in enumerate(names):
         before = written_bytes(d)
@@ -227,6 +234,29 @@ def test_a_large_file_is_written_in_part(zoned):
     assert done.returncode == 0, done.stdout + done.stderr
     d.stop()
     assert [name.name for name in path.parent.iterdir()] == [path.name]
+
+
+def test_the_spare_of_a_large_file_lacks_the_owners_edit(large):
+    """So it is of no use after one, though all records lie where they lay before."""
+    d, path = large, large.zone_file()
+
+    edit = "r029999.example.test. 60 IN A 198.18.0.{}"
+
+    def set_all_to(third: int, end: int) -> None:
+        for count, name in enumerate(LARGE_NAMES):
+            assert d.set(name, via=f"198.18.{third}.{count}").status == 200
+            assert edit.format(end) in path.read_text()
+
+    set_all_to(7, 1)
+    d.stop()
+    d.start()
+    set_all_to(8, 1)
+    aside = path.with_name("owner's editor")
+    aside.write_text(path.read_text().replace(edit.format(1), edit.format(2)))
+    aside.rename(path)
+    set_all_to(9, 2)
+    records = compiled(path)
+    assert {(name, "A", f"198.18.9.{count}") for count, name in enumerate(LARGE_NAMES)} <= records
 
 
 # ---- the serial ----
