@@ -467,9 +467,9 @@ def storm(d, names: list[str], values) -> None:
 def test_a_storm_of_both(daemon, r53):
     r53.change_latency_s = 0.05
     names = [f"h{number}.example.com." for number in range(300)]
-    d = daemon(route53=r53, settings=PATIENT, hosts=[host(name, **OPEN) for name in names])
     for name in names[::7]:
         r53.put_record(name, "A", ["192.0.2.1"], ttl=60)
+    d = daemon(route53=r53, settings=PATIENT, hosts=[host(name, **OPEN) for name in names])
     storm(d, names, r53.values)
     assert any(len(set(actions(call).values())) == 2 for call in changes_of(r53)), "no batch had both"
 
