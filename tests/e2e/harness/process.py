@@ -200,6 +200,22 @@ def cpu_seconds(pid: int) -> float:
     return total_ns / 1e9
 
 
+IDLE_WINDOW_S = 2.0
+IDLE_WINDOWS = 3
+
+
+def check_idle(pid: int, share_max: float) -> None:
+    """It uses no more than that share of a core: what came before may be under way still, but not three times as long."""
+    shares: list[float] = []
+    while len(shares) < IDLE_WINDOWS:
+        before = cpu_seconds(pid)
+        time.sleep(IDLE_WINDOW_S)  # what is measured is this time itself
+        shares.append((cpu_seconds(pid) - before) / IDLE_WINDOW_S)
+        if shares[-1] <= share_max:
+            return
+    raise AssertionError(f"it uses {shares} of a core, not {share_max}")
+
+
 PORTS_FIRST, PORT_BLOCKS, PORTS_OF_A_BLOCK = 10000, 100, 200  # below those that connections, and listeners at port 0, get
 
 
