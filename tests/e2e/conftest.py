@@ -17,6 +17,7 @@ from harness.aws import Raw, boto
 from standin import KeyStore, Route53, TestCA, Zone
 
 _STDERR = pytest.StashKey[int]()
+pytest_plugins = ["harness.delays"] if os.environ.get("TEST_DELAYS") else []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
