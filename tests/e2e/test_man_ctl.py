@@ -16,11 +16,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import REPOSITORY, base_environment, ctl_path, free_port, keep_confidential, merged, run_ctl
+from harness import REPOSITORY, Daemon, base_environment, ctl_path, free_port, keep_confidential, merged, run_ctl
 from test_man_examples import CURL, commands, literals, sessions
 
 PAGE = REPOSITORY / "man" / "ddns53ctl.8"
 MARK = "---- end of a command ----"
+# Who asks why shall find it: what was decided is written soon after the answer, not before.
+CURL_AND_WAIT = """#!/bin/sh
+kept() {{ cat {decisions}/*.jsonl 2>/dev/null | grep -c '"source":"[0-9]'; }}
+before=$(kept)
+{plain} "$@"
+status=$?
+until [ "$(kept)" -gt "$before" ]; do sleep 0.02; done
+exit $status
+"""
 CTL = """#!/bin/sh
 {{ {ctl} -c {config} "$@" 2>&1; echo $? >{status}; }} | sed 's#{folder}/#/etc/ddns53/#g'
 exit $(cat {status})
@@ -100,6 +109,13 @@ class Place:
         path.write_text(text)
         path.chmod(0o700)
 
+    def be_the_client_of(self, d: Daemon) -> None:
+        """`curl` reaches this daemon, and comes back when it has written what it decided."""
+        words = {"curl": shutil.which("curl"), "ca": self.ca.path, "authority": d.url.partition("//")[2]}
+        self.script("plain-curl", CURL.format(**{name: shlex.quote(str(word)) for name, word in words.items()}))
+        places = {"decisions": d.state_dir / "decisions", "plain": self.bin / "plain-curl"}
+        self.script("curl", CURL_AND_WAIT.format(**{name: shlex.quote(str(place)) for name, place in places.items()}))
+
     def run(self, session: str) -> list[str]:
         """What each command of a session printed."""
         lines = "".join(f"{command}\necho; echo {shlex.quote(MARK)}\n" for command, _ in commands(session))
@@ -118,10 +134,9 @@ class Place:
             {"name": "example.com.", "provider": "route53", "zone_id": self.r53.zone("example.com.").id}
         ]
         certificate, key = self.ca.issue("ctl", ["ddns.example.com"])
-        port = free_port()
         d = self.daemon(start=False, route53=self.r53)
         places = {
-            "server": {"listen": [f"127.0.0.1:{port}"], "certificate": str(certificate), "private_key": str(key)},
+            "server": {"listen": [f"127.0.0.1:{free_port()}"], "certificate": str(certificate), "private_key": str(key)},
             "admin": {"listen": f"127.0.0.1:{free_port()}"},
             "state_dir": str(d.state_dir),
             "hosts_file": str(self.folder / "hosts.yaml"),
@@ -134,9 +149,7 @@ class Place:
         for secret in re.findall(r'shared_secret: "(.*)"', hosts):
             keep_confidential(secret)
         d.start()
-        words = {"curl": shutil.which("curl"), "ca": self.ca.path, "authority": f"127.0.0.1:{port}"}
-        text = CURL.format(**{name: shlex.quote(str(word)) for name, word in words.items()})
-        self.script("curl", text)
+        self.be_the_client_of(d)
 
 
 def pattern_of(output: str) -> str:

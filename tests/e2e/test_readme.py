@@ -102,11 +102,10 @@ class Machine(Place):
 
     def start(self, hosts: str) -> None:
         certificate, key = self.ca.issue("readme", ["ddns.example.com"])
-        port = free_port()
         d = self.daemon(start=False, route53=self.r53)
         places = {
             "server": {
-                "listen": [f"127.0.0.1:{port}"], "certificate": str(certificate), "private_key": str(key), "acme": None,
+                "listen": [f"127.0.0.1:{free_port()}"], "certificate": str(certificate), "private_key": str(key), "acme": None,
                 **BEHIND_PROXY["server"],
             },
             "admin": {"listen": f"127.0.0.1:{free_port()}"},
@@ -118,8 +117,7 @@ class Machine(Place):
         self.config.write_text(yaml.safe_dump(d.settings))
         d.write_settings_text(self.config.read_text())
         d.start()
-        words = {"curl": shutil.which("curl"), "ca": self.ca.path, "authority": f"127.0.0.1:{port}"}
-        self.script("curl", CURL.format(**{name: shlex.quote(str(word)) for name, word in words.items()}))
+        self.be_the_client_of(d)
 
 
 def test_the_terminal(text, daemon, r53, ca, tmp_path):
@@ -223,6 +221,7 @@ def test_the_update(text, example):
     # nothing is sent when the address is not known
     done = run(command.replace("$url/ip", "$url/nothing"))
     assert done.returncode == 22 and "mode=set" not in done.stderr
+    d.stop()  # the log is whole
     assert len(d.log_lines("event=auth_failure")) == 1
 
 

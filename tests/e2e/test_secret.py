@@ -180,7 +180,7 @@ def test_provider(daemon, r53):
     rows = [host(name, BOTH, **PLAIN), host("several.example.com.", BOTH, **PLAIN), host("bad.example.com.", **PLAIN)]
     r53.put_record("several.example.com.", "A", ["198.18.7.1", "198.18.7.2"])
     r53.faults.refuse_record("bad.example.com.", "A")
-    settings = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}, "update": {"timeout_s": 1}})
+    settings = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}, "update": {"timeout_s": 30}})
     d = daemon(route53=r53, settings=settings, hosts=rows)
     d.wait_log("event=zone_ready")
     ok(plain_secret(d, hostname=name, newip="198.18.7.9"))
@@ -188,6 +188,9 @@ def test_provider(daemon, r53):
     refused(plain_secret(d, hostname="several.example.com.", newip="198.18.7.9"), 409, "several values")
     refused(plain_secret(d, hostname="bad.example.com.", newip="198.18.7.9"), 403, "bad.example.com.")
     throttled = r53.faults.throttle(operation="ChangeResourceRecordSets")
+    d.settings["update"]["timeout_s"] = 1
+    d.write_config()
+    d.reload()
     refused(plain_secret(d, hostname=name, newip="198.18.7.10"), 503, "queued")
     throttled.remove()
     r53.wait_value(name, "198.18.7.10")
