@@ -154,8 +154,8 @@ static int wait_for_end(struct command *command, int *ret_status)
         if (ended < 0 && errno != EINTR) {
             return -errno;
         }
+        end_if_late(command); /* right after the look: who ended in time is not late because we are */
         wait_a_while(command);
-        end_if_late(command);
     }
     if (command->output >= 0) {
         read_output(command);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,12 +11,35 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "io/command.h"
 #include "temporary.h"
+
+#define STOP_MS 1000 /* as in io/command.c */
+
+/* In place of the C library's, where a test wants to be late: a program has said that it ended, and then the time that it
+ * had is over before anybody looks. */
+static int64_t late_until_ms;
+
+int late_poll(struct pollfd *polled, nfds_t count, int timeout_ms) __asm__("poll");
+
+int late_poll(struct pollfd *polled, nfds_t count, int timeout_ms)
+{
+    const struct timespec timeout = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000L};
+    int ready = ppoll(polled, count, timeout_ms < 0 ? NULL : &timeout, NULL);
+
+    int64_t early_ms = late_until_ms - clock_monotonic_ms(clock_system());
+    if (ready > 0 && (polled[0].revents & POLLIN) && early_ms > 0) {
+        const struct timespec early = {.tv_sec = early_ms / 1000, .tv_nsec = early_ms % 1000 * 1000000L};
+        (void)nanosleep(&early, NULL);
+    }
+    return ready;
+}
 
 /* What the script says on standard output and error, and what command_run makes of it. */
 static void expect_run(const char *script, int64_t timeout_ms, int stop_fd, int r, const char *words)
@@ -98,9 +122,39 @@ static void test_surroundings(void **state)
 static void test_takes_too_long(void **state)
 {
     (void)state;
-    expect_run("echo waiting; exec sleep 600", 50, -1, -EIO, "took too long and was ended: waiting");
-    expect_run("trap '' TERM; echo stubborn; while :; do sleep 600; done", 300, -1, -EIO,
-               "took too long, did not end when asked to, and was killed: stubborn");
+    expect_run("exec sleep 600", 50, -1, -EIO, "took too long and was ended");
+}
+
+/* Whoever is stopped once the script has said that it may: then it has done what stands before. */
+static void expect_stop(const char *before, const char *after, const char *words)
+{
+    char *folder = temporary_folder_make();
+    _cleanup_free_ char *path = path_join(folder, "stop");
+    _cleanup_buffer_ struct buffer script = BUFFER_INIT;
+
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int stop_fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(stop_fd >= 0);
+    buffer_printf(&script, "%s; echo now >'%s'; %s", before, path, after);
+    expect_run(buffer_text(&script), 60000, stop_fd, -EIO, words);
+    close(stop_fd);
+    temporary_folder_remove(folder);
+}
+
+static void test_ended_with_its_last_words(void **state)
+{
+    (void)state;
+    expect_stop("echo waiting", "exec sleep 600", "took too long and was ended: waiting");
+    expect_stop("trap '' TERM; echo stubborn", "while :; do sleep 600; done",
+                "took too long, did not end when asked to, and was killed: stubborn");
+}
+
+static void test_ended_in_time_and_seen_late(void **state)
+{
+    (void)state;
+    late_until_ms = clock_monotonic_ms(clock_system()) + 3000;
+    expect_run("exit 0", 2900, -1, 0, "");
+    late_until_ms = 0;
 }
 
 /* Who leaves a child behind that holds the pipe has ended all the same. */
@@ -126,8 +180,16 @@ static void test_stopped(void **state)
     (void)state;
 
     assert_int_equal(write(stop_fd, &one, sizeof(one)), sizeof(one));
-    expect_run("exit 0", 60000, stop_fd, 0, ""); /* it has a second */
+    int64_t begun_ms = clock_monotonic_ms(clock_system());
     expect_run("exec sleep 600", 60000, stop_fd, -EIO, "took too long and was ended");
+    assert_true(clock_monotonic_ms(clock_system()) - begun_ms >= STOP_MS); /* it has a second */
+    /* and who makes use of it has not failed, unless this machine took longer */
+    char shell[] = "/bin/sh", option[] = "-c", text[] = "exit 0";
+    char *argv[] = {shell, option, text, NULL};
+    _cleanup_buffer_ struct buffer message = BUFFER_INIT;
+    begun_ms = clock_monotonic_ms(clock_system());
+    int r = command_run(argv, 60000, stop_fd, &message);
+    assert_true(r == 0 || clock_monotonic_ms(clock_system()) - begun_ms >= STOP_MS);
     close(stop_fd);
 }
 
@@ -138,6 +200,8 @@ int main(void)
         cmocka_unit_test(test_cannot_be_run),
         cmocka_unit_test(test_surroundings),
         cmocka_unit_test(test_takes_too_long),
+        cmocka_unit_test(test_ended_with_its_last_words),
+        cmocka_unit_test(test_ended_in_time_and_seen_late),
         cmocka_unit_test(test_leaves_a_child),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_with_output_and_environment),
