@@ -61,6 +61,7 @@ static void a_reader_keeps_what_it_took(void **state)
 
 struct readers {
     struct current *current;
+    pthread_barrier_t begun;
     atomic_bool stop;
     atomic_uint mistakes;
     atomic_uint reads;
@@ -71,6 +72,7 @@ static void *read_all_the_time(void *data)
     struct readers *readers = data;
     unsigned newest = 0;
 
+    (void)pthread_barrier_wait(&readers->begun);
     do {
         _cleanup_(settings_unrefp) struct settings *settings = current_settings(readers->current);
         _cleanup_(hosts_unrefp) struct hosts *hosts = current_hosts(readers->current);
@@ -97,9 +99,11 @@ static void swaps_under_readers(void **state)
     make(1, &settings, &hosts);
     _cleanup_(current_freep) struct current *current = current_new(settings, hosts);
     readers.current = current;
+    (void)pthread_barrier_init(&readers.begun, NULL, READERS + 1);
     for (size_t i = 0; i < READERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, read_all_the_time, &readers), 0);
     }
+    (void)pthread_barrier_wait(&readers.begun); /* none is late, and reads what nobody swaps any more */
     for (unsigned generation = 2; generation < SWAPS; generation++) {
         _cleanup_(settings_unrefp) struct settings *next_settings = NULL;
         _cleanup_(hosts_unrefp) struct hosts *next_hosts = NULL;
@@ -111,6 +115,7 @@ static void swaps_under_readers(void **state)
     for (size_t i = 0; i < READERS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
+    (void)pthread_barrier_destroy(&readers.begun);
     assert_int_equal(atomic_load(&readers.mistakes), 0);
     assert_true(atomic_load(&readers.reads) >= READERS);
 }

@@ -51,6 +51,28 @@ static char *lines_of(enum decisions_family family)
     return lines.length > 0 ? buffer_take(&lines) : strdup("");
 }
 
+#define PATIENCE_MS 20000
+
+/* The same once there are so many: who stops waits for the disk, but not for long. */
+static char *wait_for_lines(enum decisions_family family, size_t count)
+{
+    const int64_t until_ms = clock_monotonic_ms(clock_system()) + PATIENCE_MS;
+
+    for (;;) {
+        char *lines = lines_of(family);
+        size_t found = 0;
+        for (const char *at = lines; (at = strchr(at, '\n')); at++) {
+            found++;
+        }
+        if (found >= count) {
+            return lines;
+        }
+        free(lines);
+        assert_true(clock_monotonic_ms(clock_system()) < until_ms);
+        (void)usleep(1000);
+    }
+}
+
 static struct decisions *start(struct clock *clock, size_t bytes)
 {
     clock_init_test(clock, 0, 1000);
@@ -85,7 +107,7 @@ static void a_decision_becomes_a_line(void **state)
     assert_int_equal(address_parse("198.18.7.9", 10, &decision.source), 0);
     decisions_keep(decisions, &decision);
     decisions_free(decisions);
-    _cleanup_free_ char *line = lines_of(DECISIONS_HOSTS);
+    _cleanup_free_ char *line = wait_for_lines(DECISIONS_HOSTS, 1);
     json_t *object = json_loads(line, 0, NULL);
     assert_non_null(object);
     static const char *const texts[][2] = {
@@ -121,7 +143,7 @@ static void long_texts_are_cut(void **state)
     text[0] = 'a'; /* a cut at any length would be inside of a character */
     decisions_keep(decisions, &(struct kept_decision){.message = text, .verdict = "x"});
     decisions_free(decisions);
-    _cleanup_free_ char *lines = lines_of(DECISIONS_OTHERS);
+    _cleanup_free_ char *lines = wait_for_lines(DECISIONS_OTHERS, 2);
     size_t count = 0;
     for (char *line = strtok(lines, "\n"); line; line = strtok(NULL, "\n")) {
         json_t *object = json_loads(line, 0, NULL);
@@ -148,8 +170,8 @@ static void a_flood_is_counted_and_told(void **state)
     clock.test_monotonic_ms = 60000;
     decisions_tick(decisions, 60000);
     decisions_free(decisions);
-    _cleanup_free_ char *hosts = lines_of(DECISIONS_HOSTS);
-    _cleanup_free_ char *others = lines_of(DECISIONS_OTHERS);
+    _cleanup_free_ char *hosts = wait_for_lines(DECISIONS_HOSTS, 31);
+    _cleanup_free_ char *others = wait_for_lines(DECISIONS_OTHERS, 31);
     static const char host_sum[] =
         "{\"time_ms\":1000,\"source\":\"local\",\"host\":\"home.example.com.\",\"verdict\":\"more\",\"count\":70}\n";
     static const char source_sum[] = "{\"time_ms\":1000,\"source\":\"local\",\"verdict\":\"more\",\"count\":70}\n";

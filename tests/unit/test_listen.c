@@ -65,10 +65,28 @@ static int connect_to(const char *address_text, uint16_t port)
     return connect(fd, (struct sockaddr *)&storage, length) < 0 ? -errno : 0;
 }
 
+/* A port that nobody else gets while the descriptor is open: it is bound, does not listen, and lets others bind who listen. */
+static int hold_port(int family, uint16_t *ret_port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    struct sockaddr *name = family == AF_INET ? (struct sockaddr *)&in : (struct sockaddr *)&in6;
+    socklen_t length = family == AF_INET ? sizeof(in) : sizeof(in6);
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int yes = 1;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
+    assert_int_equal(bind(fd, name, length), 0);
+    assert_int_equal(getsockname(fd, name, &length), 0);
+    *ret_port = ntohs(family == AF_INET ? in.sin_port : in6.sin6_port);
+    return fd;
+}
+
 static void test_tcp(void **state)
 {
     struct buffer message = BUFFER_INIT;
     struct listener listener;
+    uint16_t port;
     char text[64];
 
     (void)state;
@@ -76,6 +94,12 @@ static void test_tcp(void **state)
     assert_true(listener.port > 0);
     (void)snprintf(text, sizeof(text), "127.0.0.1:%u", listener.port);
     assert_string_equal(listener.text, text);
+    listener_done(&listener);
+
+    int held = hold_port(AF_INET, &port);
+    (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+    assert_int_equal(open_one(text, &message, &listener), 0);
+    assert_int_equal(listener.port, port);
     assert_true((fcntl(listener.fd, F_GETFL) & O_NONBLOCK) != 0);
     assert_true((fcntl(listener.fd, F_GETFD) & FD_CLOEXEC) != 0);
     assert_int_equal(connect_to("127.0.0.1", listener.port), 0);
@@ -88,7 +112,6 @@ static void test_tcp(void **state)
     assert_non_null(strstr(buffer_text(&message), "choose another port"));
     assert_int_equal(second.fd, -1);
 
-    uint16_t port = listener.port;
     listener_stop(&listener);
     assert_int_equal(connect_to("127.0.0.1", port), -ECONNREFUSED);
     listener_done(&listener);
@@ -97,6 +120,7 @@ static void test_tcp(void **state)
     /* and free again, whatever lingers of the connection */
     assert_int_equal(open_one(text, &message, &second), 0);
     listener_done(&second);
+    close(held);
     buffer_done(&message);
 }
 
@@ -121,15 +145,13 @@ static void test_ipv6_serves_ipv4_too(void **state)
 static void test_both_families_on_one_port(void **state)
 {
     struct buffer message = BUFFER_INIT;
-    struct listener probe;
+    uint16_t port;
     char texts[2][32];
 
     (void)state;
-    assert_int_equal(open_one("[::]:0", &message, &probe), 0);
-    (void)snprintf(texts[0], sizeof(texts[0]), "[::]:%u", probe.port);
-    (void)snprintf(texts[1], sizeof(texts[1]), "0.0.0.0:%u", probe.port);
-    uint16_t port = probe.port;
-    listener_done(&probe);
+    int held = hold_port(AF_INET6, &port);
+    (void)snprintf(texts[0], sizeof(texts[0]), "[::]:%u", port);
+    (void)snprintf(texts[1], sizeof(texts[1]), "0.0.0.0:%u", port);
     for (size_t first = 0; first < 2; first++) {
         struct endpoint endpoints[] = {endpoint(texts[first]), endpoint(texts[1 - first])};
         struct listener listeners[2];
@@ -146,6 +168,7 @@ static void test_both_families_on_one_port(void **state)
             endpoint_done(&endpoints[i]);
         }
     }
+    close(held);
     buffer_done(&message);
 }
 
