@@ -57,7 +57,9 @@ install_packages() {
         as_root_='sudo'
     fi
     echo "installing $missing_"
+    # Upgrades that Debian makes by itself may be under way.
     # shellcheck disable=SC2086 # lists of words
-    $as_root_ apt-get -q update &&
-        $as_root_ env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing_
+    $as_root_ apt-get -q -o DPkg::Lock::Timeout=600 update &&
+        $as_root_ env DEBIAN_FRONTEND=noninteractive \
+            apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends install $missing_
 }
