@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ARRIVE_MS 20000 /* at most */
 #define SETTLE_MS 200
 #define WATCH_MS 1000
 #define BUSY_SHARE 0.05 /* of a core; there is nothing to do */
@@ -132,12 +133,23 @@ static double now_s(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void wait_for_client(struct MHD_Daemon *daemon)
+{
+    double until_s = now_s(CLOCK_MONOTONIC) + ARRIVE_MS / 1000.0;
+
+    while (MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == 0) {
+        check(now_s(CLOCK_MONOTONIC) < until_s, "be accepted");
+        (void)poll(NULL, 0, 1);
+    }
+}
+
 /* The share of a core that this process takes while its one client is silent. */
-static double share_of(uint16_t port, void (*say)(int fd))
+static double share_of(struct MHD_Daemon *daemon, uint16_t port, void (*say)(int fd))
 {
     int fd = connect_to(port);
 
     say(fd);
+    wait_for_client(daemon); /* before that nothing can be busy */
     (void)poll(NULL, 0, SETTLE_MS);
     double used_s = now_s(CLOCK_PROCESS_CPUTIME_ID);
     double began_s = now_s(CLOCK_MONOTONIC);
@@ -167,7 +179,7 @@ int main(void)
         for (size_t j = 0; j < sizeof(clients) / sizeof(clients[0]); j++) {
             uint16_t port;
             struct MHD_Daemon *daemon = start_server(modes[i].mode, &pair, &port);
-            double share = share_of(port, clients[j].say);
+            double share = share_of(daemon, port, clients[j].say);
             printf("%-6s %-14s %5.1f %% of a core\n", modes[i].name, clients[j].name, 100 * share);
             is_busy |= share > BUSY_SHARE;
             MHD_stop_daemon(daemon);
