@@ -107,8 +107,9 @@ class Operations:
                     "The request was rejected because Route 53 was still processing a prior request.",
                 )
             zone.busy = True
+            latency_s = service.change_latency_s  # what is set from now on is for others
+            service.lock.notify_all()
         try:
-            latency_s = service.change_latency_s
             service.pause(service.latency_s if latency_s is None else latency_s)
             return self._apply(zone, call)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import struct
@@ -81,6 +82,7 @@ class WebServer:
         self._connections: dict[socket.socket, threading.Thread] = {}
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=512)
+        self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         bracketed = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if tls else 'http'}://{bracketed}:{self.port}"
@@ -107,8 +109,15 @@ class WebServer:
 
     @property
     def connections(self) -> int:
+        """Those that wait to be accepted are counted, too: as one."""
         with self._lock:
-            return len(self._connections)
+            return len(self._connections) + self._is_waited_for(0)
+
+    def _is_waited_for(self, timeout_ms: int | None) -> bool:
+        """Waits for somebody who wants to be accepted, at most so long; is there one?"""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        return bool(poll.poll(timeout_ms))
 
     def drop_connections(self) -> None:
         """Closes every open connection, as a server that restarts does."""
@@ -121,14 +130,13 @@ class WebServer:
 
     def _accept(self) -> None:
         while not self.closing.is_set():
-            try:
-                connection, peer = self._listener.accept()
-            except OSError:
-                if self.closing.is_set():
-                    return
-                continue  # the client left before it was accepted
-            thread = threading.Thread(target=self._serve, args=(connection, peer), daemon=True)
-            with self._lock:
+            self._is_waited_for(None)
+            with self._lock:  # whoever counts finds each connection here or there
+                try:
+                    connection, peer = self._listener.accept()
+                except OSError:
+                    continue  # the client left before it was accepted, or we stop
+                thread = threading.Thread(target=self._serve, args=(connection, peer), daemon=True)
                 self._connections[connection] = thread
                 thread.start()
 
