@@ -169,8 +169,8 @@ def test_requests_are_counted_by_dialect_and_result(daemon, r53):
 
 
 def test_trouble_is_counted(daemon, r53):
-    d = daemon(route53=r53, settings=SETTINGS, hosts=[host(HOME)])
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d = daemon(route53=r53, settings=merged(SETTINGS, {"update": {"timeout_s": 30}}), hosts=[host(HOME)])
+    d.wait_read_back()
     r53.faults.throttle(operation="ChangeResourceRecordSets", count=2)
     assert d.set(HOME, via="198.18.7.9").status == 200
     metrics = d.metrics()

@@ -40,7 +40,7 @@ def test_router_and_followers_are_one_batch(daemon, r53):
         host("bystander.example.com.", "AAAA", auth=["basic"]),
     ]
     d = daemon(route53=r53, settings=FAST, hosts=rows)
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     own = {"myip": "198.18.7.9", "ip6addr": "2001:db8:0:ff00::1"}
     answer = nic_update(d, ROUTER, **own, ip6lanprefix="2001:db8:1::/56")
     answers(answer, 200, "good 198.18.7.9,2001:db8:0:ff00::1\n")
@@ -272,7 +272,7 @@ def test_followers_of_the_ipv4_address_are_in_the_routers_batch(daemon, r53):
         {"hostname": "slow.example.com.", **FOUR, "ttl": 300},
     ]
     d = daemon(route53=r53, settings=FAST, hosts=rows)
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     answers(nic_update(d, ROUTER, myip="198.18.7.9", prefix="2001:db8:1::/56"), 200, "good 198.18.7.9\n")
     (call,) = changes_of(r53)
     batch = {(change.record.name, change.record.type): change.record for change in call.batch}

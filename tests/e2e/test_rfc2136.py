@@ -69,7 +69,7 @@ def serve(made_servers, daemon):
 
 def wait_zone(d: Daemon) -> None:
     """Until the zone has been read back: what follows is about known records."""
-    d.wait_log("event=zone_ready", 60)
+    d.wait_read_back()
 
 
 # ---- the plain way ----
@@ -255,6 +255,7 @@ def test_a_change_that_the_servers_rules_forbid_is_refused_alone(serve, make_ser
     words = set_many(d, names, "198.18.7.9")
     assert words.pop(names[-1]) == "dnserr"
     assert set(words.values()) == {"good"}
+    d.stop()  # all is logged by then
     assert not d.log_lines("event=zone_trouble")
 
 
@@ -345,6 +346,7 @@ def test_another_secret(serve, server):
     server.stop()
     mark = d.log_mark()
     d.settings["zones"] = [server.zone_settings(secret=OTHER_SECRET)]
+    d.settings["update"]["timeout_s"] = 30
     d.write_config()
     assert "zones" in d.reload() or d.wait_log("event=restart_needed.*zones", 15, mark)
     server.start()
@@ -451,6 +453,6 @@ def test_by_udp_where_tcp_is_closed(serve, server, made_servers):
     d.write_config()
     d.reload()
     assert d.set("many.example.com.", via="198.18.7.9").status == 503
-    assert "short, for UDP" in trouble(d)
+    d.wait_log("event=zone_trouble.*short, for UDP", 30)
     assert len(server.values("many.example.com.")) == 99
     d.stop_at_once()  # or it would try to finish the change first

@@ -89,6 +89,7 @@ def test_offline_withdraws_the_addresses(daemon, r53):
     r53.put_record(HOME, "TXT", [TEXT], ttl=60)
     r53.put_record(HOME, "MX", ["10 mx.example.com."])
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME, ALL, **OPEN)])
+    d.wait_read_back()
     set_both(d, HOME)
     answers(nic_update(d, HOME, offline="YES", via=SOURCE), 200, "good\n")
     assert r53.values(HOME) == r53.values(HOME, "AAAA") == []
@@ -296,7 +297,7 @@ def test_foreign_records_are_never_deleted(daemon, r53, put, known):
     if known:
         put(r53)
     d.start()
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     if not known:
         assert d.set(HOME, via=SOURCE).status == 200
         r53.delete_record(HOME, "A")
@@ -365,6 +366,7 @@ def test_a_txt_record_is_read_and_never_set(daemon, r53):
 def test_a_record_that_was_changed_behind_our_back_is_looked_up(daemon, r53, ttl, value):
     names = [f"h{number}.example.com." for number in range(5)]
     d = daemon(route53=r53, settings=FAST, hosts=[host(name, **OPEN) for name in [HOME, *names]])
+    d.wait_read_back()
     for name in [HOME, *names]:
         assert d.set(name, via=V4).status == 200
     r53.put_record(HOME, "A", [value], ttl=ttl)
@@ -395,7 +397,7 @@ def test_a_withdrawal_that_overtakes_a_set(daemon, r53):
     """What was asked for last counts; what never came into DNS needs no call."""
     other = "other.example.com."
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME, **OPEN), host(other, **OPEN)])
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     held = r53.faults.hold(operation="ChangeResourceRecordSets")
     first = Background(d.set, other, via=V4)  # the zone is busy with it
     r53.wait_for(lambda: held.hits == 1)
@@ -413,7 +415,7 @@ def test_a_withdrawal_that_overtakes_a_set(daemon, r53):
 def test_a_failed_call_may_have_set_it(daemon, r53):
     """The answer to a set is lost; what is withdrawn next may be in DNS or not, and nobody believes either."""
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME, **OPEN)])
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     held = r53.faults.hold(operation="ChangeResourceRecordSets", applied=True)
     first = Background(d.set, HOME, via=V4)
     r53.wait_value(HOME, V4)
@@ -433,6 +435,7 @@ def test_a_withdrawn_record_stays_away_over_a_restart(daemon, r53):
     d.stop()
     d.start()
     answers(delete(d, HOME), 200, "nochg\n")
+    d.wait_read_back()
     assert d.metrics().sum("ddns53_drift_total") == 0 and r53.values(HOME) == []
     assert d.set(HOME, via=V4).status == 200
     assert history(d.state_dir, HOME) == [("", V4), (V4, ""), ("", V4)]

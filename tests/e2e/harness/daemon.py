@@ -367,6 +367,13 @@ class Daemon:
     def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0) -> list[str]:
         return self.process.wait_log_lines(pattern, count, timeout)
 
+    def wait_read_back(self, timeout: float = 60.0) -> None:
+        """Until it has noted what it read of every zone: what follows is about known records, and no such call is left.
+        (A provider that has answered says less: the answer may be on its way.)"""
+        for zone in self.settings["zones"]:
+            name = re.escape(zone["name"].rstrip("."))
+            self.wait_log(rf"\bevent=zone_ready zone={name}\. ", timeout, self._life)
+
     def log_lines(self, pattern: str | None = None) -> list[str]:
         return self.process.log_lines(pattern)
 
