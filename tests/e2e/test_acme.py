@@ -115,14 +115,14 @@ def test_from_nothing_to_a_routers_request(machine, knot, authority):
     d.wait_log(r"event=acme_waiting ")
     d.wait_log(rf"event=acme_started names={NAME} ")
     wait_issued(d)
-    assert pebble.issued == 1
+    pebble.check_issued(1)
     assert verifies(d, pebble.root)
     assert not verifies(d, pebble.root, "other.example.com")
     wait_until(lambda: knot.values(CHALLENGE, "TXT") == [], "the challenge is still there")
+    d.wait_metric("ddns53_acme_next_attempt_timestamp_seconds", time.time() + 86400)
     metrics = d.metrics()
     assert metrics.value("ddns53_acme_attempts_total", result="issued") == 1
     assert metrics.value("ddns53_acme_failures") == 0
-    assert metrics.value("ddns53_acme_next_attempt_timestamp_seconds") > time.time() + 86400
     assert d.healthz().status == 200
     key = next((d.state_dir / "acme").rglob(f"private/{NAME}/key.pem"))
     assert key.stat().st_mode & 0o077 == 0
@@ -131,8 +131,10 @@ def test_from_nothing_to_a_routers_request(machine, knot, authority):
     mark = d.log_mark()
     d.start()
     assert verifies(d, pebble.root)
+    d.wait_metric("ddns53_acme_next_attempt_timestamp_seconds", 1)  # it has looked
     d.stop()
-    assert pebble.issued == 1 and not [line for line in d.log_lines()[mark:] if "event=acme_started" in line]
+    pebble.check_issued(1)
+    assert not [line for line in d.log_lines()[mark:] if "event=acme_started" in line]
 
 
 @pytest.mark.parametrize("name", ["knot", "nsd", "named"])
@@ -246,10 +248,12 @@ def test_it_is_renewed_and_no_connection_is_dropped(machine, knot, authority):
     assert verifies(d, pebble.root)
     assert kept.ask()
     kept.socket.close()
-    # The authority forgets the account, and gets another one.
+    # The authority forgets the account, and gets another one. It is asked at once: whoever has tried while it was away
+    # waits for ten minutes.
     pebble.stop()
     pebble.start()
     mark = d.log_mark()
+    d.ctl("certificate", "renew")
     wait_issued(d, mark)
     assert verifies(d, pebble.root)
     d.stop()
@@ -266,7 +270,7 @@ def test_other_names_are_another_certificate(machine, knot, authority):
     d.reload()
     wait_issued(d, mark)
     assert verifies(d, pebble.root, "a.dyn.example.com")
-    assert pebble.issued == 2
+    pebble.check_issued(2)
     d.stop()
 
 
@@ -287,6 +291,7 @@ def test_an_authority_that_is_down(machine, knot, authority):
     d.start()
     d.wait_log(r"event=acme_failed next=\S+ message=.*(connect|Connect)", 60.0)
     assert "no certificate has been obtained yet" in trouble(d)
+    d.wait_metric("ddns53_acme_next_attempt_timestamp_seconds", time.time())
     shown = d.ctl_json("certificate", "show", status=1)
     assert shown["served"]["self_signed"] and shown["acme"]["failures"] == 1
     assert 400 < shown["acme"]["next_s"] - time.time() <= 600
@@ -376,7 +381,7 @@ def test_a_stop_does_not_wait_for_the_authority(machine, knot, authority):
     wait_until(lambda: knot.values(CHALLENGE, "TXT") != [], "no challenge was set")
     begun = time.monotonic()
     d.stop()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25
     assert knot.values(CHALLENGE, "TXT") != []
     # The next start takes away what was left.
     d.settings["server"]["acme"]["directory"] = "https://localhost:1/dir"
@@ -426,11 +431,13 @@ def test_a_test_leaves_everything_as_it_is(machine, knot, authority):
     d = machine(settings_for(pebble.url, knot.zone_settings()))
     d.start()
     wait_issued(d)
+    d.wait_metric("ddns53_acme_next_attempt_timestamp_seconds", time.time())  # which is shown, too
     served = certificate_of(port_of(d), NAME)
     before = d.ctl_json("certificate", "show")
     assert before["served"]["names"] == NAME and not before["served"]["self_signed"] and before["acme"]["on"]
     assert "is not used" in d.ctl("certificate", "test", "--directory", staging.url).stdout
-    assert (pebble.issued, staging.issued) == (1, 1)
+    pebble.check_issued(1)
+    staging.check_issued(1)
     assert d.ctl_json("certificate", "show") == before
     assert certificate_of(port_of(d), NAME) == served
     d.ctl("certificate", "renew")
@@ -546,7 +553,7 @@ def test_another_client_has_its_challenges_set(daemon, ca, knot, authority, tmp_
         capture_output=True, text=True, check=True, timeout=30,
     ).stdout
     assert "DNS:www.example.com" in names and "DNS:*.www.example.com" in names
-    assert pebble.issued == 1
+    pebble.check_issued(1)
     wait_until(lambda: knot.values(challenge, "TXT") == [], "the challenge is still there")
     history = d.ctl_json("history", challenge)
     texts = json.dumps(history)
