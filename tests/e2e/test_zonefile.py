@@ -19,6 +19,7 @@ from harness import BEHIND_PROXY, Daemon, host, merged
 ZONE = "example.test."
 HOME = "home.example.test."
 BOTH = ["A", "AAAA"]
+PATIENT = merged(BEHIND_PROXY, {"update": {"timeout_s": 20}})  # for large files, and whose owner edits them
 BEGIN, END = b"\n; ddns53 begin", b"\n; ddns53 end"
 OWNERS = """\
 ; Zone of the example family. Edited by hand since 1999.\t
@@ -94,7 +95,7 @@ def zoned(daemon):
     """A daemon whose zone file is `text` before it starts; None: it makes its own."""
 
     def make(text: str | bytes | None = OWNERS, hosts=(host(HOME, BOTH),), settings=None) -> Daemon:
-        settings = merged(BEHIND_PROXY, settings or {})
+        settings = merged(PATIENT, settings or {})
         d = daemon(start=False, settings=settings, hosts=hosts)
         if text is not None:
             write_zone(d, text)
