@@ -11,13 +11,13 @@ import stat
 import subprocess
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from harness import Daemon, ProcessFailed, free_port, host, receive
+from harness import SECRET, Daemon, ProcessFailed, free_port, hash_token, host, query_target, receive
 
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -174,7 +174,8 @@ def test_half_a_self_signed_pair(daemon):
 
 def test_sighup_takes_a_new_certificate_and_keeps_connections(daemon, ca):
     certificate, key = ca.issue("before-reload")
-    d = daemon(settings={"server": {"certificate": str(certificate), "private_key": str(key)}})
+    server = {"certificate": str(certificate), "private_key": str(key)}
+    d = daemon(settings={"server": server, "limits": {"request_s": 60}})  # kept for so long
     old = fingerprint(d)
     with d.connect() as kept:
         kept.sendall(GET)
@@ -235,9 +236,9 @@ def test_a_start_with_a_certificate_that_clients_refuse_warns(daemon, ca, names,
     warnings = d.log_lines("event=certificate_warning")
     assert len(warnings) == (1 if words else 0), warnings
     assert not words or re.search(words, warnings[0])
-    expires = (datetime.now(timezone.utc) + valid_from + 8 * DAY).strftime("%Y-%m-%dT")
+    expires = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after
     (line,) = d.log_lines("event=certificate ")
-    assert f"names={','.join(names)} " in line and f"expires={expires}" in line
+    assert f"names={','.join(names)} " in line and f"expires={expires:%Y-%m-%dT%H:%M:%SZ} " in line
 
 
 def test_each_change_of_the_certificate_is_told_and_nothing_else(daemon, ca):
@@ -354,6 +355,13 @@ def test_pipelined_requests_are_answered_in_order(daemon):
     assert re.findall(rb"HTTP/1.[01] (\d+)", received) == [b"200", b"400", b"200"]
 
 
+def hurry(d: Daemon) -> None:
+    """From now on a request may take a second. Until now there was time for what a test sends before it falls silent."""
+    d.settings["limits"]["request_s"] = 1
+    d.write_config()
+    d.reload()
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -364,29 +372,30 @@ def test_pipelined_requests_are_answered_in_order(daemon):
     ],
 )
 def test_a_slow_client_is_reaped(daemon, sent):
-    d = daemon(settings={"limits": {"request_s": 1}})
+    d = daemon(settings={"limits": {"request_s": 60}})
     port = int(d.url.rpartition(":")[2])
     started = time.monotonic()  # before the server's time begins, however long the handshake takes
     connection = socket.create_connection(("127.0.0.1", port), 20) if sent is None else d.connect(timeout=20)
     with connection:
         if sent:
             connection.sendall(sent)
+        hurry(d)
         try:
             while connection.recv(4096):  # it may be told (408) or not
                 pass
         except (ConnectionResetError, ssl.SSLEOFError):
             pass
-        took = time.monotonic() - started
-    assert 0.5 < took < 8
+        assert time.monotonic() - started > 0.5
     assert d.get().status == 200
 
 
 def test_a_client_that_drips_is_reaped_all_the_same(daemon):
-    d = daemon(settings={"limits": {"request_s": 1}})
+    d = daemon(settings={"limits": {"request_s": 60}})
     with d.connect() as connection:
-        connection.settimeout(0.1)
         connection.sendall(b"GET /?mode=get HTTP/1.1\r\n")
-        deadline = time.monotonic() + 10
+        hurry(d)
+        connection.settimeout(0.1)
+        deadline = time.monotonic() + 30
         while True:
             assert time.monotonic() < deadline
             try:
@@ -418,18 +427,26 @@ def test_connections_per_address(daemon):
         connection.close()
 
 
-def test_connections_in_all(daemon):
-    """Past the limit who came last is refused, as long as nobody has waited for long; see also test_flood.py."""
-    d = daemon(settings={"limits": {"connections": 4, "request_s": 60}})
+def test_connections_in_all(daemon, r53):
+    """Past the limit who came last is refused, as long as all the others are being answered; see also test_flood.py."""
+    names = [f"h{number}.example.com." for number in range(4)]
+    limits, update = {"connections": 4, "request_s": 60}, {"timeout_s": 60}
+    rows = [host(name, "A", allow_internal=True) for name in names]
+    d = daemon(settings={"limits": limits, "update": update}, hosts=rows, route53=r53)
+    held = r53.faults.hold(operation="ChangeResourceRecordSets")
     kept = [d.connect(f"127.0.{number}.1") for number in range(5, 9)]
-    for connection in kept:  # one that is accepted has seconds to send its request
-        connection.sendall(GET[:-2])
+    for number, (connection, name) in enumerate(zip(kept, names), 5):
+        target = query_target({"mode": "set", "hostname": name, "hash": hash_token(f"127.0.{number}.1", name, SECRET)})
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    d.wait_metric("ddns53_queue_depth", len(kept))
     with pytest.raises(OSError):
         with d.connect("127.0.20.1") as refused:
             refused.sendall(GET)
             receive(refused)
             pytest.fail("a fifth connection was served")
     assert d.healthz().status == 200  # the admin listener has its own
+    held.release()
+    assert [receive(connection).status for connection in kept] == [200] * len(kept)
     kept.pop().close()
     until_served(d, "127.0.20.1")
     for connection in kept:
@@ -438,7 +455,7 @@ def test_connections_in_all(daemon):
 
 def until_served(d: Daemon, source: str) -> None:
     """The server sees a close a moment after the client made it."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 45
     while True:
         try:
             assert d.get(source=source).status == 200
