@@ -1,7 +1,8 @@
 """Many clients at once, each with a TLS handshake of its own kind, one request and an end; prints as JSON how they fared.
 
 A program and no part of the test's process, for what OpenSSL may offer is set by OPENSSL_CONF. One thread serves all of
-them, so that a client which waits delays no other."""
+them, so that a client which waits delays no other. There are as many as it is told, and more until its standard input
+ends."""
 
 from __future__ import annotations
 
@@ -132,6 +133,12 @@ class Crowd:
         self.poll = select.poll()
         self.fates: Counter[str] = Counter()
         self.stories: list[str] = []
+        self.goes_on = True  # the standard input has not ended
+
+    def may_begin(self, begun: int) -> bool:
+        if begun >= self.count and self.goes_on:
+            self.goes_on = not select.select([sys.stdin], [], [], 0)[0]
+        return begun < self.count or self.goes_on
 
     def begin(self) -> None:
         plan = Plan.draw(self.chance)
@@ -191,8 +198,8 @@ class Crowd:
 
     def run(self) -> None:
         begun = 0
-        while begun < self.count or self.clients:
-            while begun < self.count and len(self.clients) < self.at_once:
+        while self.may_begin(begun) or self.clients:
+            while len(self.clients) < self.at_once and self.may_begin(begun):
                 self.begin()
                 begun += 1
             now_s = time.monotonic()
