@@ -308,7 +308,7 @@ def test_what_the_provider_refuses_or_does_not_take(daemon, r53):
     rows = [host(name, "A", auth=EVERY) for name in names]
     r53.put_record("several.example.com.", "A", ["198.18.7.1", "198.18.7.2"])
     r53.faults.refuse_record("bad.example.com.", "A")
-    settings = merged(OPEN, {"route53": {"requests_per_second": 1000}, "update": {"timeout_s": 1}})
+    settings = merged(OPEN, {"route53": {"requests_per_second": 1000}, "update": {"timeout_s": 60}})
     d = daemon(route53=r53, settings=settings, hosts=rows)
     d.wait_log("event=zone_ready")
     wanted = {}
@@ -317,6 +317,9 @@ def test_what_the_provider_refuses_or_does_not_take(daemon, r53):
     for name, status in names.items():
         if status == 503:
             throttled = r53.faults.throttle(operation="ChangeResourceRecordSets")
+            d.settings["update"]["timeout_s"] = 1
+            d.write_config()
+            d.reload()
         source = next(places)
         assert d.set(name, via=source).status == status
         rest = named(name, rf"type=A address=\S+ result={results[status]} ms=[0-9]+( {BAD})?")

@@ -257,8 +257,8 @@ def is_too_many(answer) -> bool:
 
 
 def test_reads_are_limited_per_source(daemon):
-    d = limited(daemon, reads_per_minute=5)
-    assert [d.get(via="198.18.7.9").status for _ in range(5)] == [200] * 5
+    d = limited(daemon, reads_per_minute=2)  # one more in half a minute
+    assert [d.get(via="198.18.7.9").status for _ in range(2)] == [200] * 2
     assert is_too_many(d.get(via="198.18.7.9"))
     assert d.get(via="198.18.7.10").status == 200
     assert is_too_many(d.list_hosts(OPEN, via="198.18.7.9"))

@@ -103,7 +103,7 @@ def rsa_only(d: Daemon) -> str:
 
 def test_a_reload_swaps_either_and_keeps_connections(daemon, ca):
     pairs, renewed = Pairs(ca, "first"), Pairs(ca, "renewed")
-    d = daemon(settings={"server": pairs.settings()})
+    d = daemon(settings={"server": pairs.settings(), "limits": {"request_s": 60}})  # kept for so long
     with d.connect() as kept:
         kept.sendall(GET)
         assert receive(kept).status == 200
@@ -118,8 +118,9 @@ def test_a_reload_swaps_either_and_keeps_connections(daemon, ca):
     # What is wrong with one of them leaves both in force.
     before = pairs.fingerprint(ECDSA), pairs.fingerprint(RSA)
     mark = d.log_mark()
-    pairs.put(ECDSA, Pairs(ca, "again"))
-    pairs.of[RSA][1].write_text("rubbish")
+    again = Pairs(ca, "again")
+    pairs.of[RSA][1].write_text("rubbish")  # first: the files are looked at each second, too
+    pairs.put(ECDSA, again)
     d.signal_reload()
     d.wait_log("event=(certificate_failed|reload_failed).*first-rsa.key", since=mark)
     assert (shown_to(d), rsa_only(d)) == before
