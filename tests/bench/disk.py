@@ -47,7 +47,7 @@ def write_touched(path: Path, names: list[str]) -> None:
 def lone_updates(daemon: Daemon, seconds: float, offset: int) -> list[float]:
     client, name, taken = daemon.client(), "lone." + LONE, []
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while not taken or time.monotonic() < end:
         source = new_address(offset + len(taken))
         target = query_target({"mode": "set", "hostname": name, "hash": hash_token(source, name, SECRET)})
         begun = time.monotonic()

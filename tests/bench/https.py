@@ -24,6 +24,7 @@ from setup import SECRET, memory_kib, program, raise_file_limit
 from standin import TestCA
 
 ROUND_TRIPS_MS = (0, 20, 100)
+RUNS_MAX = 5
 SIGNERS = 9000  # each may sign 256 requests in ten minutes: two million in all
 SIGNED_PER_SECOND = 120000  # more than one core can serve
 
@@ -148,9 +149,12 @@ def resumptions(servers: dict[str, Server], ca: TestCA, arguments: argparse.Name
 
 def kept_cpu(server: Server, load: Callable[[int], int]) -> float:
     port, pid = server
-    before = cpu_seconds(pid)
-    count = load(port)
-    return (cpu_seconds(pid) - before) / count * 1e6
+    for _ in range(RUNS_MAX):
+        before = cpu_seconds(pid)
+        count = load(port)
+        if count > 0:
+            return (cpu_seconds(pid) - before) / count * 1e6
+    raise SystemExit("https: no request was answered")
 
 
 def signed_targets(first: int, count: int) -> list[str]:

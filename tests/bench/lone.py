@@ -35,7 +35,7 @@ def lone_updates(route53: Route53, client, name: str, count: int, offset: int) -
     for index in range(count):
         before = len(route53.calls_of("ChangeResourceRecordSets", LONE_ZONE))
         status, seconds = update(client, name, new_address(offset + index))
-        calls = route53.calls_of("ChangeResourceRecordSets", LONE_ZONE)[before:]
+        calls = [call for call in route53.calls_of("ChangeResourceRecordSets", LONE_ZONE)[before:] if call.applied]
         if status != 200 or len(calls) != 1:
             raise SystemExit(f"lone: an update was answered {status} after {len(calls)} calls")
         added.append(seconds - (calls[0].finished_at - calls[0].started_at))

@@ -81,7 +81,7 @@ def nginx(
     command = [program("nginx", "nginx-light"), "-p", folder, "-c", config, "-e", folder / "error.log"]
     process = subprocess.Popen(command)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while len(pids := children(process.pid)) < workers or not is_listening(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("tests/bench/run: nginx does not start: " + (folder / "error.log").read_text())

@@ -42,6 +42,7 @@ class Asker:
     def __init__(self, daemon: Daemon):
         command = [sys.executable, str(Path(__file__).with_name("asker.py")), daemon.url.rpartition(":")[2]]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()  # it has begun
 
     def end(self) -> dict[str, float]:
         return json.loads(self.process.communicate(timeout=60)[0])
@@ -70,7 +71,6 @@ def measure_start(server) -> dict[str, float]:
 def measure_reload(daemon: Daemon) -> dict[str, float]:
     daemon.get(via="198.18.255.2")
     asker = Asker(daemon)
-    time.sleep(0.5)
     reset_peak(daemon.pid)
     cpu, begun = process_cpu(daemon.pid), time.monotonic()
     daemon.reload(300)

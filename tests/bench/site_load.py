@@ -24,6 +24,7 @@ ZONE = "site.example."
 CHANGING = 100  # one check-in of so many has a new address
 TICK_S = 0.5
 SIXTHS = 6
+RUNS_MAX = 5
 CORES = len(os.sched_getaffinity(0))
 WRK_THREADS = 2
 NGINX_ANSWER = ("text/plain", "nochg 127.0.0.1")
@@ -143,10 +144,19 @@ def figures_of(output: str) -> dict:
     return {**figures, "first_other": line[2]}
 
 
-def run_load(
+def run_load(*arguments, **options) -> dict:
+    """One run as run_once; again where it has no answer or no tick of the server's CPU, which says nothing of a server."""
+    for _ in range(RUNS_MAX):
+        figures = run_once(*arguments, **options)
+        if figures:
+            return figures
+    raise SystemExit("site: nobody was answered")
+
+
+def run_once(
     load: Load, port: int, pids: list[int], seconds: int, full: bool = True, close: bool = True, watch=lambda: None
 ) -> dict:
-    """`watch` is called every half second."""
+    """`watch` is called every half second. Empty: there was nothing to measure."""
     user, kernel = cpu_split(pids)
     wrk = load.start(port, seconds, full, close)
     client = (0.0, 0.0)
@@ -157,8 +167,8 @@ def run_load(
     user_after, kernel_after = cpu_split(pids)
     figures = figures_of(wrk.stdout.read())
     answers = figures["good"] + figures["nochg"] + figures["other"]
-    if not answers:
-        raise SystemExit("site: nobody was answered")
+    if not answers or user_after <= user:
+        return {}
     return {
         **figures,
         "answers": answers,
