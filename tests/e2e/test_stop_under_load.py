@@ -92,7 +92,8 @@ def test_stop_under_load(daemon, tls):
     server = {"trusted_proxies": ["127.0.0.0/8"]}
     if not tls:
         server.update(tls=False, certificate=None, private_key=None)
-    limits = {"connections_per_address": 2000, "reads_per_minute": 100000}
+    # request_s: the connections are made one after the other, and ask when all are there.
+    limits = {"connections_per_address": 2000, "reads_per_minute": 100000, "request_s": 30}
     hosts = [host(name) for name in NAMES]
     d = daemon(start=False, settings={"server": server, "limits": limits}, hosts=hosts)
     for number in range((STOPS + 1) // 2):

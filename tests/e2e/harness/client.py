@@ -49,7 +49,8 @@ class Response:
 
 
 class Client:
-    """One keep-alive connection at a time; opened again when the server closed it. Not thread-safe."""
+    """One keep-alive connection at a time; opened again when the server closed it. Not thread-safe. `sent_at`: when the
+    last request was out, by time.monotonic(), or 0 where it did not get that far."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Client:
         parts = urlsplit(base_url)
         assert parts.hostname and parts.port
         origin = (source, 0) if source else None
+        self.sent_at = 0.0
         self._connection: http.client.HTTPConnection
         if parts.scheme == "https":
             assert tls is not None, "an https URL needs the context that verifies it"
@@ -81,8 +83,10 @@ class Client:
     ) -> Response:
         """One exchange. `target` goes out as it is: percent-encode it yourself, or not."""
         keep_confidential(target.partition("?")[2])
+        self.sent_at = 0.0
         try:
             self._connection.request(method, target, body, dict(headers or {}))
+            self.sent_at = time.monotonic()
             reply = self._connection.getresponse()
             data = reply.read()
         except BaseException:
