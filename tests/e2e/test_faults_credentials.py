@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import host, merged
-from harness.updates import HASTY, PATIENT, Ledger, history, wait_ready
+from harness.updates import HASTY, PATIENT, Ledger, history
 from standin import Imds, Sts
 
 HOME = "home.example.com."
@@ -63,6 +63,7 @@ def test_an_unknown_key_that_is_later_made(from_file, r53, keys):
     """Nothing changes on our side: the reload alone makes it try again, without waiting for its minute."""
     d, ledger, _ = from_file(HASTY, "AKIAWILLBEMADELATER1", "its-secret-0123456789abcdef")
     assert ledger.set(HOME, "198.18.7.9").status == 503
+    d.wait_log("event=zone_trouble zone=example.com")
     assert "InvalidClientTokenId" in r53.results()
     keys.add("AKIAWILLBEMADELATER1", "its-secret-0123456789abcdef")
     d.reload()
@@ -73,6 +74,7 @@ def test_an_unknown_key_that_is_later_made(from_file, r53, keys):
 def test_permission_is_taken_away_with_a_change_on_its_way(from_file, r53, keys):
     """AccessDenied in the middle: what clients had been told stays true, the rest waits."""
     d, ledger, _ = from_file(HASTY, keys.default.key_id, keys.default.secret)
+    d.wait_read_back()
     assert ledger.set(HOME, "198.18.7.1").status == 200
     held = r53.faults.hold(operation=CHANGE)
     asked = ledger.start_set(HOME, "198.18.7.2")
@@ -81,6 +83,7 @@ def test_permission_is_taken_away_with_a_change_on_its_way(from_file, r53, keys)
     again = r53.faults.error(403, "AccessDenied", operation=CHANGE)
     held.release()
     assert asked.result().status == 503
+    d.wait_log("event=zone_trouble zone=example.com")  # or the reload would come before the answer
     assert r53.values(HOME) == ["198.18.7.1"]
     keys.accept()
     again.remove()
@@ -98,6 +101,7 @@ def test_instance_keys_that_expire_again_and_again(daemon, r53, keys):
     with Imds(keys) as imds:
         environment = {**WITHOUT_KEYS, "AWS_EC2_METADATA_DISABLED": None, **imds.environment()}
         d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME)], environment=environment)
+        d.wait_read_back()
         ledger = Ledger(d, r53)
         for number in range(1, 11):
             assert ledger.set(HOME, f"198.18.7.{number}").status == 200
@@ -122,7 +126,7 @@ def test_a_role_whose_keys_expire_while_a_batch_collects(daemon, r53, keys, ca, 
         }
         hosts = [host(name) for name in [HOME, *names]]
         d = daemon(route53=r53, settings=PATIENT, hosts=hosts, environment=environment)
-        wait_ready(r53)
+        d.wait_read_back()
         ledger = Ledger(d, r53)
         held = r53.faults.hold(operation=CHANGE)
         asked = [ledger.start_set(HOME, "198.18.7.200")]
@@ -142,11 +146,13 @@ def test_keys_expire_while_their_source_is_down(daemon, r53, keys):
     with Imds(keys) as imds:
         environment = {**WITHOUT_KEYS, "AWS_EC2_METADATA_DISABLED": None, **imds.environment()}
         d = daemon(route53=r53, settings=HASTY, hosts=[host(HOME)], environment=environment)
+        d.wait_read_back()
         ledger = Ledger(d, r53)
         assert ledger.set(HOME, "198.18.7.1").status == 200
         keys.expire(imds.issued[-1].key_id)
         imds.failing = 500
         assert ledger.set(HOME, "198.18.7.2").status == 503
+        d.wait_log("event=zone_trouble zone=example.com")
         imds.failing = None
         d.reload()
         r53.wait_value(HOME, "198.18.7.2")
@@ -179,6 +185,7 @@ def test_a_clock_that_is_two_hours_off(daemon, r53, code, offset_s):
 
 def test_a_clock_that_jumps_and_comes_back(daemon, r53):
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME)])
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     for number, offset_s in enumerate([0, TWO_HOURS_S, -TWO_HOURS_S, 0], 1):
         r53.clock.offset_s = offset_s

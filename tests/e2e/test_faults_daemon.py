@@ -15,7 +15,6 @@ from harness.updates import (
     history,
     state_addresses,
     wait_queue_empty,
-    wait_ready,
     wait_until,
 )
 
@@ -32,7 +31,7 @@ def address_of(name: str, network: int = 7) -> str:
 def started(daemon, r53):
     def make(settings=PATIENT, hosts=(HOME,), **options):
         d = daemon(route53=r53, settings=settings, hosts=[host(name) for name in hosts], **options)
-        wait_ready(r53)
+        d.wait_read_back()
         return d, Ledger(d, r53)
 
     return make
@@ -71,7 +70,7 @@ def test_kill_in_the_middle_of_a_batch(started, r53, applied):
     r53.drop_connections()
     r53.reset_calls()
     d.start()
-    wait_ready(r53)
+    d.wait_read_back()
     again = [ledger.start_set(name, address_of(name)) for name in NAMES[5:]]
     assert {update.result().status for update in again} == {200}
     assert sum(call.changes for call in r53.calls_of(CHANGE)) == (0 if applied else 15)
@@ -184,7 +183,7 @@ def test_a_zone_that_vanishes_and_returns(daemon, route53):
     r53 = route53(ZONE, "example.org.")
     other = "www.example.org."
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME), host(NAMES[0]), host(other)])
-    wait_ready(r53, zones=2)
+    d.wait_read_back(2)
     ledger = Ledger(d, r53)
     assert ledger.set(HOME, "198.18.7.1").status == 200
     r53.hide_zone(ZONE)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from harness import REPOSITORY, host, merged
-from harness.updates import HASTY, PATIENT, Ledger, wait_ready, wait_until
+from harness.updates import HASTY, PATIENT, Ledger, wait_until
 
 HOME, ZONE, ORG = "home.example.com.", "example.com.", "example.org."
 CHANGE, LIST = "ChangeResourceRecordSets", "ListResourceRecordSets"
@@ -56,7 +56,7 @@ def test_queue_and_batches_of_each_zone(daemon, route53):
     r53 = route53(ZONE, ORG)
     names = [f"h{number}.{zone}" for zone in (ZONE, ORG) for number in range(1, 8)]
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(name) for name in names])
-    wait_ready(r53, zones=2)
+    d.wait_read_back(2)
     ledger = Ledger(d, r53)
     held = r53.faults.hold(operation=CHANGE, zone=ZONE)
     asked = [ledger.start_set(names[0], "198.18.7.1")]
@@ -83,7 +83,7 @@ def test_queue_and_batches_of_each_zone(daemon, route53):
 def test_calls_by_result(daemon, r53):
     """Each way in which a call can end is a count of its own, and they add up to what Route 53 saw."""
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME), host("www.example.com.")])
-    wait_ready(r53)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     r53.faults.throttle(count=2, operation=CHANGE)
     assert ledger.set(HOME, "198.18.7.1").status == 200
@@ -108,7 +108,7 @@ def test_calls_by_result(daemon, r53):
 
 def test_updates_are_counted_as_they_were_answered(daemon, r53):
     d = daemon(route53=r53, settings=HASTY, hosts=[host(HOME)])
-    wait_ready(r53)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     assert ledger.set(HOME, "198.18.7.1").status == 200
     assert ledger.set(HOME, "198.18.7.1").status == 200
@@ -129,6 +129,12 @@ def drifts(d) -> float:
     return d.metrics().value("ddns53_drift_total", zone=ZONE)
 
 
+def told(d) -> list[str]:
+    """The records of all lines about drift, sorted."""
+    lines = d.log_lines("event=drift")
+    return sorted(record for line in lines for record in line.split('records="')[1].rstrip('"\n').split(", "))
+
+
 @pytest.mark.slow
 def test_drift_of_every_kind(daemon, r53):
     """Counted and told once for each record; mended by the next update, also of the address that we had set."""
@@ -136,7 +142,7 @@ def test_drift_of_every_kind(daemon, r53):
     another, deleted, ttl, alias, several, untouched = names
     settings = merged(PATIENT, {"update": {"reconcile_s": 1}})
     d = daemon(route53=r53, settings=settings, hosts=[host(name) for name in names])
-    wait_ready(r53)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     for name in names:
         assert ledger.set(name, "198.18.7.9").status == 200
@@ -145,11 +151,10 @@ def test_drift_of_every_kind(daemon, r53):
     r53.put_record(ttl, "A", ["198.18.7.9"], ttl=3600)
     r53.put_record(alias, "A", alias="other.example.com.")
     r53.put_record(several, "A", ["198.18.7.9", "203.0.113.66"], ttl=60)
-    wait_until(lambda: drifts(d) == 5, "not all drift is found")
-    r53.wait_calls(len(r53.calls_of(LIST)) + 2, LIST)
+    wait_until(lambda: len(told(d)) >= 5, "not all drift is told")
+    r53.wait_calls(len(r53.calls_of(LIST)) + 3, LIST)  # the last one begins when two more have been taken in
     assert drifts(d) == 5
-    told = ", ".join(line.split('records="')[1].rstrip('"\n') for line in d.log_lines("event=drift"))
-    assert sorted(told.split(", ")) == [f"{name} A" for name in (another, deleted, ttl, alias, several)]
+    assert told(d) == [f"{name} A" for name in (another, deleted, ttl, alias, several)]
     for name in (another, deleted, ttl):
         assert ledger.set(name, "198.18.7.9").status == 200
         assert r53.record(name).ttl == 60
@@ -169,13 +174,13 @@ def test_a_change_while_a_listing_is_under_way_wins(daemon, r53):
     """The page that comes has the old address; that is no drift, and the new one is what is known."""
     settings = merged(PATIENT, {"update": {"reconcile_s": 1}})
     d = daemon(route53=r53, settings=settings, hosts=[host(HOME)])
-    wait_ready(r53)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     assert ledger.set(HOME, "198.18.7.1").status == 200
     held = r53.faults.hold(operation=LIST, applied=True)
-    pages = len(r53.calls_of(LIST))
-    r53.wait_for(lambda: held.hits == 1)
+    r53.wait_for(lambda: held.held == 1)
     assert ledger.set(HOME, "198.18.7.2").status == 200
+    pages = len(r53.calls_of(LIST))
     held.release()
     r53.wait_calls(pages + 3, LIST)  # that one and the two after it
     assert drifts(d) == 0 and not d.log_lines("event=drift")

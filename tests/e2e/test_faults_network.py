@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import free_port, host, merged
-from harness.updates import HASTY, MORE_THAN_A_BACKOFF_S, Background, Ledger, history, wait_ready
+from harness.updates import HASTY, MORE_THAN_A_BACKOFF_S, Background, Ledger, history
 from standin import Route53, TestCA
 
 HOME, OTHER = "home.example.com.", "www.example.org."
@@ -28,7 +28,7 @@ def pair(daemon, route53):
     def make(settings=HASTY, **options):
         r53 = route53("example.com.", "example.org.")
         d = daemon(route53=r53, settings=settings, hosts=[host(HOME), host(OTHER)], **options)
-        wait_ready(r53, zones=2)
+        d.wait_read_back(2)
         return d, r53, Ledger(d, r53)
 
     return make
@@ -43,6 +43,7 @@ def test_a_stall_that_ends_with_the_connection(pair, applied):
     d, r53, ledger = pair()
     stalled = r53.faults.stall(count=1, operation=CHANGE, zone="example.com.", applied=applied)
     assert ledger.set(HOME, "198.18.7.9").status == 503
+    r53.wait_calls(1, CHANGE)
     assert stalled.hits == 1 and (r53.values(HOME) == ["198.18.7.9"]) == applied
     for number in range(1, 4):
         assert ledger.set(OTHER, f"198.18.7.{number}").status == 200
@@ -62,7 +63,8 @@ def test_a_stall_for_longer_than_a_call_may_take(pair):
     assert ledger.set(HOME, "198.18.7.9").status == 503
     d.wait_log(f"event=late_change host={HOME} .*result=set", timeout=60)
     first, second = r53.calls_of(CHANGE, "example.com.")
-    assert stalled.hits == 1 and 29 <= second.started_at - first.started_at <= 35
+    # The stand-in's clock: the first may have been noticed late, the second may have come late.
+    assert stalled.hits == 1 and 25 <= second.started_at - first.started_at <= 40
     assert "timed out" in d.wait_log("event=zone_trouble .*").group().lower()
     assert d.metrics().value("ddns53_provider_calls_total", operation=CHANGE, result="transient") == 1
     ledger.settle()
@@ -98,6 +100,7 @@ def test_an_endpoint_that_is_down_and_comes_back(daemon, ca, keys):
     port = free_port()
     with Route53(["example.com."], ca=ca, keys=keys, port=port) as before:
         d = daemon(route53=before, settings=HASTY, hosts=[host(HOME)])
+        d.wait_read_back()
         ledger = Ledger(d, before)
         assert ledger.set(HOME, "198.18.7.1").status == 200
     assert ledger.set(HOME, "198.18.7.2").status == 503
@@ -214,6 +217,7 @@ def test_who_the_system_trusts(daemon, keys, ca, tmp_path):
         wrapper = trusting_as_the_system(tmp_path / "certs", ca)
         options = {"wrapper": wrapper, "environment": {"AWS_CA_BUNDLE": None}}
         d = daemon(route53=r53, https_endpoint=True, settings=HASTY, hosts=[host(HOME)], **options)
+        d.wait_read_back()
         assert d.set(HOME, via="198.18.7.9").status == 200
 
 

@@ -26,8 +26,8 @@ PATIENT = merged(
         "limits": {"connections_per_address": 2000},
     },
 )
-# Clients are told 503 while the test looks on; long enough for a success on a machine that is busy.
-HASTY = merged(PATIENT, {"update": {"timeout_s": 2}})
+# Clients are told 503 while the test looks on; long enough for a success where something is late by a second or two.
+HASTY = merged(PATIENT, {"update": {"timeout_s": 3}})
 MORE_THAN_A_BACKOFF_S = 45.0
 DYNDNS2_HOSTS_MAX = 20
 
@@ -167,8 +167,3 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = 45.0) -
 def wait_queue_empty(daemon: Daemon, timeout: float = MORE_THAN_A_BACKOFF_S) -> None:
     wait_until(lambda: daemon.metrics().sum("ddns53_queue_depth") == 0, "the queue is not empty", timeout)
     assert daemon.metrics().sum("ddns53_queue_oldest_seconds") == 0
-
-
-def wait_ready(r53: Route53, zones: int = 1) -> None:
-    """Until every zone has been read back (one page each): what follows is about known records."""
-    r53.wait_calls(zones, "ListResourceRecordSets")

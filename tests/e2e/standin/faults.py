@@ -20,7 +20,8 @@ GARBAGE = b"<html><body>\xff\xfe not <what> &you; expect </html"
 
 @dataclass(eq=False)
 class Fault:
-    """One injected fault; `hits` counts the calls it struck. `applied`: after the call did its work."""
+    """One injected fault; `hits` counts the calls it struck. `applied`: after the call did its work, which `held` calls of
+    a hold() have done."""
 
     kind: str
     make: Callable[[Answer], Answer]
@@ -31,6 +32,7 @@ class Fault:
     when: Predicate | None
     applied: bool
     hits: int = 0
+    held: int = 0  # calls that have come to the gate, counted under the stand-in's lock
     gate: threading.Event | None = None  # of hold()
     _owner: "Faults | None" = field(default=None, repr=False)
 

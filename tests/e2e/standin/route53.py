@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable
 
 from . import answers, names, signature
 from .certificates import TestCA
-from .faults import Faults
+from .faults import Fault, Faults
 from .keys import DEFAULT_ACCOUNT, KeyStore
 from .operations import Operations
 from .pace import Clock, Limit
@@ -378,7 +378,7 @@ class Route53:
         refusal = self.operations.parse(call)
         fault = self.faults.strike(call)
         if fault is not None and fault.gate is not None and not fault.applied:
-            self._wait_at(fault.gate)
+            self._wait_at(fault, fault.gate)
             fault = self.faults.strike(call)
         if fault is not None and fault.gate is None:
             call.fault = fault.kind
@@ -387,11 +387,12 @@ class Route53:
         answer = refusal or self.operations.run(call)
         call.applied = answer.status < 300
         if fault is not None and fault.gate is not None:
-            self._wait_at(fault.gate)
+            self._wait_at(fault, fault.gate)
         return fault.make(answer) if fault is not None else answer
 
-    def _wait_at(self, gate: threading.Event) -> None:
+    def _wait_at(self, fault: Fault, gate: threading.Event) -> None:
         with self._cond:
+            fault.held += 1
             self._cond.notify_all()  # who waits for a call to be held looks at the fault's hits
         gate.wait()
 
