@@ -92,8 +92,9 @@ def test_a_rotated_secret_leaves_the_memory(daemon):
     d.settings["server"]["api_keys"] = [new["key"]]
     d.write_config()
     d.reload()
+    # A thread that has just answered may hold the hosts of before for a moment.
     for secret in old.values():
-        assert count_in_memory(d, secret) == 0, secret
+        wait_until(lambda: count_in_memory(d, secret) == 0, f"{secret} is still there")
     for key in ("current", "previous", "long", "key", "file"):
         assert count_in_memory(d, new[key]) == 1, key
 
@@ -134,7 +135,7 @@ def test_hosts_that_left_leave_the_memory(daemon, table_of):
     many = d.metrics().value("process_resident_memory_bytes")
     d.write_config()
     assert "hosts=1 added=1 removed=100000 changed=0" in d.reload()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 45
     while (resident := d.metrics().value("process_resident_memory_bytes")) > few + 0.2 * (many - few):
         assert time.monotonic() < deadline, (few, many, resident)
         time.sleep(0.05)
@@ -151,6 +152,17 @@ def serving_cpu_ms(d: Daemon) -> float:
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
 
 
+def wait_idle(d: Daemon) -> None:
+    """It has used nothing since the tenth look before this one."""
+    used: list[float] = []
+
+    def is_idle() -> bool:
+        used.append(serving_cpu_ms(d))
+        return len(used) > 10 and used[-1] == used[-11]
+
+    wait_until(is_idle, "there is always something to do")
+
+
 @needs_a_plain_build
 def test_a_request_over_a_reload_does_not_free_the_hosts_of_before(daemon, r53):
     """It had them from before; the thread that ends it has others to serve."""
@@ -165,6 +177,7 @@ def test_a_request_over_a_reload_does_not_free_the_hosts_of_before(daemon, r53):
     asked = Background(d.set, home["hostname"], via="198.18.7.9")
     wait_until(lambda: held.hits == 1, "no change is made")
     assert "hosts=300001 added=0 removed=0 changed=0" in d.reload(60)
+    wait_idle(d)  # what is left to do after the reload is not what is measured
     pages, cpu_ms = resident_pages(d), serving_cpu_ms(d)
     held.release()
     assert asked.result().status == 200
@@ -195,7 +208,7 @@ def test_memory_of_connections_goes_back(daemon):
             assert receive(connection).status == 404
         each = (resident() - before) / count
         assert each < 41 * 1024, f"{each:.0f} bytes for each connection"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 45
     while (left := resident() - before) > 0.2 * count * each:
         assert time.monotonic() < deadline, f"{left:.0f} bytes are left of {count * each:.0f}"
         time.sleep(0.1)
@@ -208,7 +221,7 @@ def test_memory_goes_back_while_connections_close(daemon):
     the way, so that they never have it all together."""
     count, portion = 3000, 100  # what a worker finds ready is answered before it closes any of it: not all together
     plain = {"tls": False, "certificate": None, "private_key": None}
-    limits = {"connections": 4000, "connections_per_address": 4000}
+    limits = {"connections": 4000, "connections_per_address": 4000, "request_s": 60}
     d = daemon(settings={"server": plain, "limits": limits})
 
     def kib(which: str) -> int:

@@ -220,7 +220,7 @@ class Load:
 
     def wait_more(self, requests: int) -> None:
         """Until so many more have been answered."""
-        until, deadline = self.count + requests, time.monotonic() + 30
+        until, deadline = self.count + requests, time.monotonic() + 60
         while self.count < until:
             assert time.monotonic() < deadline, f"{self.count} answers, not {until}"
             time.sleep(0.005)
@@ -252,13 +252,13 @@ def test_under_load_no_request_fails(daemon, r53):
     finally:
         load.stop()
     assert load.failures == []
-    assert load.count > 480
+    assert load.count >= 480
     assert set(r53.results()) <= {"ok"}
 
 
 def test_requests_that_wait_for_the_provider_survive_a_reload(daemon, r53):
     d = daemon(route53=r53, settings=FAST, hosts=[host(HOME), host(WWW)])
-    r53.wait_calls(1, "ListResourceRecordSets")
+    d.wait_read_back()
     held = r53.faults.hold(operation="ChangeResourceRecordSets")
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(d.set, name, via="198.18.7.1") for name in (HOME, WWW)]

@@ -24,7 +24,7 @@ from standin import Route53
 HOME, WWW = "home.example.com.", "www.example.com."
 KEY = "an-api-key-after-the-reload-0001"
 MANY = {"reads_per_minute": 1000000, "connections_per_address": 1000, "auth_failures_per_minute": 1000000}
-SETTINGS = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}, "limits": MANY, "update": {"timeout_s": 5}})
+SETTINGS = merged(BEHIND_PROXY, {"route53": {"requests_per_second": 1000}, "limits": MANY, "update": {"timeout_s": 20}})
 
 
 def fingerprint(d: Daemon) -> bytes:
@@ -85,7 +85,7 @@ def reads_the_other_file(case: Case) -> bool:
 
 
 def times_out_soon(case: Case) -> bool:
-    case.r53.change_latency_s = 3.0
+    case.r53.change_latency_s = 4.0
     status = case.d.set(HOME, via=case.source(1)).status
     case.r53.change_latency_s = 0.0
     case.d.wait_log("event=late_change .*result=set", since=case.mark)  # so that the next one begins anew
@@ -99,10 +99,15 @@ def is_read_back_each_second(case: Case) -> bool:
 
 
 def closes_silent_connections_soon(case: Case) -> bool:
-    with case.d.connect() as connection:
-        connection.settimeout(6)
-        began = time.monotonic()
-        return connection.recv(1) == b"" and time.monotonic() - began < 5
+    began = time.monotonic()
+    try:
+        with case.d.connect(timeout=9) as connection:
+            assert connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        pass  # the handshake has taken longer than that
+    return time.monotonic() - began < 8
 
 
 def answers_two_reads(case: Case) -> bool:
@@ -131,7 +136,8 @@ def calls_at_seven_a_second(case: Case) -> bool:
 
 
 def obtains_certificates(case: Case) -> bool:
-    return case.d.ctl_json("certificate", "show", status=None)["acme"]["on"]
+    wait_until(lambda: case.d.ctl_json("certificate", "show", status=None)["acme"]["on"], "it does not obtain them")
+    return True
 
 
 def asks_that_authority(case: Case) -> bool:
@@ -327,11 +333,21 @@ def with_a_long_answer(daemon, request_s: int) -> Daemon:
 def ask_for_it(d: Daemon) -> socket.socket:
     name = LONG.format(1)
     target = query_target({"mode": "list_hosts", "hostname": name, "hash": hash_token("127.0.0.1", name, SHARED)})
-    connection = d.connect()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
-    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    assert connection.recv(12) == b"HTTP/1.1 200"
-    return connection
+    for _ in range(10):
+        began = time.monotonic()
+        connection = d.connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        try:
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            asked_s = time.monotonic() - began
+            if head := connection.recv(12):
+                assert head == b"HTTP/1.1 200"
+                return connection
+        except ConnectionError:
+            asked_s = time.monotonic() - began
+        connection.close()
+        assert asked_s > 0.5 * d.settings["limits"]["request_s"], "the connection was closed though it had asked"
+    pytest.fail("this process never asks in time")
 
 
 def set_request_s(d: Daemon, request_s: int) -> None:

@@ -80,16 +80,13 @@ def test_rows_of_hosts_that_left_are_forgotten_after_30_days(started, r53):
 
 
 def test_history_has_a_row_per_change(started, r53):
-    d = started(hosts=[host(HOME, "A", allow_internal=True)])
     r53.put_record(HOME, "A", ["192.0.2.1"], ttl=60)
+    d = started(hosts=[host(HOME, "A", allow_internal=True)])
     assert d.set(HOME, via="198.18.7.9").status == 200
     assert d.set(HOME, via="198.18.7.9").status == 200  # changes nothing
     assert d.set(HOME, address="10.0.0.1", via="198.18.7.10").status == 200
     first, second = rows(d, "SELECT * FROM history ORDER BY id")
-    assert (first["old_address"], first["new_address"], first["source"]) in (
-        ("192.0.2.1", "198.18.7.9", "198.18.7.9"),
-        ("", "198.18.7.9", "198.18.7.9"),
-    )
+    assert (first["old_address"], first["new_address"], first["source"]) == ("192.0.2.1", "198.18.7.9", "198.18.7.9")
     assert (second["old_address"], second["new_address"]) == ("198.18.7.9", "10.0.0.1")
     assert second["source"] == "198.18.7.10"
     for row in (first, second):
@@ -130,10 +127,7 @@ def test_what_was_only_read_is_written_within_ten_seconds(started):
     """A refused update counts as a check as well: the host was heard of."""
     d = started(hosts=[host(HOME, "A", lock_record=True)])
     assert d.set(HOME, via="198.18.7.9").status == 403
-    deadline = time.monotonic() + 14
-    while record(d) is None:
-        assert time.monotonic() < deadline, "not written within 10 s (and 4 for a slow machine)"
-        time.sleep(0.1)
+    wait_until(lambda: record(d), "not written within 10 s (and 10 for a slow machine)", 20)
     row = record(d)
     assert (row["address"], row["last_updated_s"]) == ("", 0)
     assert row["last_accessed"] == "198.18.7.9" and abs(row["last_checked_s"] - time.time()) < 60
@@ -246,8 +240,9 @@ def test_two_daemons_cannot_share_a_folder(started):
 
 def test_a_full_disk_and_room_again(started, r53, tmp_path):
     with small_disk(tmp_path / "disk") as disk:
-        d = started({"state_dir": str(disk), "update": {"timeout_s": 2}})
+        d = started({"state_dir": str(disk), "update": {"timeout_s": 4}})
         d.state_dir = disk
+        d.wait_read_back()
         assert d.set(HOME, via="198.18.7.1").status == 200
         ballast = fill(disk)
         # What the file and its log have room for yet goes through; then each is told the truth.
@@ -279,7 +274,7 @@ def test_a_full_disk_keeps_the_zone_file(daemon, tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         zones = tmp_path / "state"
         zones.mkdir()
-        settings = merged(BEHIND_PROXY, {"zonefile": {"directory": str(disk)}, "update": {"timeout_s": 1}})
+        settings = merged(BEHIND_PROXY, {"zonefile": {"directory": str(disk)}, "update": {"timeout_s": 4}})
         d = daemon(settings=settings, hosts=[host(name)])
         assert d.set(name, via="198.18.7.1").status == 200
         path = disk / "example.test.zone"
@@ -299,7 +294,7 @@ def test_a_full_disk_keeps_the_zone_file(daemon, tmp_path):
 def test_a_zone_file_that_becomes_read_only(daemon, tmp_path):
     """Not told as a lack of room or of rights; the change is made when it can be written again."""
     name, zones = "home.example.test.", tmp_path / "zones"
-    settings = merged(BEHIND_PROXY, {"zonefile": {"directory": str(zones)}, "update": {"timeout_s": 1}})
+    settings = merged(BEHIND_PROXY, {"zonefile": {"directory": str(zones)}, "update": {"timeout_s": 4}})
     d = daemon(settings=settings, hosts=[host(name)])
     assert d.set(name, via="198.18.7.1").status == 200
     with read_only(zones):
