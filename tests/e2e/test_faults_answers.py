@@ -153,7 +153,7 @@ def test_retry_after_is_honoured(started, r53, is_date):
 def test_retry_after_of_one_zone_does_not_hold_up_another(daemon, route53):
     r53 = route53(ZONE, "example.org.")
     d = daemon(route53=r53, settings=HASTY, hosts=[host(HOME), host("www.example.org.")])
-    d.wait_read_back(2)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     r53.faults.unavailable(300, count=1, operation=CHANGE, zone=ZONE)
     assert ledger.set(HOME, "198.18.7.9").status == 503

@@ -24,12 +24,12 @@ LATE_ARRIVALS = 2
 def started(daemon):
     """A daemon with known records; hosts.yaml as JSON, which is YAML too and much faster to write."""
 
-    def make(r53, names, settings=PATIENT, zones=1, rows=()):
+    def make(r53, names, settings=PATIENT, rows=()):
         d = daemon(start=False, route53=r53, settings=settings, hosts=[])
         d.hosts = [host(name, auth=["hash", "basic"]) for name in names] + list(rows)
         d.write_hosts_text(json.dumps({"hosts": d.hosts}))
         d.start()
-        d.wait_read_back(zones)
+        d.wait_read_back()
         return d, Ledger(d, r53)
 
     return make
@@ -242,7 +242,7 @@ def test_a_lone_change_beside_a_backlog(started, route53):
     ]  # fmt: skip
     # The backlog takes twice as long as what is asked beside it, so that something of that may be late.
     settings = merged(PATIENT, {"route53": {"requests_per_second": 3}})
-    d, ledger = started(r53, [lone], settings, zones=2, rows=rows)
+    d, ledger = started(r53, [lone], settings, rows=rows)
     client = d.client()  # it keeps its connection: a handshake may take as long as several calls
     assert ledger.set(lone, "198.18.7.1", client=client).status == 200
     target = "/nic/update?hostname={}&myipv6={}&ip6lanprefix=2001:db8:{}::/64"

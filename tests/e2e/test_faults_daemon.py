@@ -183,7 +183,7 @@ def test_a_zone_that_vanishes_and_returns(daemon, route53):
     r53 = route53(ZONE, "example.org.")
     other = "www.example.org."
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(HOME), host(NAMES[0]), host(other)])
-    d.wait_read_back(2)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     assert ledger.set(HOME, "198.18.7.1").status == 200
     r53.hide_zone(ZONE)

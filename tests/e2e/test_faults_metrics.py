@@ -56,7 +56,7 @@ def test_queue_and_batches_of_each_zone(daemon, route53):
     r53 = route53(ZONE, ORG)
     names = [f"h{number}.{zone}" for zone in (ZONE, ORG) for number in range(1, 8)]
     d = daemon(route53=r53, settings=PATIENT, hosts=[host(name) for name in names])
-    d.wait_read_back(2)
+    d.wait_read_back()
     ledger = Ledger(d, r53)
     held = r53.faults.hold(operation=CHANGE, zone=ZONE)
     asked = [ledger.start_set(names[0], "198.18.7.1")]

@@ -28,7 +28,7 @@ def pair(daemon, route53):
     def make(settings=HASTY, **options):
         r53 = route53("example.com.", "example.org.")
         d = daemon(route53=r53, settings=settings, hosts=[host(HOME), host(OTHER)], **options)
-        d.wait_read_back(2)
+        d.wait_read_back()
         return d, r53, Ledger(d, r53)
 
     return make

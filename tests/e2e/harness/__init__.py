@@ -18,7 +18,7 @@ Daemon
                 .process; write_config() after changing .settings or .hosts, write_hosts_text(),
                 write_settings_text(), zone_file(zone), folder, state_dir, config_path, hosts_path
     log         log_lines(regex), log_mark(), wait_log(regex, timeout, since), wait_log_lines(regex, count),
-                wait_read_back(zones)
+                wait_read_back()
     requests    url, admin_url, listeners; request(target, method, headers, body, source, url), client(source)
                 keep-alive, query(**parameters), get(), set(hostname, secret, address, source, hash_source, via),
                 list_hosts(hostname, secret); Response: .status .headers .body .text .json() .message .result

@@ -364,13 +364,8 @@ class Daemon:
     def wait_log(self, pattern: str, timeout: float = 45.0, since: int = 0) -> re.Match:
         return self.process.wait_log(pattern, timeout, since)
 
-    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0, since: int = 0) -> list[str]:
-        return self.process.wait_log_lines(pattern, count, timeout, since)
-
-    def wait_read_back(self, zones: int = 1) -> None:
-        """Until so many zones have been read back since the start: what follows is about known records, and no call but
-        the test's own. That the provider has answered says less: the daemon may not have read the answer yet."""
-        self.wait_log_lines(r"\bevent=zone_ready\b", zones, since=self._life)
+    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0) -> list[str]:
+        return self.process.wait_log_lines(pattern, count, timeout)
 
     def wait_read_back(self, timeout: float = 60.0) -> None:
         """Until it has noted what it read of every zone: what follows is about known records, and no such call is left.

@@ -124,18 +124,17 @@ class LoggedProcess:
                     )
                 self._cond.wait(remaining)
 
-    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0, since: int = 0) -> list[str]:
-        """Every line from `since` on that matches, once there are so many: what is logged before an answer may be read
-        after it."""
+    def wait_log_lines(self, pattern: str, count: int, timeout: float = 45.0) -> list[str]:
+        """Every line that matches, once there are so many: what is logged before an answer may be read after it."""
         with self._cond:
-            self._cond.wait_for(lambda: self._ended or len(self._matching(pattern, since)) >= count, timeout)
-            lines = self._matching(pattern, since)
+            self._cond.wait_for(lambda: self._ended or len(self._matching(pattern)) >= count, timeout)
+            lines = self._matching(pattern)
         if len(lines) < count:
             raise ProcessFailed(f"{len(lines)} lines match {pattern!r}, not {count}, by its end or {timeout} s{self.tail()}")
         return lines
 
-    def _matching(self, pattern: str, since: int) -> list[str]:
-        return [line for line in self._lines[since:] if re.search(pattern, line)]
+    def _matching(self, pattern: str) -> list[str]:
+        return [line for line in self._lines if re.search(pattern, line)]
 
     def hold_log(self) -> None:
         """Stops to read the log after at most one more buffer, so that the pipe fills up."""
