@@ -32,7 +32,9 @@ def test_storm(tmp_path: Path) -> None:
     assert table.startswith("storm: 1200 records")
     storm = figures["storm"]
     assert storm["answered_success"] == 1200
-    assert 3 <= storm["change_calls"] - storm["throttled"] <= 120  # not one for each record
+    assert storm["throttled"] <= 2  # a call that is late may come too soon before the next
+    # Five a second while requests still come, and what waits then in a few batches.
+    assert 3 <= storm["change_calls"] - storm["throttled"] <= 12 + 5 * storm["requests_sent_within_s"]
     assert figures["baseline"]["calls"] == 6
 
 
