@@ -85,9 +85,7 @@ def test_one_host_to_try_again_makes_the_status_503(daemon, route53):
     for order, words in ((names, "good {0}\n911\n"), (names[::-1], "911\nnochg {0}\n")):
         answer = nic_update(d, ",".join(order), myip="198.18.7.9")
         answers(answer, 503, words.format("198.18.7.9"))
-        d.settings["update"]["timeout_s"] = 1  # the second time nothing is to be set in it
-        d.write_config()
-        d.reload()
+        d.reload_with({"update": {"timeout_s": 1}})  # the second time nothing is to be set in it
     assert r53.values("home.example.com.") == ["198.18.7.9"]
     # what must be mended here is no reason to come again, and would be one for ever
     answers(nic_update(d, "home.example.com,locked.example.com", myip="198.18.7.9"), 200, "nochg 198.18.7.9\nabuse\n")

@@ -8,8 +8,8 @@ from http.client import HTTPException
 
 import pytest
 
-from harness import SECRET, hash_token, host, query_target
-from harness.updates import PATIENT, Background, Ledger, state_addresses, wait_until
+from harness import host
+from harness.updates import PATIENT, Background, Ledger, set_target, state_addresses, wait_until
 
 HOME, ZONE = "home.example.com.", "example.com."
 CHANGE = "ChangeResourceRecordSets"
@@ -37,10 +37,6 @@ def accepts(d) -> bool:
     except (OSError, HTTPException):
         return False
     return True
-
-
-def set_target(hostname: str, address: str) -> str:
-    return query_target({"mode": "set", "hostname": hostname, "hash": hash_token(address, hostname, SECRET)})
 
 
 def test_what_is_queued_is_finished(queued, r53):

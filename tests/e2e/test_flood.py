@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from harness import SECRET, Daemon, hash_token, host, query_target, receive
-from harness.updates import wait_until
+from harness import Daemon, host, receive
+from harness.updates import set_target, wait_until
 
 HOME = "home.example.test."
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -153,8 +153,7 @@ def test_an_answer_under_way_is_never_cut(daemon, route53):
         hosts=[host("home.example.com.", "A", allow_internal=True)],
     )
     with d.connect("127.0.9.9") as waiting:
-        token = hash_token("127.0.9.9", "home.example.com.", SECRET)
-        target = query_target({"mode": "set", "hostname": "home.example.com.", "hash": token})
+        target = set_target("home.example.com.", "127.0.9.9")
         waiting.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         r53.wait_for(lambda: held.hits == 1)
         flood = [silent(d, f"127.0.{number % 4}.1") for number in range(200)]

@@ -172,9 +172,7 @@ def test_time_is_up_for_a_silent_client(daemon, beginning):
     with plain(d) as connection:
         connection.sendall(BEGINNINGS[beginning])
         wait_taken(d)
-        d.settings["limits"]["request_s"] = 1
-        d.write_config()
-        d.reload()
+        d.reload_with({"limits": {"request_s": 1}})
         while connection.recv(65536):
             pass
         assert time.monotonic() - began > 0.5

@@ -48,13 +48,6 @@ def rest_of(connection: socket.socket) -> bytes:
     return received
 
 
-def give_time(d: Daemon, request_s: int) -> None:
-    """So long may a request take, those included that have begun."""
-    d.settings["limits"]["request_s"] = request_s
-    d.write_config()
-    d.reload()
-
-
 def handled(d: Daemon) -> float:
     """Requests that a handler has seen."""
     metrics = d.metrics()
@@ -216,10 +209,10 @@ def test_no_request_is_at_most_one_answer(shared, sent):
     with shared.connect(timeout=20) as connection:
         connection.sendall(sent + SECOND[:-2])  # never complete
         try:
-            give_time(shared, 1)
+            shared.reload_with({"limits": {"request_s": 1}})  # for those as well that have begun
             received = rest_of(connection)
         finally:
-            give_time(shared, OPEN["limits"]["request_s"])
+            shared.reload_with(OPEN)
     assert heads(received) <= 1 and handled(shared) == before
 
 

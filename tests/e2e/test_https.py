@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from harness import SECRET, Daemon, ProcessFailed, free_port, hash_token, host, query_target, receive
+from harness import Daemon, ProcessFailed, free_port, host, receive
+from harness.updates import set_target
 
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -355,11 +356,8 @@ def test_pipelined_requests_are_answered_in_order(daemon):
     assert re.findall(rb"HTTP/1.[01] (\d+)", received) == [b"200", b"400", b"200"]
 
 
-def hurry(d: Daemon) -> None:
-    """From now on a request may take a second. Until now there was time for what a test sends before it falls silent."""
-    d.settings["limits"]["request_s"] = 1
-    d.write_config()
-    d.reload()
+# By a reload: until then there is time for what a test sends before it falls silent.
+HURRY = {"limits": {"request_s": 1}}
 
 
 @pytest.mark.parametrize(
@@ -379,7 +377,7 @@ def test_a_slow_client_is_reaped(daemon, sent):
     with connection:
         if sent:
             connection.sendall(sent)
-        hurry(d)
+        d.reload_with(HURRY)
         try:
             while connection.recv(4096):  # it may be told (408) or not
                 pass
@@ -393,7 +391,7 @@ def test_a_client_that_drips_is_reaped_all_the_same(daemon):
     d = daemon(settings={"limits": {"request_s": 60}})
     with d.connect() as connection:
         connection.sendall(b"GET /?mode=get HTTP/1.1\r\n")
-        hurry(d)
+        d.reload_with(HURRY)
         connection.settimeout(0.1)
         deadline = time.monotonic() + 30
         while True:
@@ -436,7 +434,7 @@ def test_connections_in_all(daemon, r53):
     held = r53.faults.hold(operation="ChangeResourceRecordSets")
     kept = [d.connect(f"127.0.{number}.1") for number in range(5, 9)]
     for number, (connection, name) in enumerate(zip(kept, names), 5):
-        target = query_target({"mode": "set", "hostname": name, "hash": hash_token(f"127.0.{number}.1", name, SECRET)})
+        target = set_target(name, f"127.0.{number}.1")
         connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     d.wait_metric("ddns53_queue_depth", len(kept))
     with pytest.raises(OSError):

@@ -317,9 +317,7 @@ def test_what_the_provider_refuses_or_does_not_take(daemon, r53):
     for name, status in names.items():
         if status == 503:
             throttled = r53.faults.throttle(operation="ChangeResourceRecordSets")
-            d.settings["update"]["timeout_s"] = 1
-            d.write_config()
-            d.reload()
+            d.reload_with({"update": {"timeout_s": 1}})
         source = next(places)
         assert d.set(name, via=source).status == status
         rest = named(name, rf"type=A address=\S+ result={results[status]} ms=[0-9]+( {BAD})?")

@@ -350,12 +350,6 @@ def ask_for_it(d: Daemon) -> socket.socket:
     pytest.fail("this process never asks in time")
 
 
-def set_request_s(d: Daemon, request_s: int) -> None:
-    d.settings["limits"]["request_s"] = request_s
-    d.write_settings_text(dump_yaml(d.settings))
-    d.reload()
-
-
 def joined(chunks: bytes) -> bytes:
     """The body, which must be whole."""
     body, at = bytearray(), 0
@@ -374,7 +368,7 @@ def joined(chunks: bytes) -> bytes:
 
 def test_who_takes_no_answer_is_closed_by_the_new_limit(daemon):
     d = with_a_long_answer(daemon, 300)
-    set_request_s(d, 1)
+    d.reload_with({"limits": {"request_s": 1}})
     before = len(os.listdir(f"/proc/{d.pid}/fd"))
     with ask_for_it(d):
         deadline = time.monotonic() + 20
@@ -385,7 +379,7 @@ def test_who_takes_no_answer_is_closed_by_the_new_limit(daemon):
 
 def test_who_pauses_is_borne_with_by_the_new_limit(daemon):
     d = with_a_long_answer(daemon, 1)
-    set_request_s(d, 60)
+    d.reload_with({"limits": {"request_s": 60}})
     with ask_for_it(d) as connection:
         time.sleep(3)  # thrice what it was
         answer = bytearray()

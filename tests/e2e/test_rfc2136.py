@@ -67,11 +67,6 @@ def serve(made_servers, daemon):
     return make
 
 
-def wait_zone(d: Daemon) -> None:
-    """Until the zone has been read back: what follows is about known records."""
-    d.wait_read_back()
-
-
 # ---- the plain way ----
 
 
@@ -228,7 +223,7 @@ def test_one_foreign_record_does_not_spoil_a_batch(serve, server):
     """Forty changes go in one message, of which the server makes all or none."""
     names = [f"h{number}.example.com." for number in range(40)]
     d = serve(server.start(), hosts=[host(name, auth=["basic"]) for name in names])
-    wait_zone(d)
+    d.wait_read_back()
     server.update(lambda update: update.add("h17", 300, "CNAME", "ns"), check=False)
     words = set_many(d, names, "198.18.7.9")
     assert words.pop(names[17]) == "dnserr"
@@ -251,7 +246,7 @@ def test_a_change_that_the_servers_rules_forbid_is_refused_alone(serve, make_ser
     server.configure = lambda: command
     names = [*(f"h{number}.ours.example.com." for number in range(20)), "_wrong.example.com."]
     d = serve(server.start(), hosts=[host(name, auth=["basic"]) for name in names])
-    wait_zone(d)
+    d.wait_read_back()
     words = set_many(d, names, "198.18.7.9")
     assert words.pop(names[-1]) == "dnserr"
     assert set(words.values()) == {"good"}
@@ -294,7 +289,7 @@ def set_many(d: Daemon, names: list[str], address: str) -> dict[str, str]:
 def test_a_storm_of_ten_thousand_records(serve, server):
     names = [f"h{number}.example.com." for number in range(10000)]
     d = serve(server.start(), hosts=[host(name, auth=["basic"]) for name in names])
-    wait_zone(d)
+    d.wait_read_back()
     assert set(set_many(d, names, "198.18.7.9").values()) == {"good"}
     found = server.addresses()
     del found["ns.example.com."]
@@ -308,7 +303,7 @@ def test_a_storm_of_ten_thousand_records(serve, server):
 def test_no_change_is_lost_when_the_server_restarts(serve, server):
     names = [f"h{number}.example.com." for number in range(2000)]
     d = serve(server.start(), hosts=[host(name, auth=["basic"]) for name in names])
-    wait_zone(d)
+    d.wait_read_back()
     words: dict[str, str] = {}
     before, meanwhile = (
         threading.Thread(target=lambda part=part: words.update(set_many(d, part, "198.18.7.9")))

@@ -226,9 +226,7 @@ def test_a_zones_trouble_stays_its_own(daemon, route53):
     settings = merged(FAST, {"update": {"timeout_s": 1}})
     d = daemon(route53=r53, settings=settings, hosts=[host(HOME), host("www.example.org.")])
     assert d.set(HOME, via="198.18.7.9").status == 503
-    d.settings["update"]["timeout_s"] = 30
-    d.write_config()
-    d.reload()
+    d.reload_with({"update": {"timeout_s": 30}})
     stuck = Background(d.set, HOME, via="198.18.7.9", timeout=60)
     assert d.set("www.example.org.", via="198.18.7.9").status == 200
     assert not stuck.done and r53.values(HOME) == []

@@ -188,9 +188,7 @@ def test_provider(daemon, r53):
     refused(plain_secret(d, hostname="several.example.com.", newip="198.18.7.9"), 409, "several values")
     refused(plain_secret(d, hostname="bad.example.com.", newip="198.18.7.9"), 403, "bad.example.com.")
     throttled = r53.faults.throttle(operation="ChangeResourceRecordSets")
-    d.settings["update"]["timeout_s"] = 1
-    d.write_config()
-    d.reload()
+    d.reload_with({"update": {"timeout_s": 1}})
     refused(plain_secret(d, hostname=name, newip="198.18.7.10"), 503, "queued")
     throttled.remove()
     r53.wait_value(name, "198.18.7.10")

@@ -17,13 +17,11 @@ from typing import Iterator
 
 import pytest
 
-from harness import SECRET, Daemon, hash_token, host, merged, query_target, receive
-from harness.updates import PATIENT, Background, wait_until
+from harness import Daemon, host, merged, receive
+from harness.updates import GRACE_S, PATIENT, Background, set_request, wait_until
 
 PLAIN = {"server": {"tls": False, "certificate": None, "private_key": None, "trusted_proxies": ["127.0.0.0/8"]}}
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\n\r\n"
-# From the signal on, for the requests of kept connections. Who asks later than that may find the connection closed.
-GRACE_S = 0.3
 # Becomes the daemon, with the descriptor that the first argument names as a socket of systemd's.
 ACTIVATE = """
 import os, sys
@@ -31,11 +29,6 @@ os.dup2(int(sys.argv[1]), 3, inheritable=True)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="api")
 os.execv(sys.argv[2], sys.argv[2:])
 """
-
-
-def set_request(hostname: str, address: str) -> bytes:
-    target = query_target({"mode": "set", "hostname": hostname, "hash": hash_token(address, hostname, SECRET)})
-    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n\r\n".encode()
 
 
 @pytest.fixture

@@ -4,22 +4,19 @@ new ones. TEST_STOPS says how often; `tests/run --long` asks for many."""
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from http.client import HTTPException
 
 import pytest
 
-from harness import SECRET, Daemon, hash_token, host, query_target, receive
-from harness.updates import state_addresses, wait_until
+from harness import Daemon, host, receive
+from harness.updates import GRACE_S, set_request, state_addresses, wait_until
 
 STOPS = int(os.environ.get("TEST_STOPS", "4"))
 KEPT = 60
 SCRAPERS = 3
 STORM = 3
-# From the signal on; the daemon serves kept connections a little longer.
-GRACE_S = 0.3
 NAMES = [f"h{number}.example.test." for number in range(KEPT)]
 GET = b"GET /?mode=get HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 198.18.0.1\r\n\r\n"
 
@@ -45,11 +42,6 @@ class Repeated:
         self.thread.join()
 
 
-def update(connection: socket.socket, name: str, address: str) -> None:
-    target = query_target({"mode": "set", "hostname": name, "hash": hash_token(address, name, SECRET)})
-    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n\r\n".encode())
-
-
 def stop_under_load(d: Daemon, number: int) -> None:
     d.start()
     addresses = {name: f"198.18.{number % 250 + 1}.{index + 1}" for index, name in enumerate(NAMES)}
@@ -65,7 +57,7 @@ def stop_under_load(d: Daemon, number: int) -> None:
         began = time.monotonic()
         mark = d.begin_stop()
         for connection, (name, address) in zip(kept, addresses.items()):
-            update(connection, name, address)
+            connection.sendall(set_request(name, address))
         in_time = time.monotonic() - began < GRACE_S
         answers = {}
         for name, connection in zip(addresses, kept):

@@ -14,7 +14,7 @@ Daemon
                 `folder/state`, zone example.test. by zonefile; with route53= that stand-in's public zones,
                 endpoint (HTTP, or HTTPS with https_endpoint=True) and default key. None removes a key.
     hosts       rows of hosts.yaml; host("home.example.test.", "A", secret=SECRET, **more) makes one
-    life        start(), stop(status=0), begin_stop() and wait_end(), kill(), reload(), reload_fails(), run_to_end(), pid, returncode in
+    life        start(), stop(status=0), begin_stop() and wait_end(), kill(), reload(), reload_with(settings), reload_fails(), run_to_end(), pid, returncode in
                 .process; write_config() after changing .settings or .hosts, write_hosts_text(),
                 write_settings_text(), zone_file(zone), folder, state_dir, config_path, hosts_path
     log         log_lines(regex), log_mark(), wait_log(regex, timeout, since), wait_log_lines(regex, count),

@@ -266,6 +266,12 @@ class Daemon:
             raise ProcessFailed(line)
         return line
 
+    def reload_with(self, settings: Mapping[str, Any]) -> str:
+        """The same, with these laid over the settings that it has. Leaves the file of hosts alone."""
+        self.settings = merged(self.settings, settings)
+        self.write_settings_text(dump_yaml(self.settings))
+        return self.reload()
+
     def reload_fails(self, timeout: float = 45.0) -> str:
         """SIGHUP; returns all lines of that reload, `event=reload_failed` last, and fails when it was accepted."""
         line = self.signal_reload(timeout)

@@ -29,7 +29,19 @@ PATIENT = merged(
 # Clients are told 503 while the test looks on; long enough for a success where something is late by a second or two.
 HASTY = merged(PATIENT, {"update": {"timeout_s": 3}})
 MORE_THAN_A_BACKOFF_S = 45.0
+# From SIGTERM on: a kept connection's next request that comes by then is answered. The daemon gives it a little longer.
+GRACE_S = 0.3
 DYNDNS2_HOSTS_MAX = 20
+
+
+def set_target(hostname: str, address: str) -> str:
+    return query_target({"mode": "set", "hostname": hostname, "hash": hash_token(address, hostname, SECRET)})
+
+
+def set_request(hostname: str, address: str) -> bytes:
+    """For a connection of the test's own, from a proxy."""
+    target = set_target(hostname, address)
+    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {address}\r\n\r\n".encode()
 
 
 class Background:
@@ -71,8 +83,7 @@ class Ledger:
         """An update by the query API from `address`, over a connection of its own unless there is a `client`. A success
         must be true at that moment."""
         if client:
-            parameters = {"mode": "set", "hostname": hostname, "hash": hash_token(address, hostname, SECRET)}
-            answer = client.request(query_target(parameters), headers={"X-Forwarded-For": address})
+            answer = client.request(set_target(hostname, address), headers={"X-Forwarded-For": address})
         else:
             answer = self.daemon.set(hostname, via=address, timeout=timeout)
         self._note(hostname, address, answer.status)
